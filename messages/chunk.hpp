@@ -1,0 +1,85 @@
+#pragma once
+
+#include <fermata/messages/events.hpp>
+#include <fermata/messages/ids.hpp>
+
+namespace fermata {
+
+/// What part of a session's life a chunk tells about, for hosts that show only some.
+enum class chunk_kind : std::uint8_t {
+  status,  ///< The session moved to another state, was created or activated.
+  plan,    ///< A plan was proposed, started or ended.
+  subtask, ///< A subtask started or ended.
+  call, ///< A tool call was proposed, claimed or answered. One that is `awaiting_result` is handed
+        ///< out to the host.
+  approval, ///< Somebody decided on a plan or a call, or is asked again.
+  text,     ///< An agent said something.
+};
+constexpr std::array<std::string_view, 6> enum_names(chunk_kind) {
+  return {"status", "plan", "subtask", "call", "approval", "text"};
+}
+
+/// One numbered piece of what a host's stream shows: a committed event with its session. Chunks of
+/// a session are numbered as its events are, from 1 without gaps, so that a host that knows the
+/// last number it has seen goes on from there.
+struct chunk {
+  static constexpr const char* wire_name = "fermata::chunk";
+  session_id session;
+  std::uint64_t number = 0;
+  timestamp at;
+  chunk_kind kind = chunk_kind::status;
+  event_body body;
+
+  chunk() = default;
+  chunk(session_id of, event fact);
+  friend bool operator==(const chunk&, const chunk&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &chunk::session), field("number", &chunk::number),
+                      field("at", &chunk::at), field("kind", &chunk::kind),
+                      field("body", &chunk::body)};
+  }
+};
+
+[[nodiscard]] chunk_kind kind_of(const event_body& body);
+
+/// An actor asks the directory for the chunks of a session from number `first` on. The answer is a
+/// `chunk_batch` as soon as there is at least one; ask again from behind its last. Errors:
+/// `unknown_session`, `shutting_down`, those of the store.
+struct follow_chunks {
+  static constexpr const char* wire_name = "fermata::follow_chunks";
+  session_id session;
+  std::uint64_t first = 1;
+  std::uint32_t limit = 256; ///< At most so many in one answer; 1 to 1,024.
+
+  follow_chunks() = default;
+  follow_chunks(session_id of, std::uint64_t from) : session{std::move(of)}, first{from} {}
+  friend bool operator==(const follow_chunks&, const follow_chunks&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &follow_chunks::session),
+                      field("first", &follow_chunks::first),
+                      optional_field("limit", &follow_chunks::limit)};
+  }
+};
+
+struct chunk_batch {
+  static constexpr const char* wire_name = "fermata::chunk_batch";
+  std::vector<chunk> chunks;
+
+  chunk_batch() = default;
+  friend bool operator==(const chunk_batch&, const chunk_batch&) = default;
+  static constexpr auto fields() { return std::tuple{field("chunks", &chunk_batch::chunks)}; }
+};
+
+/// An actor asks the directory for a session's `session_status`. Errors: `unknown_session`, those
+/// of the store.
+struct status_query {
+  static constexpr const char* wire_name = "fermata::status_query";
+  session_id session;
+
+  status_query() = default;
+  explicit status_query(session_id of) : session{std::move(of)} {}
+  friend bool operator==(const status_query&, const status_query&) = default;
+  static constexpr auto fields() { return std::tuple{field("session", &status_query::session)}; }
+};
+
+} // namespace fermata

@@ -1,0 +1,255 @@
+#pragma once
+
+#include <fermata/messages/fields.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/session_state.hpp>
+#include <fermata/messages/tool_call.hpp>
+
+#include <variant>
+
+/// What hosts and people tell a session. Each is answered with a `receipt` or an error.
+namespace fermata {
+
+/// Proposes a plan; creates the session if there is none of that id. Errors: `session_busy` while a
+/// plan is live, all of `check_plan`, `unknown_agent`, `unknown_tool`.
+struct propose_plan {
+  static constexpr std::string_view type = "propose_plan";
+  plan_spec plan;
+  std::string workspace; ///< Absolute path of the folder that workspace tools work in; empty: none.
+
+  propose_plan() = default;
+  explicit propose_plan(plan_spec proposed, std::string folder = {})
+      : plan{std::move(proposed)}, workspace{std::move(folder)} {}
+  friend bool operator==(const propose_plan&, const propose_plan&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("plan", &propose_plan::plan),
+                      optional_field("workspace", &propose_plan::workspace)};
+  }
+};
+
+/// Proposes a new revision of a plan that awaits a decision, was sent back, or needs attention (a
+/// replan: done subtasks that are unchanged, with all they depend on, are kept). It supersedes the
+/// revision before once it is approved.
+struct revise_plan {
+  static constexpr std::string_view type = "revise_plan";
+  plan_spec plan;
+
+  revise_plan() = default;
+  explicit revise_plan(plan_spec proposed) : plan{std::move(proposed)} {}
+  friend bool operator==(const revise_plan&, const revise_plan&) = default;
+  static constexpr auto fields() { return std::tuple{field("plan", &revise_plan::plan)}; }
+};
+
+enum class plan_verdict : std::uint8_t { approve, reject, modify };
+constexpr std::array<std::string_view, 3> enum_names(plan_verdict) {
+  return {"approve", "reject", "modify"};
+}
+
+/// Decides on a plan revision. Errors: `unknown_approval`, `superseded`, `already_decided`.
+struct decide_plan {
+  static constexpr std::string_view type = "decide_plan";
+  std::uint32_t revision = 0;
+  plan_verdict verdict = plan_verdict::approve;
+  std::string feedback; ///< For reject and modify: what the planner is told.
+  std::string by;       ///< Who decided, as the host asserts.
+
+  decide_plan() = default;
+  decide_plan(std::uint32_t of_revision, plan_verdict decided)
+      : revision{of_revision}, verdict{decided} {}
+  friend bool operator==(const decide_plan&, const decide_plan&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("revision", &decide_plan::revision), field("verdict", &decide_plan::verdict),
+        optional_field("feedback", &decide_plan::feedback), optional_field("by", &decide_plan::by)};
+  }
+};
+
+enum class call_verdict : std::uint8_t { approve, edit, reject };
+constexpr std::array<std::string_view, 3> enum_names(call_verdict) {
+  return {"approve", "edit", "reject"};
+}
+
+/// Decides on a tool call. Errors: `unknown_call`, `already_decided`, `superseded` (the call was
+/// cancelled with its plan), `stale_approval`, and for edited arguments `invalid_arguments`.
+struct decide_call {
+  static constexpr std::string_view type = "decide_call";
+  call_id call;
+  call_verdict verdict = call_verdict::approve;
+  json arguments;       ///< For edit: the new arguments.
+  std::string feedback; ///< For reject: what the agent sees.
+  std::string by;       ///< Who decided, as the host asserts.
+  std::string digest;   ///< What was shown; empty: the recorded proposal.
+
+  decide_call() = default;
+  decide_call(call_id of_call, call_verdict decided) : call{std::move(of_call)}, verdict{decided} {}
+  friend bool operator==(const decide_call&, const decide_call&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &decide_call::call),
+                      field("verdict", &decide_call::verdict),
+                      optional_field("arguments", &decide_call::arguments),
+                      optional_field("feedback", &decide_call::feedback),
+                      optional_field("by", &decide_call::by),
+                      optional_field("digest", &decide_call::digest)};
+  }
+};
+
+/// The result of a client tool. Errors: `unknown_call`, `not_approved`, `already_answered` (with
+/// other content; the same content gets the first receipt again), `not_allowed` for a server tool's
+/// call.
+struct tool_result {
+  static constexpr std::string_view type = "tool_result";
+  call_id call;
+  json content;
+  bool is_error = false;
+
+  tool_result() = default;
+  tool_result(call_id of_call, json result, bool error = false)
+      : call{std::move(of_call)}, content(std::move(result)), is_error{error} {}
+  friend bool operator==(const tool_result&, const tool_result&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &tool_result::call), field("content", &tool_result::content),
+                      optional_field("is_error", &tool_result::is_error)};
+  }
+};
+
+enum class outcome_resolution : std::uint8_t { happened, rerun, failed };
+constexpr std::array<std::string_view, 3> enum_names(outcome_resolution) {
+  return {"happened", "rerun", "failed"};
+}
+
+/// Says what became of a call whose outcome is unknown (P8). Errors: `unknown_call`,
+/// `already_answered`, `not_allowed`.
+struct resolve_outcome {
+  static constexpr std::string_view type = "resolve_outcome";
+  call_id call;
+  outcome_resolution resolution = outcome_resolution::failed;
+  json content;       ///< For happened: the tool's result.
+  std::string reason; ///< For failed: what the agent sees.
+  std::string by;
+
+  resolve_outcome() = default;
+  resolve_outcome(call_id of_call, outcome_resolution resolved, json result = nullptr)
+      : call{std::move(of_call)}, resolution{resolved}, content(std::move(result)) {}
+  friend bool operator==(const resolve_outcome&, const resolve_outcome&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &resolve_outcome::call),
+                      field("resolution", &resolve_outcome::resolution),
+                      optional_field("content", &resolve_outcome::content),
+                      optional_field("reason", &resolve_outcome::reason),
+                      optional_field("by", &resolve_outcome::by)};
+  }
+};
+
+/// Starts a failed subtask again. Errors: `unknown_subtask`, `not_allowed`, `limit_exceeded`
+/// (subtask_attempts).
+struct retry_subtask {
+  static constexpr std::string_view type = "retry_subtask";
+  subtask_id subtask;
+  std::string by;
+
+  retry_subtask() = default;
+  explicit retry_subtask(subtask_id retried) : subtask{std::move(retried)} {}
+  friend bool operator==(const retry_subtask&, const retry_subtask&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &retry_subtask::subtask),
+                      optional_field("by", &retry_subtask::by)};
+  }
+};
+
+/// Gives a failed subtask up; those that depend on it run, with null as its result. Errors:
+/// `unknown_subtask`, `not_allowed`.
+struct skip_subtask {
+  static constexpr std::string_view type = "skip_subtask";
+  subtask_id subtask;
+  std::string reason;
+  std::string by;
+
+  skip_subtask() = default;
+  explicit skip_subtask(subtask_id skipped) : subtask{std::move(skipped)} {}
+  friend bool operator==(const skip_subtask&, const skip_subtask&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &skip_subtask::subtask),
+                      optional_field("reason", &skip_subtask::reason),
+                      optional_field("by", &skip_subtask::by)};
+  }
+};
+
+/// Ends a plan that needs attention as failed. Errors: `not_allowed`.
+struct fail_plan {
+  static constexpr std::string_view type = "fail_plan";
+  std::string reason;
+  std::string by;
+
+  fail_plan() = default;
+  explicit fail_plan(std::string why) : reason{std::move(why)} {}
+  friend bool operator==(const fail_plan&, const fail_plan&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("reason", &fail_plan::reason),
+                      optional_field("by", &fail_plan::by)};
+  }
+};
+
+/// Ends a live plan as cancelled: open calls get their synthetic result, running tools are told.
+/// Errors: `not_allowed`.
+struct cancel_plan {
+  static constexpr std::string_view type = "cancel_plan";
+  std::string reason;
+  std::string by;
+
+  cancel_plan() = default;
+  explicit cancel_plan(std::string why) : reason{std::move(why)} {}
+  friend bool operator==(const cancel_plan&, const cancel_plan&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("reason", &cancel_plan::reason),
+                      optional_field("by", &cancel_plan::by)};
+  }
+};
+
+using command = std::variant<propose_plan, revise_plan, decide_plan, decide_call, tool_result,
+                             resolve_outcome, retry_subtask, skip_subtask, fail_plan, cancel_plan>;
+
+/// The name of a command's type, as in its JSON.
+[[nodiscard]] inline std::string_view name_of(const command& value) {
+  return std::visit([](const auto& one) { return one.type; }, value);
+}
+
+/// A command on its way to a session.
+struct session_command {
+  static constexpr const char* wire_name = "fermata::session_command";
+  session_id session;
+  command body;
+
+  session_command() = default;
+  session_command(session_id to, command what) : session{std::move(to)}, body{std::move(what)} {}
+  friend bool operator==(const session_command&, const session_command&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &session_command::session),
+                      field("body", &session_command::body)};
+  }
+};
+
+/// accepted: applied. duplicate: the same was applied before, nothing changed. late: the call was
+/// cancelled or expired before; the result is noted in the audit, nothing else changed.
+enum class receipt_kind : std::uint8_t { accepted, duplicate, late };
+constexpr std::array<std::string_view, 3> enum_names(receipt_kind) {
+  return {"accepted", "duplicate", "late"};
+}
+
+/// Says that a command is durable (P1).
+struct receipt {
+  static constexpr const char* wire_name = "fermata::receipt";
+  session_id session;
+  std::uint64_t event =
+      0; ///< The number of the event that the command became; a duplicate's is the first one's.
+  receipt_kind kind = receipt_kind::accepted;
+  session_state state = session_state::idle; ///< The session's state after the command.
+
+  receipt() = default;
+  friend bool operator==(const receipt&, const receipt&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &receipt::session), field("event", &receipt::event),
+                      field("kind", &receipt::kind), field("state", &receipt::state)};
+  }
+};
+
+} // namespace fermata

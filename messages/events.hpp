@@ -1,0 +1,377 @@
+#pragma once
+
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/fields.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/session_state.hpp>
+#include <fermata/messages/tool_call.hpp>
+
+#include <variant>
+
+/// The facts of a session, as the journal keeps them and `fermata events` prints them.
+namespace fermata {
+
+/// The first event of every session.
+struct session_created {
+  static constexpr std::string_view type = "session_created";
+  std::string incarnation; ///< Differs when a session is deleted and created again under one id.
+  std::string workspace;
+  session_created() = default;
+  friend bool operator==(const session_created&, const session_created&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("incarnation", &session_created::incarnation),
+                      optional_field("workspace", &session_created::workspace)};
+  }
+};
+
+struct plan_proposed {
+  static constexpr std::string_view type = "plan_proposed";
+  std::uint32_t revision = 0;
+  plan_spec plan; ///< In memory and for `apply`; the journal keeps its digest, the plan's records
+                  ///< keep the rest.
+  std::string goal;
+  std::uint32_t subtasks = 0;
+  std::string digest;
+  std::uint32_t replaces = 0; ///< The revision that a replan will replace; 0: none.
+  plan_proposed() = default;
+  friend bool operator==(const plan_proposed&, const plan_proposed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("revision", &plan_proposed::revision), field("goal", &plan_proposed::goal),
+        field("subtasks", &plan_proposed::subtasks), field("digest", &plan_proposed::digest),
+        optional_field("replaces", &plan_proposed::replaces)};
+  }
+};
+
+struct plan_decided {
+  static constexpr std::string_view type = "plan_decided";
+  std::uint32_t revision = 0;
+  plan_verdict verdict = plan_verdict::approve;
+  std::string feedback;
+  std::string by;
+  plan_decided() = default;
+  friend bool operator==(const plan_decided&, const plan_decided&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("revision", &plan_decided::revision),
+                      field("verdict", &plan_decided::verdict),
+                      optional_field("feedback", &plan_decided::feedback),
+                      optional_field("by", &plan_decided::by)};
+  }
+};
+
+struct plan_started {
+  static constexpr std::string_view type = "plan_started";
+  std::uint32_t revision = 0;
+  plan_started() = default;
+  friend bool operator==(const plan_started&, const plan_started&) = default;
+  static constexpr auto fields() { return std::tuple{field("revision", &plan_started::revision)}; }
+};
+
+/// The plan ended: completed, failed or cancelled. Open subtasks of it are cancelled with it.
+struct plan_ended {
+  static constexpr std::string_view type = "plan_ended";
+  std::uint32_t revision = 0;
+  plan_status status = plan_status::completed;
+  std::string reason;
+  std::string by;
+  plan_ended() = default;
+  friend bool operator==(const plan_ended&, const plan_ended&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("revision", &plan_ended::revision), field("status", &plan_ended::status),
+        optional_field("reason", &plan_ended::reason), optional_field("by", &plan_ended::by)};
+  }
+};
+
+struct subtask_started {
+  static constexpr std::string_view type = "subtask_started";
+  subtask_id subtask;
+  std::uint32_t attempt = 0; ///< From 1.
+  subtask_started() = default;
+  friend bool operator==(const subtask_started&, const subtask_started&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_started::subtask),
+                      field("attempt", &subtask_started::attempt)};
+  }
+};
+
+struct subtask_finished {
+  static constexpr std::string_view type = "subtask_finished";
+  subtask_id subtask;
+  json result;
+  subtask_finished() = default;
+  friend bool operator==(const subtask_finished&, const subtask_finished&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_finished::subtask),
+                      field("result", &subtask_finished::result)};
+  }
+};
+
+struct subtask_failed {
+  static constexpr std::string_view type = "subtask_failed";
+  subtask_id subtask;
+  std::string reason;
+  subtask_failed() = default;
+  friend bool operator==(const subtask_failed&, const subtask_failed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_failed::subtask),
+                      field("reason", &subtask_failed::reason)};
+  }
+};
+
+struct subtask_blocked {
+  static constexpr std::string_view type = "subtask_blocked";
+  subtask_id subtask;
+  subtask_id by; ///< The dependency that failed or is blocked itself.
+  subtask_blocked() = default;
+  friend bool operator==(const subtask_blocked&, const subtask_blocked&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_blocked::subtask),
+                      field("by", &subtask_blocked::by)};
+  }
+};
+
+struct subtask_unblocked {
+  static constexpr std::string_view type = "subtask_unblocked";
+  subtask_id subtask;
+  subtask_unblocked() = default;
+  friend bool operator==(const subtask_unblocked&, const subtask_unblocked&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_unblocked::subtask)};
+  }
+};
+
+struct subtask_retried {
+  static constexpr std::string_view type = "subtask_retried";
+  subtask_id subtask;
+  std::string by;
+  subtask_retried() = default;
+  friend bool operator==(const subtask_retried&, const subtask_retried&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_retried::subtask),
+                      optional_field("by", &subtask_retried::by)};
+  }
+};
+
+struct subtask_skipped {
+  static constexpr std::string_view type = "subtask_skipped";
+  subtask_id subtask;
+  std::string reason;
+  std::string by;
+  subtask_skipped() = default;
+  friend bool operator==(const subtask_skipped&, const subtask_skipped&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_skipped::subtask),
+                      optional_field("reason", &subtask_skipped::reason),
+                      optional_field("by", &subtask_skipped::by)};
+  }
+};
+
+/// An agent said something without ending its subtask.
+struct agent_said {
+  static constexpr std::string_view type = "agent_said";
+  subtask_id subtask;
+  std::string text;
+  agent_said() = default;
+  friend bool operator==(const agent_said&, const agent_said&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &agent_said::subtask), field("text", &agent_said::text)};
+  }
+};
+
+/// A step that had begun before a crash runs again from the recorded transcript.
+struct step_restarted {
+  static constexpr std::string_view type = "step_restarted";
+  subtask_id subtask;
+  step_restarted() = default;
+  friend bool operator==(const step_restarted&, const step_restarted&) = default;
+  static constexpr auto fields() { return std::tuple{field("subtask", &step_restarted::subtask)}; }
+};
+
+/// An agent asked for a tool. `status` is where the policy put the call.
+struct call_proposed {
+  static constexpr std::string_view type = "call_proposed";
+  std::uint64_t call = 0;
+  subtask_id subtask;
+  tool_name tool;
+  tool_kind kind = tool_kind::client;
+  std::uint32_t tool_version = 0;
+  bool idempotent = false;
+  json arguments;
+  call_status status = call_status::awaiting_decision;
+  std::string digest;      ///< What an approval of this call approves (P9).
+  std::string fingerprint; ///< Of the thing that the call changes, as it is now; empty: none.
+  bool first_of_step = true; ///< False: it belongs to the same step as the call before it.
+  call_proposed() = default;
+  friend bool operator==(const call_proposed&, const call_proposed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_proposed::call),
+                      field("subtask", &call_proposed::subtask),
+                      field("tool", &call_proposed::tool),
+                      field("kind", &call_proposed::kind),
+                      optional_field("tool_version", &call_proposed::tool_version),
+                      optional_field("idempotent", &call_proposed::idempotent),
+                      field("arguments", &call_proposed::arguments),
+                      field("status", &call_proposed::status),
+                      field("digest", &call_proposed::digest),
+                      optional_field("fingerprint", &call_proposed::fingerprint),
+                      optional_field("first_of_step", &call_proposed::first_of_step)};
+  }
+};
+
+/// A person decided on a call. `status` is where the call goes; a rejection is followed by
+/// `call_answered`.
+struct call_decided {
+  static constexpr std::string_view type = "call_decided";
+  std::uint64_t call = 0;
+  call_verdict verdict = call_verdict::approve;
+  json arguments; ///< For edit: what runs instead.
+  std::string feedback;
+  std::string by;
+  std::string digest;      ///< What was approved.
+  std::string fingerprint; ///< What was approved.
+  call_status status = call_status::awaiting_result;
+  call_decided() = default;
+  friend bool operator==(const call_decided&, const call_decided&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_decided::call),
+                      field("verdict", &call_decided::verdict),
+                      optional_field("arguments", &call_decided::arguments),
+                      optional_field("feedback", &call_decided::feedback),
+                      optional_field("by", &call_decided::by),
+                      field("digest", &call_decided::digest),
+                      optional_field("fingerprint", &call_decided::fingerprint),
+                      field("status", &call_decided::status)};
+  }
+};
+
+/// A worker is about to run the call: written before it starts (P8).
+struct call_claimed {
+  static constexpr std::string_view type = "call_claimed";
+  std::uint64_t call = 0;
+  std::uint32_t run = 0; ///< From 1.
+  call_claimed() = default;
+  friend bool operator==(const call_claimed&, const call_claimed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_claimed::call), field("run", &call_claimed::run)};
+  }
+};
+
+/// At execution the thing to change was not what had been shown: the person is asked again.
+struct call_asked_again {
+  static constexpr std::string_view type = "call_asked_again";
+  std::uint64_t call = 0;
+  std::string reason;
+  std::string digest;
+  std::string fingerprint;
+  call_asked_again() = default;
+  friend bool operator==(const call_asked_again&, const call_asked_again&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_asked_again::call),
+                      field("reason", &call_asked_again::reason),
+                      field("digest", &call_asked_again::digest),
+                      optional_field("fingerprint", &call_asked_again::fingerprint)};
+  }
+};
+
+/// A claim was found open at recovery: nobody knows whether the tool ran.
+struct outcome_unknown {
+  static constexpr std::string_view type = "outcome_unknown";
+  std::uint64_t call = 0;
+  outcome_unknown() = default;
+  friend bool operator==(const outcome_unknown&, const outcome_unknown&) = default;
+  static constexpr auto fields() { return std::tuple{field("call", &outcome_unknown::call)}; }
+};
+
+/// Somebody said what became of it; for happened and failed `call_answered` follows.
+struct outcome_resolved {
+  static constexpr std::string_view type = "outcome_resolved";
+  std::uint64_t call = 0;
+  outcome_resolution resolution = outcome_resolution::failed;
+  std::string reason;
+  std::string by; ///< `idempotent`: nobody was asked, because the tool is declared so.
+  outcome_resolved() = default;
+  friend bool operator==(const outcome_resolved&, const outcome_resolved&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &outcome_resolved::call),
+                      field("resolution", &outcome_resolved::resolution),
+                      optional_field("reason", &outcome_resolved::reason),
+                      optional_field("by", &outcome_resolved::by)};
+  }
+};
+
+/// The one result of a call (P4).
+struct call_answered {
+  static constexpr std::string_view type = "call_answered";
+  std::uint64_t call = 0;
+  tool_answer answer;
+  std::string digest; ///< Of the answer, to tell a duplicate from a contradiction.
+  call_answered() = default;
+  friend bool operator==(const call_answered&, const call_answered&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_answered::call), field("answer", &call_answered::answer),
+                      field("digest", &call_answered::digest)};
+  }
+};
+
+/// A result came after the call was cancelled or had expired. Audit only; at most
+/// `limits::late_results` a call.
+struct late_result {
+  static constexpr std::string_view type = "late_result";
+  std::uint64_t call = 0;
+  std::string digest;
+  late_result() = default;
+  friend bool operator==(const late_result&, const late_result&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &late_result::call), field("digest", &late_result::digest)};
+  }
+};
+
+/// The session moved from one state to another: the monitoring history.
+struct state_changed {
+  static constexpr std::string_view type = "state_changed";
+  session_state from = session_state::idle;
+  session_state to = session_state::idle;
+  state_changed() = default;
+  friend bool operator==(const state_changed&, const state_changed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("from", &state_changed::from), field("to", &state_changed::to)};
+  }
+};
+
+/// A session with unfinished work was activated after its process had ended or its commit had
+/// failed.
+struct session_activated {
+  static constexpr std::string_view type = "session_activated";
+  session_activated() = default;
+  friend bool operator==(const session_activated&, const session_activated&) = default;
+  static constexpr auto fields() { return std::tuple<>{}; }
+};
+
+using event_body =
+    std::variant<session_created, plan_proposed, plan_decided, plan_started, plan_ended,
+                 subtask_started, subtask_finished, subtask_failed, subtask_blocked,
+                 subtask_unblocked, subtask_retried, subtask_skipped, agent_said, step_restarted,
+                 call_proposed, call_decided, call_claimed, call_asked_again, outcome_unknown,
+                 outcome_resolved, call_answered, late_result, state_changed, session_activated>;
+
+[[nodiscard]] inline std::string_view name_of(const event_body& body) {
+  return std::visit([](const auto& one) { return one.type; }, body);
+}
+
+/// A fact with its place and time.
+struct event {
+  static constexpr const char* wire_name = "fermata::event";
+  std::uint64_t number = 0; ///< Within its session, from 1.
+  timestamp at;
+  event_body body;
+
+  event() = default;
+  friend bool operator==(const event&, const event&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &event::number), field("at", &event::at),
+                      field("body", &event::body)};
+  }
+};
+
+} // namespace fermata

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <fermata/messages/fields.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fermata {
+
+/// What is bounded, and by how much (P10). Exceeding one is `limit_exceeded` with the limit's name
+/// as it stands here. A host may lower or raise them when it makes its runtime; they are checked
+/// where something enters.
+struct limits {
+  std::uint32_t plan_subtasks = 10'000;           ///< Subtasks of one plan.
+  std::uint32_t plan_size_bytes = 4'000'000;      ///< One plan as JSON text.
+  std::uint32_t subtask_dependencies = 256;       ///< Dependencies of one subtask.
+  std::uint32_t text_size_bytes = 65'536;         ///< A goal, a description, a reason, a feedback.
+  std::uint32_t arguments_size_bytes = 1'000'000; ///< The arguments of one tool call as JSON text.
+  std::uint32_t result_size_bytes = 1'000'000; ///< One tool result or subtask result as JSON text.
+  std::uint32_t calls_per_step = 64;           ///< Tool calls that one step may return.
+  std::uint32_t subtask_entries = 10'000;      ///< Transcript entries of one attempt at a subtask.
+  std::uint32_t subtask_attempts = 1'000;      ///< Attempts at one subtask.
+  std::uint32_t late_results = 16;             ///< Audited late results of one call.
+  std::uint32_t session_queue = 128;           ///< Commands that wait for one session.
+  std::uint32_t runtime_queue = 16'384;        ///< Commands under way in one runtime.
+  std::uint32_t resident_sessions = 10'000;    ///< Sessions that are in memory at once.
+  std::uint32_t blocking_threads = 4;          ///< Blocking tools that run at once.
+
+  limits() = default;
+};
+
+/// Checks one size against a limit. Errors: `limit_exceeded`, naming `limit_name` and both numbers.
+[[nodiscard]] caf::error check_limit(std::string_view limit_name, std::size_t size,
+                                     std::size_t limit);
+
+} // namespace fermata

@@ -1,0 +1,136 @@
+#include <fermata/messages/plan.hpp>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace fermata {
+
+namespace {
+
+using index_by_id = std::unordered_map<subtask_id, std::size_t>;
+
+std::string quoted(const subtask_id& id) {
+  return "\"" + id.str() + "\"";
+}
+
+caf::error check_subtask(const subtask_spec& subtask, const limits& limits) {
+  // A spec that was not read from JSON may have no id at all.
+  if (auto error = check_id("subtask id", subtask.id.str()))
+    return error;
+  for (const auto* value : {&subtask.steps, &subtask.result, &subtask.parameters})
+    if (auto error = check_depth(*value))
+      return error;
+  if (auto error =
+          check_limit("text_size_bytes", subtask.description.size(), limits.text_size_bytes))
+    return error;
+  return check_limit("subtask_dependencies", subtask.depends_on.size(),
+                     limits.subtask_dependencies);
+}
+
+caf::error check_dependencies(const subtask_spec& subtask, const index_by_id& indexes) {
+  std::unordered_set<subtask_id> seen;
+  for (const auto& dependency : subtask.depends_on) {
+    if (dependency == subtask.id)
+      return make_error(errc::self_dependency,
+                        "subtask " + quoted(subtask.id) + " depends on itself");
+    if (!indexes.contains(dependency))
+      return make_error(errc::unknown_dependency, "subtask " + quoted(subtask.id) + " depends on "
+                                                      + quoted(dependency)
+                                                      + ", which is not in the plan");
+    if (!seen.insert(dependency).second)
+      return make_error(errc::invalid_field, "subtask " + quoted(subtask.id)
+                                                 + " names the dependency " + quoted(dependency)
+                                                 + " twice");
+  }
+  return caf::none;
+}
+
+/// Walks the dependencies depth first, with a stack of its own, since a chain may be as long as the
+/// plan.
+caf::error check_acyclic(const plan_spec& plan, const index_by_id& indexes) {
+  enum class mark : std::uint8_t { unseen, open, finished };
+  struct visit {
+    std::size_t subtask;
+    std::size_t next_dependency;
+  };
+  std::vector<mark> marks(plan.subtasks.size(), mark::unseen);
+  std::vector<visit> path;
+  for (std::size_t root = 0; root < plan.subtasks.size(); ++root) {
+    if (marks[root] != mark::unseen)
+      continue;
+    path.push_back({root, 0});
+    marks[root] = mark::open;
+    while (!path.empty()) {
+      auto& top = path.back();
+      const auto& dependencies = plan.subtasks[top.subtask].depends_on;
+      if (top.next_dependency == dependencies.size()) {
+        marks[top.subtask] = mark::finished;
+        path.pop_back();
+        continue;
+      }
+      const auto next = indexes.at(dependencies[top.next_dependency++]);
+      if (marks[next] == mark::open) {
+        const auto start = std::find_if(path.begin(), path.end(),
+                                        [&](const visit& v) { return v.subtask == next; });
+        std::string cycle;
+        for (auto i = start; i != path.end(); ++i)
+          cycle += plan.subtasks[i->subtask].id.str() + " -> ";
+        return make_error(errc::dependency_cycle, "the subtasks depend on each other in a circle: "
+                                                      + cycle + plan.subtasks[next].id.str());
+      }
+      if (marks[next] == mark::unseen) {
+        marks[next] = mark::open;
+        path.push_back({next, 0});
+      }
+    }
+  }
+  return caf::none;
+}
+
+} // namespace
+
+result<plan_spec> parse_plan(std::string_view text, const limits& limits) {
+  if (auto error = check_limit("plan_size_bytes", text.size(), limits.plan_size_bytes))
+    return error;
+  auto value = parse_json(text);
+  if (!value)
+    return std::move(value.error());
+  return from_json<plan_spec>(*value);
+}
+
+caf::error check_plan(const plan_spec& plan, const limits& limits) {
+  if (plan.subtasks.empty())
+    return make_error(errc::empty_plan, "the plan has no subtasks; at least one is needed");
+  if (auto error = check_limit("plan_subtasks", plan.subtasks.size(), limits.plan_subtasks))
+    return error;
+  if (auto error = check_limit("text_size_bytes", plan.goal.size(), limits.text_size_bytes))
+    return error;
+  for (const auto& [tool, declaration] : plan.tools) {
+    if (auto error = check_id("tool name", tool))
+      return error;
+    if (auto error = check_depth(declaration.schema))
+      return error;
+    if (declaration.kind != tool_kind::client)
+      return make_error(errc::invalid_field,
+                        "tools." + tool + ".kind: a plan can only declare tools of kind client");
+  }
+  index_by_id indexes;
+  for (std::size_t i = 0; i < plan.subtasks.size(); ++i) {
+    if (!indexes.emplace(plan.subtasks[i].id, i).second)
+      return make_error(errc::duplicate_subtask,
+                        "two subtasks have the id " + quoted(plan.subtasks[i].id));
+    if (auto error = check_subtask(plan.subtasks[i], limits))
+      return error;
+  }
+  // Only now, since writing recurses as deep as the plan is nested.
+  if (auto error =
+          check_limit("plan_size_bytes", to_text(to_json(plan)).size(), limits.plan_size_bytes))
+    return error;
+  for (const auto& subtask : plan.subtasks)
+    if (auto error = check_dependencies(subtask, indexes))
+      return error;
+  return check_acyclic(plan, indexes);
+}
+
+} // namespace fermata

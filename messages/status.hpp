@@ -1,0 +1,150 @@
+#pragma once
+
+#include <fermata/messages/fields.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/session_state.hpp>
+#include <fermata/messages/tool_call.hpp>
+
+/// What queries answer. These are the documented objects of `fermata --json`.
+namespace fermata {
+
+/// Open things of a session, by what they wait for.
+struct waiting_counts {
+  std::uint32_t outcome = 0;  ///< Somebody must say what became of a call.
+  std::uint32_t decision = 0; ///< A person must decide.
+  std::uint32_t answer = 0;   ///< A person must answer a question.
+  std::uint32_t result = 0;   ///< A host must post the result of a client tool.
+  std::uint32_t backoff = 0;  ///< A timer must fire.
+
+  waiting_counts() = default;
+  friend bool operator==(const waiting_counts&, const waiting_counts&) = default;
+  [[nodiscard]] std::uint32_t total() const noexcept {
+    return outcome + decision + answer + result + backoff;
+  }
+  static constexpr auto fields() {
+    return std::tuple{
+        field("outcome", &waiting_counts::outcome), field("decision", &waiting_counts::decision),
+        field("answer", &waiting_counts::answer), field("result", &waiting_counts::result),
+        field("backoff", &waiting_counts::backoff)};
+  }
+};
+
+struct plan_summary {
+  plan_status status = plan_status::draft;
+  std::uint32_t revision = 0;
+  std::string goal;
+  std::string feedback; ///< What was said when it was rejected, sent back, failed or cancelled.
+
+  plan_summary() = default;
+  friend bool operator==(const plan_summary&, const plan_summary&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("status", &plan_summary::status), field("revision", &plan_summary::revision),
+        field("goal", &plan_summary::goal), optional_field("feedback", &plan_summary::feedback)};
+  }
+};
+
+struct subtask_summary {
+  subtask_id id;
+  subtask_status status = subtask_status::pending;
+  std::uint32_t attempts = 0;
+  json result;
+  std::string error; ///< Why it failed, was skipped or is blocked.
+  std::string description;
+  agent_name agent;
+  std::vector<subtask_id> depends_on;
+
+  subtask_summary() = default;
+  friend bool operator==(const subtask_summary&, const subtask_summary&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("id", &subtask_summary::id),
+                      field("status", &subtask_summary::status),
+                      field("attempts", &subtask_summary::attempts),
+                      field("result", &subtask_summary::result),
+                      optional_field("error", &subtask_summary::error),
+                      optional_field("description", &subtask_summary::description),
+                      optional_field("agent", &subtask_summary::agent),
+                      optional_field("depends_on", &subtask_summary::depends_on)};
+  }
+};
+
+/// The `status` object.
+struct session_status {
+  static constexpr const char* wire_name = "fermata::session_status";
+  session_id session;
+  session_state state = session_state::idle;
+  waiting_counts waiting;
+  std::optional<plan_summary>
+      plan; ///< Of the draft that waits for a decision, else of the active or last plan.
+  std::vector<subtask_summary> subtasks;
+  std::string workspace;
+  std::uint64_t events = 0;
+
+  session_status() = default;
+  friend bool operator==(const session_status&, const session_status&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &session_status::session),
+                      field("state", &session_status::state),
+                      field("waiting", &session_status::waiting),
+                      field("plan", &session_status::plan),
+                      field("subtasks", &session_status::subtasks),
+                      optional_field("workspace", &session_status::workspace),
+                      field("events", &session_status::events)};
+  }
+};
+
+enum class pending_kind : std::uint8_t { plan, call, input };
+constexpr std::array<std::string_view, 3> enum_names(pending_kind) {
+  return {"plan", "call", "input"};
+}
+
+enum class wait_cause : std::uint8_t { outcome, decision, answer, result, backoff };
+constexpr std::array<std::string_view, 5> enum_names(wait_cause) {
+  return {"outcome", "decision", "answer", "result", "backoff"};
+}
+
+/// One thing that somebody outside must do.
+struct pending_item {
+  std::string id; ///< `<session>:p<revision>` or `<session>:c<number>`.
+  session_id session;
+  pending_kind kind = pending_kind::call;
+  wait_cause waiting_for = wait_cause::decision;
+  std::optional<tool_name> tool;
+  json arguments;
+  std::optional<subtask_id> subtask;
+  std::string digest;      ///< What an approval of it approves.
+  std::string fingerprint; ///< Of the thing that the call changes; empty: none.
+  std::string goal;        ///< For a plan.
+  timestamp since;
+
+  pending_item() = default;
+  friend bool operator==(const pending_item&, const pending_item&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("id", &pending_item::id),
+                      field("session", &pending_item::session),
+                      field("kind", &pending_item::kind),
+                      field("waiting_for", &pending_item::waiting_for),
+                      field("tool", &pending_item::tool),
+                      field("arguments", &pending_item::arguments),
+                      field("subtask", &pending_item::subtask),
+                      optional_field("digest", &pending_item::digest),
+                      optional_field("fingerprint", &pending_item::fingerprint),
+                      optional_field("goal", &pending_item::goal),
+                      field("since", &pending_item::since)};
+  }
+};
+
+/// One line of `fermata sessions`.
+struct session_summary {
+  session_id session;
+  session_state state = session_state::idle;
+
+  session_summary() = default;
+  friend bool operator==(const session_summary&, const session_summary&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &session_summary::session),
+                      field("state", &session_summary::state)};
+  }
+};
+
+} // namespace fermata

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <fermata/messages/fields.hpp>
+#include <fermata/messages/plan.hpp>
+
+namespace fermata {
+
+/// Where a tool call stands. Waiting for a decision and waiting for a result are different states
+/// (P5).
+///
+///     awaiting_decision -> awaiting_result (client) | queued (server) | answered (rejected)
+///     queued -> claimed -> answered | awaiting_outcome | awaiting_decision (what was approved has
+///     changed) awaiting_outcome -> answered | queued (rerun) any open one -> answered (cancelled)
+enum class call_status : std::uint8_t {
+  awaiting_decision, ///< A person must approve, edit or reject it.
+  awaiting_result,   ///< A client tool: the host must post its result.
+  queued,            ///< A server tool: approved, waits for a free worker; not claimed.
+  claimed,           ///< A server tool: claimed durably, running.
+  awaiting_outcome, ///< A claim was found open at recovery: nobody knows whether the tool ran (P8).
+  answered,         ///< It has its one result (P4).
+};
+constexpr std::array<std::string_view, 6> enum_names(call_status) {
+  return {"awaiting_decision", "awaiting_result",  "queued",
+          "claimed",           "awaiting_outcome", "answered"};
+}
+
+/// What kind of result a call got.
+enum class call_outcome : std::uint8_t { succeeded, failed, rejected, expired, cancelled };
+constexpr std::array<std::string_view, 5> enum_names(call_outcome) {
+  return {"succeeded", "failed", "rejected", "expired", "cancelled"};
+}
+
+/// What an agent asks for.
+struct tool_request {
+  tool_name tool;
+  json arguments; ///< An object.
+
+  tool_request() = default;
+  tool_request(tool_name requested, json with_arguments)
+      : tool{std::move(requested)}, arguments(std::move(with_arguments)) {}
+  friend bool operator==(const tool_request&, const tool_request&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("tool", &tool_request::tool),
+                      field("arguments", &tool_request::arguments)};
+  }
+};
+
+/// The one result of a call.
+struct tool_answer {
+  call_outcome outcome = call_outcome::succeeded;
+  json content; ///< The tool's result; for the other outcomes a text that tells the agent why.
+
+  tool_answer() = default;
+  tool_answer(call_outcome kind, json result) : outcome{kind}, content(std::move(result)) {}
+  friend bool operator==(const tool_answer&, const tool_answer&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("outcome", &tool_answer::outcome),
+                      field("content", &tool_answer::content)};
+  }
+};
+
+} // namespace fermata

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <fermata/messages/chunk.hpp>
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/events.hpp>
+#include <fermata/messages/status.hpp>
+
+#include <caf/type_id.hpp>
+
+/// CAF knows types on the wire by their names, so none of these is ever renamed.
+CAF_BEGIN_TYPE_ID_BLOCK(fermata, caf::first_custom_type_id + 300)
+
+CAF_ADD_TYPE_ID(fermata, (fermata::session_command))
+CAF_ADD_TYPE_ID(fermata, (fermata::receipt))
+CAF_ADD_TYPE_ID(fermata, (fermata::event))
+CAF_ADD_TYPE_ID(fermata, (fermata::session_status))
+CAF_ADD_TYPE_ID(fermata, (fermata::chunk))
+CAF_ADD_TYPE_ID(fermata, (fermata::chunk_batch))
+CAF_ADD_TYPE_ID(fermata, (fermata::follow_chunks))
+CAF_ADD_TYPE_ID(fermata, (fermata::status_query))
+
+CAF_ADD_ATOM(fermata, fermata::atoms, flush_atom, "flush")
+CAF_ADD_ATOM(fermata, fermata::atoms, tick_atom, "tick")
+CAF_ADD_ATOM(fermata, fermata::atoms, leave_atom, "leave")
+CAF_ADD_ATOM(fermata, fermata::atoms, left_atom, "left")
+CAF_ADD_ATOM(fermata, fermata::atoms, bye_atom, "bye")
+CAF_ADD_ATOM(fermata, fermata::atoms, stop_atom, "stop")
+CAF_ADD_ATOM(fermata, fermata::atoms, published_atom, "published")
+
+CAF_END_TYPE_ID_BLOCK(fermata)

@@ -1,0 +1,191 @@
+#include <fermata/storage/detail/commit_writer.hpp>
+
+#include <limits>
+
+namespace fermata::detail {
+
+namespace {
+
+caf::error conflict(const commit& change, std::string why) {
+  return make_error(errc::conflict,
+                    "a commit of session " + change.session.str() + " is refused: " + why);
+}
+
+} // namespace
+
+caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
+  if (auto error = load_counters())
+    return error;
+  auto checked = check(change);
+  if (!checked) {
+    outcome.error = checked.error();
+    return caf::none;
+  }
+  const auto number = checked->number;
+  const auto old_status = checked->head ? std::optional{checked->head->status} : std::nullopt;
+  // The stored head is borrowed from the tables: it must be copied out before the first write.
+  const bytes id{view_of(change.session.str()).begin(), view_of(change.session.str()).end()};
+  bytes record;
+  auto head = checked->head.value_or(head_entry{});
+  head.id = id;
+  head.status = change.status;
+  if (head.record) {
+    record.assign(head.record->begin(), head.record->end());
+    head.record = record;
+  }
+  dirty_ = true;
+  if (old_status == std::nullopt) {
+    created_ = true;
+    next_number_ = number + 1;
+    if (auto error =
+            put_sealed(table::ids, table_key::of_text(change.session.str()), make_id_value(number)))
+      return error;
+  }
+  if (!change.events.empty())
+    if (auto error = append_log(change, number, head))
+      return error;
+  if (auto error = put_head(change, number, head))
+    return error;
+  if (auto error = put_status(change, number, old_status))
+    return error;
+  if (auto error = put_parts(change, number))
+    return error;
+  if (auto error = put_pending(change, number))
+    return error;
+  if (auto error = put_timers(change, number))
+    return error;
+  outcome.number = number;
+  return caf::none;
+}
+
+caf::error commit_writer::finish() {
+  if (!created_)
+    return caf::none;
+  return write_meta(tables_, meta_next_number, *next_number_);
+}
+
+result<commit_writer::target> commit_writer::check(const commit& change) {
+  if (auto error = check_id("session id", change.session.str()))
+    return error;
+  for (const auto& event : change.events)
+    if (event.size() > std::numeric_limits<std::uint32_t>::max())
+      return make_error(errc::limit_exceeded,
+                        "an event of session " + change.session.str() + " has 4 GiB or more");
+  target found;
+  found.number = change.number;
+  if (change.number == 0) {
+    auto existing = read_id(tables_, change.session);
+    if (!existing)
+      return existing.error();
+    if (*existing)
+      return conflict(change,
+                      "it was to be created, but exists as number " + std::to_string(**existing));
+    if (change.expected_events != 0)
+      return conflict(change, "it was to be created with " + std::to_string(change.expected_events)
+                                  + " events");
+    found.number = *next_number_;
+    return found;
+  }
+  auto head = read_head(tables_, change.number);
+  if (!head)
+    return head.error();
+  if (!*head)
+    return conflict(change, "there is no session number " + std::to_string(change.number));
+  found.head = **head;
+  const auto id = view_of(change.session.str());
+  if (!std::equal(id.begin(), id.end(), found.head->id.begin(), found.head->id.end()))
+    return conflict(change, "session number " + std::to_string(change.number) + " is another one");
+  if (found.head->events != change.expected_events)
+    return conflict(change, "it was decided after " + std::to_string(change.expected_events)
+                                + " events, but there are " + std::to_string(found.head->events));
+  return found;
+}
+
+caf::error commit_writer::append_log(const commit& change, session_number number,
+                                     head_entry& head) {
+  const auto position = *last_position_ + 1;
+  log_entry entry;
+  entry.session = number;
+  entry.first_event = head.events + 1;
+  entry.previous_position = head.last_position;
+  entry.count = static_cast<std::uint32_t>(change.events.size());
+  const auto key = number_key(position);
+  const auto sealed = seal_value(table::log, key, make_log(entry, change.events));
+  if (auto error = tables_.append(table::log, key, sealed))
+    return error;
+  last_position_ = position;
+  head.last_position = position;
+  head.events += entry.count;
+  return caf::none;
+}
+
+caf::error commit_writer::put_head(const commit& change, session_number number,
+                                   const head_entry& head) {
+  auto written = head;
+  for (const auto& part : change.records)
+    if (part.key == head_record_key)
+      written.record = part.value ? std::optional<byte_view>{*part.value} : std::nullopt;
+  return put_sealed(table::heads, number_key(number), make_head(written));
+}
+
+caf::error commit_writer::put_status(const commit& change, session_number number,
+                                     std::optional<std::uint8_t> old_status) {
+  if (old_status == change.status)
+    return caf::none;
+  if (old_status)
+    if (auto error = tables_.erase(table::by_status, status_key(*old_status, number)))
+      return error;
+  return put_sealed(table::by_status, status_key(change.status, number), {});
+}
+
+caf::error commit_writer::put_parts(const commit& change, session_number number) {
+  for (const auto& part : change.records) {
+    if (part.key == head_record_key)
+      continue;
+    const auto key = part_key(number, part.key);
+    if (auto error = part.value ? put_sealed(table::parts, key, *part.value)
+                                : tables_.erase(table::parts, key))
+      return error;
+  }
+  return caf::none;
+}
+
+caf::error commit_writer::put_pending(const commit& change, session_number number) {
+  for (const auto& entry : change.pending) {
+    const auto key = pending_key(number, entry.item);
+    if (auto error = entry.value ? put_sealed(table::pending, key, *entry.value)
+                                 : tables_.erase(table::pending, key))
+      return error;
+  }
+  return caf::none;
+}
+
+caf::error commit_writer::put_timers(const commit& change, session_number number) {
+  for (const auto& timer : change.timers) {
+    const auto key = timer_key(timer.due, number, timer.timer);
+    if (auto error =
+            timer.armed ? put_sealed(table::timers, key, {}) : tables_.erase(table::timers, key))
+      return error;
+  }
+  return caf::none;
+}
+
+caf::error commit_writer::put_sealed(table which, byte_view key, byte_view payload) {
+  return tables_.put(which, key, seal_value(which, key, payload));
+}
+
+caf::error commit_writer::load_counters() {
+  if (last_position_)
+    return caf::none;
+  auto next = read_meta(tables_, meta_next_number);
+  if (!next)
+    return next.error();
+  auto last = tables_.last_number(table::log);
+  if (!last)
+    return last.error();
+  next_number_ = next->value_or(1);
+  last_position_ = *last;
+  return caf::none;
+}
+
+} // namespace fermata::detail

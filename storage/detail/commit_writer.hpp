@@ -1,0 +1,47 @@
+#pragma once
+
+#include <fermata/storage/detail/entries.hpp>
+
+namespace fermata::detail {
+
+/// Applies the commits of one batch to the tables, within one write transaction of an engine. What
+/// a commit means is written here once; engines only keep sorted tables.
+class commit_writer {
+public:
+  explicit commit_writer(table_writer& tables) : tables_{tables} {}
+
+  /// Applies one commit, or refuses it in `outcome.error` without a trace. Returns an error when
+  /// the transaction as a whole is lost.
+  [[nodiscard]] caf::error apply(const commit& change, commit_outcome& outcome);
+
+  /// Writes what the batch shares; call it before the transaction is committed.
+  [[nodiscard]] caf::error finish();
+
+  /// True when something was applied.
+  [[nodiscard]] bool dirty() const noexcept { return dirty_; }
+
+private:
+  struct target {
+    session_number number = 0;
+    std::optional<head_entry> head; ///< As stored; nothing for a session to create.
+  };
+
+  result<target> check(const commit& change);
+  caf::error append_log(const commit& change, session_number number, head_entry& head);
+  caf::error put_head(const commit& change, session_number number, const head_entry& head);
+  caf::error put_status(const commit& change, session_number number,
+                        std::optional<std::uint8_t> old_status);
+  caf::error put_parts(const commit& change, session_number number);
+  caf::error put_pending(const commit& change, session_number number);
+  caf::error put_timers(const commit& change, session_number number);
+  caf::error put_sealed(table which, byte_view key, byte_view payload);
+  caf::error load_counters();
+
+  table_writer& tables_;
+  std::optional<std::uint64_t> last_position_;
+  std::optional<session_number> next_number_;
+  bool created_ = false;
+  bool dirty_ = false;
+};
+
+} // namespace fermata::detail

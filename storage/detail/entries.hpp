@@ -1,0 +1,119 @@
+#pragma once
+
+#include <fermata/storage/detail/tables.hpp>
+
+#include <chrono>
+
+namespace fermata::detail {
+
+// The keys of the tables.
+
+[[nodiscard]] inline table_key number_key(std::uint64_t number) {
+  return table_key::of(number);
+}
+
+[[nodiscard]] inline table_key part_key(session_number session, const record_key& key) {
+  return table_key::of(session, static_cast<std::uint8_t>(key.kind), key.group, key.index);
+}
+
+[[nodiscard]] inline table_key status_key(std::uint8_t status, session_number session) {
+  return table_key::of(status, session);
+}
+
+[[nodiscard]] inline table_key pending_key(session_number session, std::uint64_t item) {
+  return table_key::of(session, item);
+}
+
+/// Due times before 1970 are negative: the flipped sign bit puts them before the others.
+inline constexpr std::uint64_t sign_bit = std::uint64_t{1} << 63;
+
+[[nodiscard]] inline table_key timer_key(timestamp due, session_number session,
+                                         std::uint64_t timer) {
+  return table_key::of(static_cast<std::uint64_t>(due.time_since_epoch().count()) ^ sign_bit,
+                       session, timer);
+}
+
+struct part_address {
+  session_number session = 0;
+  record_key key;
+};
+struct pending_address {
+  session_number session = 0;
+  std::uint64_t item = 0;
+};
+struct timer_address {
+  timestamp due;
+  session_number session = 0;
+  std::uint64_t timer = 0;
+};
+
+// Errors of all that parses: `store_corrupt`, `store_too_new`.
+
+[[nodiscard]] result<std::uint64_t> parse_number_key(table which, byte_view key);
+[[nodiscard]] result<part_address> parse_part_key(byte_view key);
+[[nodiscard]] result<pending_address> parse_pending_key(byte_view key);
+[[nodiscard]] result<timer_address> parse_timer_key(byte_view key);
+
+/// The one record of the caller that lives in the head itself, which saves a write per step.
+inline const record_key head_record_key{record_kind::head, 0, 0};
+
+/// The value of `heads`, borrowed. Payload: last log position 8, events 8, status 1, has_record 1,
+/// size of the id 1, id, record; numbers are little-endian.
+struct head_entry {
+  std::uint64_t last_position = 0; ///< 0: no events.
+  std::uint64_t events = 0;
+  std::uint8_t status = 0;
+  byte_view id;
+  std::optional<byte_view> record;
+};
+
+[[nodiscard]] bytes make_head(const head_entry& head);
+[[nodiscard]] result<head_entry> parse_head(session_number number, byte_view sealed);
+[[nodiscard]] result<std::optional<head_entry>> read_head(table_reader& tables,
+                                                          session_number number);
+
+/// As `read_head`, for a number that another table names: that there is none is `store_corrupt`.
+[[nodiscard]] result<head_entry> require_head(table_reader& tables, session_number number,
+                                              std::string_view named_by);
+
+[[nodiscard]] result<session_anchor> make_anchor(session_number number, const head_entry& head);
+
+/// The value of `log`, borrowed: what one session appended in one commit. Payload: session 8, first
+/// event 8, previous position 8, count 4, then each event: size 4, bytes.
+struct log_entry {
+  session_number session = 0;
+  std::uint64_t first_event = 0;
+  std::uint64_t previous_position = 0; ///< Of the same session; 0: none.
+  std::uint32_t count = 0;
+  byte_view events;
+
+  [[nodiscard]] std::uint64_t last_event() const noexcept { return first_event + count - 1; }
+};
+
+[[nodiscard]] bytes make_log(const log_entry& entry, std::span<const bytes> events);
+[[nodiscard]] result<log_entry> parse_log(std::uint64_t position, byte_view sealed);
+[[nodiscard]] result<log_entry> require_log(table_reader& tables, std::uint64_t position);
+
+/// Appends the events of `entry` numbered `first` and up, until there are `limit` in `out`.
+[[nodiscard]] caf::error append_events(std::uint64_t position, const log_entry& entry,
+                                       std::uint64_t first, std::size_t limit,
+                                       std::vector<stored_event>& out);
+
+/// The value of `ids`. Nothing: there is no session of that id.
+[[nodiscard]] bytes make_id_value(session_number number);
+[[nodiscard]] result<session_number> parse_id_value(byte_view key, byte_view sealed);
+[[nodiscard]] result<std::optional<session_number>> read_id(table_reader& tables,
+                                                            const session_id& session);
+
+/// A number in `meta`; nothing if it was never written.
+[[nodiscard]] result<std::optional<std::uint64_t>> read_meta(table_reader& tables,
+                                                             std::string_view name);
+[[nodiscard]] caf::error write_meta(table_writer& tables, std::string_view name,
+                                    std::uint64_t value);
+
+// The names in `meta`.
+inline constexpr std::string_view meta_format = "format";
+inline constexpr std::string_view meta_next_number = "next_number";
+inline constexpr std::string_view meta_recoveries = "recoveries";
+
+} // namespace fermata::detail

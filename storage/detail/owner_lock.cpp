@@ -1,0 +1,86 @@
+#include <fermata/storage/detail/owner_lock.hpp>
+
+#include <fermata/storage/detail/lmdb_file.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace fermata::detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+caf::error unavailable(const fs::path& directory, std::string_view what, int code) {
+  return make_error(errc::store_unavailable, "the store in " + directory.string() + " "
+                                                 + std::string{what} + ": " + std::strerror(code));
+}
+
+std::string read_pid(int descriptor) {
+  std::array<char, 32> text{};
+  const auto size = ::pread(descriptor, text.data(), text.size() - 1, 0);
+  std::string pid{text.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+  while (!pid.empty() && pid.back() == '\n')
+    pid.pop_back();
+  return pid;
+}
+
+} // namespace
+
+caf::error create_private_directory(const fs::path& directory) {
+  std::error_code failure;
+  if (fs::is_directory(directory, failure))
+    return caf::none;
+  const auto parent = fs::absolute(directory).lexically_normal().parent_path();
+  fs::create_directories(parent, failure);
+  if (failure)
+    return unavailable(directory, "cannot be created", failure.value());
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return unavailable(directory, "cannot be created", errno);
+  if (!fs::is_directory(directory, failure))
+    return unavailable(directory, "cannot be created", ENOTDIR);
+  return caf::none;
+}
+
+caf::error sync_directory(const fs::path& directory) {
+  for (const auto& path : {directory, directory / ".."}) {
+    const file_descriptor opened{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    // A parent that may not be read is somebody else's: its entries are not ours to make durable.
+    if (!opened && path != directory)
+      continue;
+    // Some file systems have no such operation, and say so with EINVAL.
+    if (!opened || (::fsync(opened.get()) != 0 && errno != EINVAL))
+      return unavailable(directory, "cannot be made durable", errno);
+  }
+  return caf::none;
+}
+
+result<file_descriptor> lock_for_owner(const fs::path& directory) {
+  const auto path = directory / owner_file_name;
+  file_descriptor file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (!file)
+    return unavailable(directory, "cannot be opened for writing", errno);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      return unavailable(directory, "cannot be locked", errno);
+    const auto pid = read_pid(file.get());
+    return make_error(errc::store_busy,
+                      "the store in " + directory.string() + " is owned by "
+                          + (pid.empty() ? "a process that is just starting" : "process " + pid)
+                          + "; one process at a time may write to it");
+  }
+  const auto pid = std::to_string(::getpid()) + "\n";
+  // The pid is for people: a disk without room for it does not keep the store from opening.
+  const auto noted =
+      ::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), pid.data(), pid.size(), 0) > 0;
+  static_cast<void>(noted);
+  return file;
+}
+
+} // namespace fermata::detail

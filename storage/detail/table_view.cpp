@@ -1,0 +1,312 @@
+#include <fermata/storage/detail/table_view.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace fermata::detail {
+
+namespace {
+
+constexpr auto max_number = std::numeric_limits<std::uint64_t>::max();
+
+caf::error inconsistent(std::string message) {
+  return make_error(errc::store_corrupt, std::move(message));
+}
+
+result<bytes> copy_unsealed(table which, byte_view key, byte_view sealed) {
+  auto payload = unseal_value(which, key, sealed);
+  if (!payload)
+    return payload.error();
+  return bytes{payload->begin(), payload->end()};
+}
+
+/// Looks up the ids of sessions that an index names; neighbours in an index are often of one
+/// session.
+class id_lookup {
+public:
+  id_lookup(table_reader& tables, table index) : tables_{tables}, index_{index} {}
+
+  result<session_id> operator()(session_number number) {
+    if (number != last_.number) {
+      auto head = require_head(tables_, number, "table " + std::string{name_of(index_)});
+      if (!head)
+        return head.error();
+      auto anchor = make_anchor(number, *head);
+      if (!anchor)
+        return anchor.error();
+      last_ = std::move(*anchor);
+    }
+    return last_.id;
+  }
+
+private:
+  table_reader& tables_;
+  table index_;
+  session_anchor last_;
+};
+
+/// The positions of the log entries that hold a session's events from `first` on, the last one
+/// first.
+result<std::vector<std::uint64_t>> chain_back(table_reader& tables, session_number session,
+                                              const head_entry& head, std::uint64_t first) {
+  std::vector<std::uint64_t> positions;
+  auto position = head.last_position;
+  auto expected_last = head.events;
+  while (position != 0 && expected_last >= first) {
+    auto entry = require_log(tables, position);
+    if (!entry)
+      return entry.error();
+    if (entry->session != session || entry->last_event() != expected_last)
+      return inconsistent(describe(table::log, number_key(position))
+                          + " is not the one that session number " + std::to_string(session)
+                          + " has there");
+    positions.push_back(position);
+    position = entry->previous_position;
+    expected_last = entry->first_event - 1;
+  }
+  return positions;
+}
+
+} // namespace
+
+result<std::optional<bytes>> table_view::read(session_number session, record_key key) {
+  if (key == head_record_key) {
+    auto head = read_head(*tables_, session);
+    if (!head)
+      return head.error();
+    if (!*head || !(*head)->record)
+      return std::optional<bytes>{};
+    return std::optional{bytes{(*head)->record->begin(), (*head)->record->end()}};
+  }
+  const auto stored_key = part_key(session, key);
+  auto value = tables_->get(table::parts, stored_key);
+  if (!value)
+    return value.error();
+  if (!*value)
+    return std::optional<bytes>{};
+  auto payload = copy_unsealed(table::parts, stored_key, **value);
+  if (!payload)
+    return payload.error();
+  return std::optional{std::move(*payload)};
+}
+
+result<std::vector<record>> table_view::scan(session_number session, record_key first,
+                                             record_key last, std::size_t limit) {
+  std::vector<record> found;
+  if (limit == 0 || last < first)
+    return found;
+  if (first <= head_record_key && head_record_key <= last) {
+    auto head = read(session, head_record_key);
+    if (!head)
+      return head.error();
+    if (*head) {
+      record entry;
+      entry.key = head_record_key;
+      entry.value = std::move(**head);
+      found.push_back(std::move(entry));
+    }
+  }
+  const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
+    auto address = parse_part_key(key);
+    if (!address)
+      return address.error();
+    if (address->session != session || address->key > last || found.size() >= limit)
+      return false;
+    auto value = copy_unsealed(table::parts, key, sealed);
+    if (!value)
+      return value.error();
+    record entry;
+    entry.key = address->key;
+    entry.value = std::move(*value);
+    found.push_back(std::move(entry));
+    return true;
+  };
+  if (auto error = tables_->walk(table::parts, part_key(session, first), visit))
+    return error;
+  return found;
+}
+
+result<std::optional<session_anchor>> table_view::find(const session_id& session) {
+  return find_session(*tables_, session);
+}
+
+result<std::vector<stored_event>> table_view::events(session_number session, std::uint64_t first,
+                                                     std::size_t limit) {
+  std::vector<stored_event> found;
+  auto head = read_head(*tables_, session);
+  if (!head)
+    return head.error();
+  if (!*head || limit == 0)
+    return found;
+  first = std::max<std::uint64_t>(first, 1);
+  auto positions = chain_back(*tables_, session, **head, first);
+  if (!positions)
+    return positions.error();
+  for (auto position = positions->rbegin(); position != positions->rend() && found.size() < limit;
+       ++position) {
+    auto entry = require_log(*tables_, *position);
+    if (!entry)
+      return entry.error();
+    if (auto error = append_events(*position, *entry, first, limit, found))
+      return error;
+  }
+  return found;
+}
+
+result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, std::size_t limit) {
+  std::vector<stored_event> found;
+  if (limit == 0 || position == max_number)
+    return found;
+  std::size_t commits = 0;
+  auto reached = position;
+  const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
+    auto number = parse_number_key(table::log, key);
+    if (!number)
+      return number.error();
+    auto entry = parse_log(*number, sealed);
+    if (!entry)
+      return entry.error();
+    if (auto error =
+            append_events(*number, *entry, 0, std::numeric_limits<std::size_t>::max(), found))
+      return error;
+    reached = *number;
+    return ++commits < limit;
+  };
+  if (auto error = tables_->walk(table::log, number_key(position + 1), visit))
+    return error;
+  position = reached;
+  return found;
+}
+
+result<std::vector<session_anchor>> table_view::sessions(std::optional<std::uint8_t> status,
+                                                         session_number after, std::size_t limit) {
+  std::vector<session_anchor> found;
+  if (limit == 0 || after == max_number)
+    return found;
+  const auto add = [&](session_number number, const head_entry& head) -> result<bool> {
+    auto anchor = make_anchor(number, head);
+    if (!anchor)
+      return anchor.error();
+    found.push_back(std::move(*anchor));
+    return found.size() < limit;
+  };
+  const auto visit_head = [&](byte_view key, byte_view sealed) -> result<bool> {
+    auto number = parse_number_key(table::heads, key);
+    if (!number)
+      return number.error();
+    auto head = parse_head(*number, sealed);
+    if (!head)
+      return head.error();
+    return add(*number, *head);
+  };
+  const auto visit_status = [&](byte_view key, byte_view sealed) -> result<bool> {
+    if (key.size() != 9 || key[0] != *status)
+      return false;
+    if (auto payload = unseal_value(table::by_status, key, sealed); !payload)
+      return payload.error();
+    const auto number = load_big_endian<std::uint64_t>(key.subspan(1));
+    auto head = require_head(*tables_, number, "table by_status");
+    if (!head)
+      return head.error();
+    if (head->status != *status)
+      return inconsistent("table by_status has session number " + std::to_string(number)
+                          + " under a status that is not its own");
+    return add(number, *head);
+  };
+  auto error = status
+                   ? tables_->walk(table::by_status, status_key(*status, after + 1), visit_status)
+                   : tables_->walk(table::heads, number_key(after + 1), visit_head);
+  if (error)
+    return error;
+  return found;
+}
+
+result<std::vector<pending_entry>> table_view::pending(std::optional<session_number> session,
+                                                       session_number after,
+                                                       std::uint64_t after_item,
+                                                       std::size_t limit) {
+  std::vector<pending_entry> found;
+  if (limit == 0)
+    return found;
+  auto from = pending_key(after, after_item);
+  if (session && *session > after)
+    from = pending_key(*session, 0);
+  id_lookup id_of{*tables_, table::pending};
+  const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
+    auto address = parse_pending_key(key);
+    if (!address)
+      return address.error();
+    if (session && address->session != *session)
+      return false;
+    if (address->session == after && address->item == after_item)
+      return true;
+    auto value = copy_unsealed(table::pending, key, sealed);
+    if (!value)
+      return value.error();
+    auto id = id_of(address->session);
+    if (!id)
+      return id.error();
+    pending_entry entry;
+    entry.session = std::move(*id);
+    entry.number = address->session;
+    entry.item = address->item;
+    entry.value = std::move(*value);
+    found.push_back(std::move(entry));
+    return found.size() < limit;
+  };
+  if (auto error = tables_->walk(table::pending, from, visit))
+    return error;
+  return found;
+}
+
+result<std::vector<due_timer>> table_view::due(timestamp until, std::size_t limit) {
+  std::vector<due_timer> found;
+  if (limit == 0)
+    return found;
+  id_lookup id_of{*tables_, table::timers};
+  const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
+    auto address = parse_timer_key(key);
+    if (!address)
+      return address.error();
+    if (address->due > until)
+      return false;
+    if (auto payload = unseal_value(table::timers, key, sealed); !payload)
+      return payload.error();
+    auto id = id_of(address->session);
+    if (!id)
+      return id.error();
+    due_timer timer;
+    timer.due = address->due;
+    timer.session = std::move(*id);
+    timer.number = address->session;
+    timer.timer = address->timer;
+    found.push_back(std::move(timer));
+    return found.size() < limit;
+  };
+  if (auto error = tables_->walk(table::timers, {}, visit))
+    return error;
+  return found;
+}
+
+result<std::optional<session_anchor>> find_session(table_reader& tables,
+                                                   const session_id& session) {
+  if (session.empty())
+    return std::optional<session_anchor>{};
+  auto number = read_id(tables, session);
+  if (!number)
+    return number.error();
+  if (!*number)
+    return std::optional<session_anchor>{};
+  auto head = require_head(tables, **number, "table ids");
+  if (!head)
+    return head.error();
+  auto anchor = make_anchor(**number, *head);
+  if (!anchor)
+    return anchor.error();
+  if (anchor->id != session)
+    return inconsistent("table ids leads from " + session.str() + " to session number "
+                        + std::to_string(**number) + ", which is " + anchor->id.str());
+  return std::optional{std::move(*anchor)};
+}
+
+} // namespace fermata::detail

@@ -1,0 +1,203 @@
+#pragma once
+
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/status.hpp>
+#include <fermata/messages/tool_call.hpp>
+#include <fermata/storage/store.hpp>
+
+/// What is stored of a session besides its events. Each keeps the fields that a newer version added
+/// (`unknown`).
+namespace fermata {
+
+/// One per session; written with every commit, so it is small.
+struct head_record {
+  session_id id;
+  std::string incarnation;
+  std::string workspace;
+  timestamp created;
+  std::uint64_t events = 0;
+  session_state state = session_state::idle;
+  waiting_counts waiting;
+  std::uint32_t active_revision = 0; ///< The plan in force or that ended last; 0: none.
+  std::uint32_t draft_revision =
+      0; ///< The revision that awaits a decision or was sent back; 0: none.
+  std::uint32_t last_revision = 0;
+  std::uint64_t calls = 0;              ///< How many tool calls there were.
+  std::uint64_t entries = 0;            ///< How many transcript entries there were.
+  std::optional<std::uint32_t> running; ///< The position of the running subtask in the active plan.
+  json unknown;
+
+  head_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("id", &head_record::id),
+                      field("incarnation", &head_record::incarnation),
+                      optional_field("workspace", &head_record::workspace),
+                      field("created", &head_record::created),
+                      field("events", &head_record::events),
+                      field("state", &head_record::state),
+                      optional_field("waiting", &head_record::waiting),
+                      optional_field("active_revision", &head_record::active_revision),
+                      optional_field("draft_revision", &head_record::draft_revision),
+                      optional_field("last_revision", &head_record::last_revision),
+                      optional_field("calls", &head_record::calls),
+                      optional_field("entries", &head_record::entries),
+                      optional_field("running", &head_record::running)};
+  }
+};
+
+struct plan_record {
+  std::uint32_t revision = 0;
+  plan_status status = plan_status::draft;
+  std::string goal;
+  std::uint32_t subtasks = 0;
+  std::string digest;
+  std::uint32_t replaces = 0;
+  bool sent_back = false; ///< A draft that was sent back for modification.
+  std::string feedback;
+  std::string by;
+  std::optional<plan_verdict> verdict; ///< The last decision on it.
+  std::uint64_t decision_event = 0;
+  timestamp proposed;
+  std::map<std::string, tool_declaration> tools;
+  json unknown;
+
+  plan_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("revision", &plan_record::revision),
+                      field("status", &plan_record::status),
+                      field("goal", &plan_record::goal),
+                      field("subtasks", &plan_record::subtasks),
+                      field("digest", &plan_record::digest),
+                      optional_field("replaces", &plan_record::replaces),
+                      optional_field("sent_back", &plan_record::sent_back),
+                      optional_field("feedback", &plan_record::feedback),
+                      optional_field("by", &plan_record::by),
+                      optional_field("verdict", &plan_record::verdict),
+                      optional_field("decision_event", &plan_record::decision_event),
+                      field("proposed", &plan_record::proposed),
+                      optional_field("tools", &plan_record::tools)};
+  }
+};
+
+/// State of a subtask. Only one subtask runs at a time, so the calls and transcript entries of an
+/// attempt have consecutive numbers.
+struct subtask_record {
+  subtask_status status = subtask_status::pending;
+  std::uint32_t attempts = 0;
+  json result;
+  std::string error;             ///< Why it failed, was skipped or is blocked.
+  std::uint64_t first_call = 0;  ///< Of the last attempt.
+  std::uint32_t calls = 0;       ///< Of the last attempt.
+  std::uint32_t open_calls = 0;  ///< Those that have no answer yet.
+  std::uint64_t first_entry = 0; ///< Of the last attempt.
+  std::uint32_t entries = 0;     ///< Of the last attempt.
+  json unknown;
+
+  subtask_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("status", &subtask_record::status),
+                      optional_field("attempts", &subtask_record::attempts),
+                      optional_field("result", &subtask_record::result),
+                      optional_field("error", &subtask_record::error),
+                      optional_field("first_call", &subtask_record::first_call),
+                      optional_field("calls", &subtask_record::calls),
+                      optional_field("open_calls", &subtask_record::open_calls),
+                      optional_field("first_entry", &subtask_record::first_entry),
+                      optional_field("entries", &subtask_record::entries)};
+  }
+};
+
+struct call_record {
+  std::uint64_t number = 0;
+  std::uint32_t revision = 0; ///< The plan's.
+  subtask_id subtask;
+  tool_name tool;
+  tool_kind kind = tool_kind::client;
+  std::uint32_t tool_version = 0;
+  bool idempotent = false;
+  json arguments;
+  json proposed_arguments; ///< What the agent had asked for, where a person edited it.
+  call_status status = call_status::awaiting_decision;
+  std::string digest;
+  std::string fingerprint;
+  timestamp since;
+  std::optional<call_verdict> verdict; ///< What a person decided; nothing: the policy allowed it.
+  std::string feedback;
+  std::string by;
+  std::uint64_t decision_event = 0;
+  std::uint32_t runs = 0;
+  std::optional<tool_answer> answer;
+  std::string answer_digest;
+  std::uint64_t answer_event = 0;
+  std::uint32_t late = 0;
+  json unknown;
+
+  call_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &call_record::number),
+                      field("revision", &call_record::revision),
+                      field("subtask", &call_record::subtask),
+                      field("tool", &call_record::tool),
+                      field("kind", &call_record::kind),
+                      optional_field("tool_version", &call_record::tool_version),
+                      optional_field("idempotent", &call_record::idempotent),
+                      field("arguments", &call_record::arguments),
+                      optional_field("proposed_arguments", &call_record::proposed_arguments),
+                      field("status", &call_record::status),
+                      field("digest", &call_record::digest),
+                      optional_field("fingerprint", &call_record::fingerprint),
+                      field("since", &call_record::since),
+                      optional_field("verdict", &call_record::verdict),
+                      optional_field("feedback", &call_record::feedback),
+                      optional_field("by", &call_record::by),
+                      optional_field("decision_event", &call_record::decision_event),
+                      optional_field("runs", &call_record::runs),
+                      optional_field("answer", &call_record::answer),
+                      optional_field("answer_digest", &call_record::answer_digest),
+                      optional_field("answer_event", &call_record::answer_event),
+                      optional_field("late", &call_record::late)};
+  }
+};
+
+/// One entry of a subtask's transcript: something the agent said, or the calls it asked for in one
+/// step.
+struct entry_record {
+  std::string text;
+  std::uint64_t first_call = 0;
+  std::uint32_t calls = 0;
+  json unknown;
+
+  entry_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("text", &entry_record::text),
+                      optional_field("first_call", &entry_record::first_call),
+                      optional_field("calls", &entry_record::calls)};
+  }
+};
+
+/// Where records are kept.
+[[nodiscard]] inline record_key head_key() {
+  return {record_kind::head, 0, 0};
+}
+[[nodiscard]] inline record_key plan_key(std::uint32_t revision) {
+  return {record_kind::plan, revision, 0};
+}
+[[nodiscard]] inline record_key spec_key(std::uint32_t revision, std::uint32_t position) {
+  return {record_kind::subtask_spec, revision, position};
+}
+[[nodiscard]] inline record_key subtask_key(std::uint32_t revision, std::uint32_t position) {
+  return {record_kind::subtask, revision, position};
+}
+[[nodiscard]] inline record_key call_key(std::uint64_t number) {
+  return {record_kind::call, 0, number};
+}
+[[nodiscard]] inline record_key entry_key(std::uint64_t number) {
+  return {record_kind::entry, 0, number};
+}
+
+/// Item numbers of the pending index: calls by their number, plans by their revision above all
+/// calls.
+inline constexpr std::uint64_t pending_plan_base = std::uint64_t{1} << 63;
+
+} // namespace fermata

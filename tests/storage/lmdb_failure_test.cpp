@@ -1,0 +1,293 @@
+// Commits that fail: what is stored afterwards, what the caller is told, and how the store goes on.
+
+#include "storage_helpers.hpp"
+#include "syscall_faults.hpp"
+
+#include <fermata/storage/lmdb_store.hpp>
+#include <fermata/storage/verify_store.hpp>
+
+#include <fermata_catch.hpp>
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+
+using namespace fermata;
+using namespace fermata::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const record_key head_key{record_kind::head, 0, 0};
+
+/// A batch that writes pages of every kind, in several system calls.
+std::vector<commit> batch_after(const session_anchor& a) {
+  return {change{a}.event("2").put(head_key, "new").status(1), change{"b"}.event(data(9000, 'b'))};
+}
+
+/// How many calls the disk sees for that batch when nothing fails.
+int calls_of_a_commit() {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory));
+  const auto a = must_write(*target, change{"a"}.event("1").put(head_key, "old"));
+  arm({});
+  for (const auto& outcome : target->write(batch_after(a)))
+    if (outcome.error)
+      throw std::runtime_error{message_of(outcome.error)};
+  return disarm();
+}
+
+struct trial {
+  syscall_fault fault;
+  bool view_open = false;
+};
+
+std::vector<trial> all_trials() {
+  std::vector<trial> trials;
+  const auto calls = calls_of_a_commit();
+  for (int call = 1; call <= calls; ++call)
+    for (const auto code : {EIO, ENOSPC})
+      for (const auto done : {false, true})
+        for (const auto lasting : {false, true})
+          for (const auto view_open : {false, true}) {
+            trial next;
+            next.fault.call = call;
+            next.fault.code = code;
+            next.fault.done = done;
+            next.fault.lasting = lasting;
+            next.view_open = view_open;
+            trials.push_back(next);
+          }
+  return trials;
+}
+
+/// Fills a store until a commit fails; returns that error. Checks that nothing of it is stored, and
+/// that the store serves on.
+caf::error fill(store& target, session_anchor& session) {
+  for (int i = 0; i < 10'000; ++i) {
+    const auto before = session;
+    const auto outcome = write(target, change{session}.event(data(20'000, 'x')));
+    session = must_find(target, "a");
+    if (!outcome.error)
+      continue;
+    if (session.events != before.events)
+      throw std::runtime_error{"a failed commit is stored"};
+    return outcome.error;
+  }
+  return caf::none;
+}
+
+} // namespace
+
+TEST_CASE("a commit whose n-th system call fails is stored entirely or not at all, as reported") {
+  REQUIRE(calls_of_a_commit() >= 3);
+  for (const auto& [fault, view_open] : all_trials()) {
+    CAPTURE(fault.call, fault.code, fault.done, fault.lasting, view_open);
+    temporary_directory directory;
+    auto target = must(lmdb_store::open(directory));
+    const auto a = must_write(*target, change{"a"}.event("1").put(head_key, "old"));
+    const auto before = dump(*target);
+    auto view = view_open ? must(target->read()) : nullptr;
+
+    arm(fault);
+    const auto outcomes = target->write(batch_after(a));
+    // While the disk fails, reads are refused or true, but never false.
+    const auto meanwhile = target->find(named("a"));
+    disarm();
+
+    REQUIRE(outcomes.size() == 2);
+    CHECK(outcomes[0].error == outcomes[1].error);
+    if (view)
+      CHECK(must(view->events(a.number, 1, 9)).size() == 1);
+    view.reset();
+    const auto after = dump(*target);
+    const auto stored = after != before;
+    if (meanwhile)
+      CHECK(must(meanwhile)->events == (stored ? 2 : 1));
+    if (!outcomes[0].error) {
+      CHECK(stored);
+      CHECK(outcomes[1].number == 2);
+    } else {
+      // Reported as failed, but stored: only when the store could not find out in time, and said
+      // so.
+      if (stored)
+        CHECK(message_of(outcomes[0].error).find("not known") != std::string::npos);
+      else
+        CHECK(outcomes[0].number == 0);
+      const auto expected = fault.code == ENOSPC ? errc::disk_full : errc::io_error;
+      const auto code = code_of(outcomes[0].error);
+      CHECK((code == expected || code == errc::io_error));
+    }
+    // It goes on from what it says it holds, and a fresh opening agrees.
+    must_write(*target, change{must_find(*target, "a")}.event("next"));
+    const auto last = dump(*target);
+    target.reset();
+    target = must(lmdb_store::open(directory));
+    CHECK(dump(*target) == last);
+    target.reset();
+    CHECK(must(verify_store(directory)).problems == std::vector<std::string>{});
+  }
+}
+
+TEST_CASE("a failed write of data is io_error or disk_full by its reason, and nothing is stored") {
+  for (const auto& [code, expected] :
+       {std::pair{EIO, errc::io_error}, {ENOSPC, errc::disk_full}, {EDQUOT, errc::disk_full}}) {
+    temporary_directory directory;
+    const auto target = must(lmdb_store::open(directory));
+    const auto a = must_write(*target, change{"a"}.event("1"));
+    arm({1, code, false, false});
+    const auto outcome = write(*target, change{a}.event("2"));
+    disarm();
+    CHECK(code_of(outcome.error) == expected);
+    CHECK(events_of(*target, a.number) == "1");
+  }
+}
+
+TEST_CASE("while it is unknown whether a commit is stored, an open view reads on, and no other") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory));
+  const auto a = must_write(*target, change{"a"}.event("1"));
+  auto view = must(target->read());
+  // The last call of a commit writes the meta page.
+  arm({});
+  must_write(*target, change{a}.event("2"));
+  const auto calls = disarm();
+  arm({calls, EIO, true, true});
+  const auto outcome = write(*target, change{must_find(*target, "a")}.event("3"));
+  disarm();
+  CHECK(is(outcome.error, errc::io_error));
+  CHECK(message_of(outcome.error).find("1 open views") != std::string::npos);
+  CHECK(is(target->read().error(), errc::io_error));
+  CHECK(is(target->find(named("a")).error(), errc::io_error));
+  CHECK(is(write(*target, change{"b"}).error, errc::io_error));
+  CHECK(must(view->events(a.number, 1, 9)).size() == 1);
+  view.reset();
+  const auto events = must_find(*target, "a").events;
+  CHECK((events == 2 || events == 3));
+  must_write(*target, change{"b"});
+}
+
+TEST_CASE("a commit that turns out to be stored is acknowledged") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory));
+  const auto a = must_write(*target, change{"a"}.event("1"));
+  arm({});
+  must_write(*target, change{a}.event("2"));
+  const auto calls = disarm();
+  // The meta page is written, but reported as failed; LMDB then tries to take it back, which fails.
+  int acknowledged = 0;
+  arm({calls, EIO, true, false});
+  const auto b = must_find(*target, "a");
+  const auto outcome = write(*target, change{b}.event("3"));
+  disarm();
+  if (!outcome.error)
+    ++acknowledged;
+  CHECK(must_find(*target, "a").events == (acknowledged == 1 ? 3U : 2U));
+}
+
+TEST_CASE("a full map is disk_full, naming the setting, and what is stored stays readable") {
+  temporary_directory directory;
+  lmdb_options options;
+  options.map_size_bytes = 1 << 20;
+  auto target = must(lmdb_store::open(directory, options));
+  auto a = must_write(*target, change{"a"}.event("1"));
+  const auto error = fill(*target, a);
+  CHECK(is(error, errc::disk_full));
+  CHECK(message_of(error).find("map_size_bytes") != std::string::npos);
+  CHECK(a.events > 10);
+  target.reset();
+  target = must(lmdb_store::open(directory));
+  CHECK(must_find(*target, "a").events == a.events);
+  must_write(*target, change{a}.event(data(2'000'000, 'y')));
+}
+
+TEST_CASE("a full disk is disk_full, and the store works again when there is room") {
+  temporary_directory directory;
+  const auto outcome = in_child([&]() -> std::string {
+    const auto& path = directory.path();
+    if (::unshare(CLONE_NEWNS) != 0
+        || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0
+        || ::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=2m") != 0)
+      return "skipped";
+    const auto ballast = path / "ballast";
+    std::ofstream{ballast} << std::string(1'000'000, 'x');
+    auto target = must(lmdb_store::open(path / "store"));
+    auto a = must_write(*target, change{"a"}.event("1"));
+    for (int round = 0; round < 3; ++round) {
+      const auto error = fill(*target, a);
+      if (!is(error, errc::disk_full))
+        return "not disk_full: " + message_of(error);
+      if (a.events < 10)
+        return "full too soon";
+    }
+    fs::remove(ballast);
+    a = must_write(*target, change{a}.event(data(20'000, 'y')));
+    const auto events = a.events;
+    target.reset();
+    target = must(lmdb_store::open(path / "store"));
+    if (must_find(*target, "a").events != events)
+      return "events were lost";
+    if (!must(verify_store(path / "store")).sound())
+      return "not sound: " + must(verify_store(path / "store")).problems.front();
+    return {};
+  });
+  if (outcome == "skipped")
+    WARN("skipped: mounting is not permitted here");
+  else
+    CHECK(outcome == "");
+}
+
+TEST_CASE("a limit on file sizes is disk_full, and the store works again when it is raised") {
+  temporary_directory directory;
+  CHECK(in_child([&]() -> std::string {
+          std::signal(SIGXFSZ, SIG_IGN);
+          const auto target = must(lmdb_store::open(directory));
+          auto a = must_write(*target, change{"a"}.event("1"));
+          struct rlimit limit {};
+          ::getrlimit(RLIMIT_FSIZE, &limit);
+          const auto original = limit.rlim_cur;
+          limit.rlim_cur = 500'000;
+          ::setrlimit(RLIMIT_FSIZE, &limit);
+          const auto error = fill(*target, a);
+          if (!is(error, errc::disk_full))
+            return "not disk_full: " + message_of(error);
+          limit.rlim_cur = original;
+          ::setrlimit(RLIMIT_FSIZE, &limit);
+          must_write(*target, change{a}.event(data(20'000, 'y')));
+          return must(verify_store(directory)).sound() ? "" : "not sound";
+        })
+        == "");
+}
+
+TEST_CASE("a backup to a full disk fails and leaves nothing behind") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory.path() / "store"));
+  must_write(*target, change{"a"}.event(data(3'000'000, 'x')));
+  const auto copy = directory.path() / "copy";
+  const auto outcome = in_child([&]() -> std::string {
+    // A child must not use its parent's store: it opens one of its own beside it.
+    fs::create_directory(copy);
+    if (::unshare(CLONE_NEWNS) != 0
+        || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0
+        || ::mount("tmpfs", copy.c_str(), "tmpfs", 0, "size=1m") != 0)
+      return "skipped";
+    const auto original = must(lmdb_store::open(copy / "small"));
+    const auto a = must_write(*original, change{"a"}.event(data(500'000, 'x')));
+    const auto error = original->backup_to(copy / "copy");
+    if (!is(error, errc::disk_full))
+      return "not disk_full: " + message_of(error);
+    if (!fs::is_empty(copy / "copy"))
+      return "something was left behind";
+    must_write(*original, change{a}.event("2"));
+    return {};
+  });
+  if (outcome == "skipped")
+    WARN("skipped: mounting is not permitted here");
+  else
+    CHECK(outcome == "");
+}

@@ -1,0 +1,98 @@
+#include "store_harness.hpp"
+
+#include <fermata/storage/verify_store.hpp>
+
+#include <fermata_catch.hpp>
+
+#include <random>
+
+using namespace fermata;
+using namespace fermata::test;
+
+namespace {
+
+/// Batches of random commits, some of which conflict.
+class random_history {
+public:
+  explicit random_history(std::uint64_t seed) : random_{seed} {}
+
+  std::vector<commit> batch(store& target) {
+    std::vector<commit> commits;
+    const auto size = 1 + random_() % 4;
+    for (std::size_t i = 0; i < size; ++i)
+      commits.push_back(one(target));
+    return commits;
+  }
+
+private:
+  commit one(store& target) {
+    const auto name = "s" + std::to_string(random_() % 12);
+    const auto stored = must(target.find(named(name)));
+    auto next = stored ? change{*stored} : change{name};
+    if (random_() % 8 == 0)
+      next.expecting(random_() % 5);
+    for (auto events = random_() % 4; events > 0; --events)
+      next.event(value());
+    next.status(static_cast<std::uint8_t>(random_() % 3));
+    for (auto records = random_() % 4; records > 0; --records) {
+      const record_key key{static_cast<record_kind>(1 + random_() % 3),
+                           static_cast<std::uint32_t>(random_() % 2), random_() % 3};
+      if (random_() % 3 == 0)
+        next.erase(key);
+      else
+        next.put(key, value());
+    }
+    const auto item = random_() % 3;
+    if (random_() % 2 == 0)
+      next.pend(item, "p" + std::to_string(random_() % 9));
+    else
+      next.settle(item);
+    const auto due = static_cast<std::int64_t>(random_() % 5) - 2;
+    if (random_() % 2 == 0)
+      next.arm(due, item);
+    else
+      next.disarm(due, item);
+    return next;
+  }
+
+  bytes value() {
+    // Some values are larger than a page of LMDB.
+    const auto size = random_() % 10 == 0 ? random_() % 9000 : random_() % 60;
+    return data(size, static_cast<std::uint8_t>('a' + random_() % 26));
+  }
+
+  std::mt19937_64 random_;
+};
+
+} // namespace
+
+TEST_CASE("both stores hold the same after the same random history, and it verifies") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    CAPTURE(seed);
+    temporary_directory directory;
+    const auto memory = std::make_shared<memory_store>();
+    auto durable = must(lmdb_store::open(directory));
+    random_history history{seed};
+    for (int step = 0; step < 60; ++step) {
+      const auto batch = history.batch(*memory);
+      const auto expected = memory->write(batch);
+      const auto got = durable->write(batch);
+      REQUIRE(got.size() == expected.size());
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        REQUIRE(got[i].number == expected[i].number);
+        REQUIRE(got[i].error == expected[i].error);
+      }
+      if (step % 20 == 0) {
+        durable.reset();
+        durable = must(lmdb_store::open(directory));
+      }
+    }
+    CHECK(dump(*durable) == dump(*memory));
+    const auto report = must(verify_store(directory.path()));
+    CHECK(report.problems == std::vector<std::string>{});
+    const auto memory_report = memory->verify();
+    CHECK(memory_report.problems == std::vector<std::string>{});
+    CHECK(report.events == memory_report.events);
+    CHECK(report.records == memory_report.records);
+  }
+}

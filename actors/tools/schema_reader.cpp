@@ -1,0 +1,333 @@
+#include <fermata/actors/tools/schema_reader.hpp>
+#include <fermata/actors/tools/text.hpp>
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace fermata::detail {
+
+namespace {
+
+using pointer = json::json_pointer;
+
+/// Carries the reason out of the walk.
+class refusal : public std::exception {
+public:
+  refusal(const pointer& place, const std::string& why)
+      : why_{"not a usable JSON Schema: at " + in_quotes(place.to_string()) + ": " + why} {}
+  [[nodiscard]] const char* what() const noexcept override { return why_.c_str(); }
+
+private:
+  std::string why_;
+};
+
+/// The place in the same document that a reference names.
+pointer target_of(const json& reference, const pointer& place) {
+  const auto* text = reference.get_ptr<const std::string*>();
+  if (text == nullptr || text->empty() || text->front() != '#'
+      || text->find('%') != std::string::npos || (text->size() > 1 && (*text)[1] != '/'))
+    throw refusal{place, "$ref must be \"#\" or \"#/...\", a place in the same schema"};
+  try {
+    return pointer{text->substr(1)};
+  } catch (const json::exception&) {
+    throw refusal{place, "$ref is not a JSON Pointer"};
+  }
+}
+
+enum class form { text, whole_number, number, flag, array, object, names, values };
+
+bool has_form(const json& value, form expected) {
+  switch (expected) {
+  case form::text:
+    return value.is_string();
+  case form::whole_number:
+    return value.is_number_integer() && value >= 0;
+  case form::number:
+    return value.is_number();
+  case form::flag:
+    return value.is_boolean();
+  case form::array:
+    return value.is_array() && !value.empty();
+  case form::object:
+    return value.is_object();
+  case form::values:
+    return value.is_array() && !value.empty();
+  case form::names:
+    return value.is_array()
+           && std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); });
+  }
+  return false;
+}
+
+std::string_view words_for(form expected) {
+  constexpr std::array<std::string_view, 8> words{
+      "a text",    "a whole number from 0", "a number",        "true or false", "a list of schemas",
+      "an object", "a list of texts",       "a list of values"};
+  return words.at(static_cast<std::size_t>(expected));
+}
+
+struct keyword {
+  std::string_view name;
+  form expected;
+};
+
+constexpr std::array<keyword, 27> forms{{{"$ref", form::text},
+                                         {"pattern", form::text},
+                                         {"format", form::text},
+                                         {"title", form::text},
+                                         {"description", form::text},
+                                         {"minLength", form::whole_number},
+                                         {"maxLength", form::whole_number},
+                                         {"minItems", form::whole_number},
+                                         {"maxItems", form::whole_number},
+                                         {"minProperties", form::whole_number},
+                                         {"maxProperties", form::whole_number},
+                                         {"minimum", form::number},
+                                         {"maximum", form::number},
+                                         {"exclusiveMinimum", form::number},
+                                         {"exclusiveMaximum", form::number},
+                                         {"multipleOf", form::number},
+                                         {"uniqueItems", form::flag},
+                                         {"allOf", form::array},
+                                         {"anyOf", form::array},
+                                         {"oneOf", form::array},
+                                         {"properties", form::object},
+                                         {"definitions", form::object},
+                                         {"$defs", form::object},
+                                         {"dependencies", form::object},
+                                         {"required", form::names},
+                                         {"enum", form::values},
+                                         {"examples", form::values}}};
+
+class reader {
+public:
+  explicit reader(const json& schema) : schema_(schema) {}
+
+  json read() {
+    visit(pointer{});
+    while (!ahead_.empty()) {
+      const auto place = std::move(ahead_.back());
+      ahead_.pop_back();
+      read_one(place);
+    }
+    for (const auto& [place, node] : same_place_)
+      measure(place);
+    return std::move(schema_);
+  }
+
+private:
+  void visit(const pointer& place) {
+    if (!same_place_.emplace(place.to_string(), edges{}).second)
+      return;
+    if (same_place_.size() > max_subschemas)
+      throw refusal{place, "there are more than " + std::to_string(max_subschemas) + " schemas"};
+    ahead_.push_back(place);
+  }
+
+  /// `from` and `to` apply to the same place of the value.
+  void visit_same_place(const pointer& from, const pointer& to) {
+    same_place_[from.to_string()].next.push_back(to.to_string());
+    visit(to);
+  }
+
+  void read_one(const pointer& place) {
+    auto& node = schema_.at(place);
+    if (node.is_boolean())
+      return;
+    if (!node.is_object())
+      throw refusal{place,
+                    std::string{"a schema is an object, true or false, not "} + node.type_name()};
+    if (const auto found = node.find("$ref"); found != node.end()) {
+      const auto target = target_of(*found, place);
+      if (!schema_.contains(target))
+        throw refusal{place, "$ref leads to nothing"};
+      visit_same_place(place, target);
+      return; // Draft 7: whatever stands beside $ref is ignored.
+    }
+    check_keywords(node, place);
+    visit_parts(node, place);
+    rename_keywords(node);
+  }
+
+  static void check_keywords(const json& node, const pointer& place) {
+    for (const auto& [name, expected] : forms)
+      if (const auto found = node.find(name); found != node.end() && !has_form(*found, expected))
+        throw refusal{place / std::string{name}, "expected " + std::string{words_for(expected)}};
+    if (node.contains("patternProperties"))
+      throw refusal{place, "patternProperties is not supported; use additionalProperties with a "
+                           "schema, and propertyNames with a pattern"};
+    if (const auto found = node.find("multipleOf"); found != node.end() && *found <= 0)
+      throw refusal{place / "multipleOf", "expected a number above 0"};
+    if (const auto found = node.find("type"); found != node.end())
+      check_type(*found, place / "type");
+    if (const auto found = node.find("pattern"); found != node.end()) {
+      const RE2 pattern{found->get_ref<const std::string&>(), RE2::Quiet};
+      if (!pattern.ok())
+        throw refusal{place / "pattern", "not a regular expression of RE2: " + pattern.error()};
+    }
+  }
+
+  static void check_type(const json& type, const pointer& place) {
+    constexpr std::array<std::string_view, 7> known{"null",   "boolean", "integer", "number",
+                                                    "string", "array",   "object"};
+    const auto is_known = [&](const json& name) {
+      return name.is_string()
+             && std::find(known.begin(), known.end(), name.get_ref<const std::string&>())
+                    != known.end();
+    };
+    const bool fits = type.is_array()
+                          ? !type.empty() && std::all_of(type.begin(), type.end(), is_known)
+                          : is_known(type);
+    if (!fits)
+      throw refusal{place, "expected null, boolean, integer, number, string, array or object, or a "
+                           "list of these"};
+  }
+
+  void visit_parts(const json& node, const pointer& place) {
+    for (const auto* name :
+         {"additionalItems", "additionalProperties", "contains", "propertyNames"})
+      if (node.contains(name))
+        visit(place / name);
+    for (const auto* name : {"not", "if", "then", "else"})
+      if (node.contains(name))
+        visit_same_place(place, place / name);
+    for (const auto* name : {"allOf", "anyOf", "oneOf"})
+      if (const auto found = node.find(name); found != node.end())
+        for (std::size_t i = 0; i < found->size(); ++i)
+          visit_same_place(place, place / name / i);
+    for (const auto* name : {"properties", "definitions", "$defs"})
+      if (const auto found = node.find(name); found != node.end())
+        for (const auto& [key, part] : found->items())
+          visit(place / name / key);
+    if (const auto found = node.find("dependencies"); found != node.end())
+      for (const auto& [key, part] : found->items())
+        if (!part.is_array())
+          visit_same_place(place, place / "dependencies" / key);
+    if (const auto found = node.find("items"); found != node.end()) {
+      if (!found->is_array())
+        visit(place / "items");
+      for (std::size_t i = 0; found->is_array() && i < found->size(); ++i)
+        visit(place / "items" / i);
+    }
+  }
+
+  static void rename_keywords(json& node) {
+    // Names of documents are of no use without references to other documents.
+    node.erase("id");
+    node.erase("$id");
+    rename(node, "pattern", pattern_keyword);
+    if (node.value("uniqueItems", false))
+      rename(node, "uniqueItems", unique_items_keyword);
+    if (const auto found = node.find("format"); found != node.end()) {
+      if (*found == "date" || *found == "time" || *found == "date-time")
+        rename(node, "format", format_keyword);
+      else
+        node.erase(found); // Draft 7: a format that is not known is not checked.
+    }
+  }
+
+  static void rename(json& node, const char* from, std::string_view to) {
+    if (const auto found = node.find(from); found != node.end()) {
+      auto value = std::move(*found);
+      node.erase(found);
+      node[std::string{to}] = std::move(value);
+    }
+  }
+
+  struct edges {
+    std::vector<std::string> next;
+    std::size_t chain = 0; ///< The longest way onwards, once it is known.
+    bool open = false;     ///< On the way that is being measured.
+  };
+
+  /// Refuses circles and long chains of schemas for one place of the value: valijson would go round
+  /// and round, or deep into the stack. Its own depth is bounded by the same number.
+  std::size_t measure(const std::string& place, std::size_t depth = 1) {
+    auto& node = same_place_.at(place);
+    if (node.open)
+      throw refusal{pointer{place}, "the schema refers to itself without going into the value"};
+    if (depth > max_schema_chain)
+      throw refusal{pointer{place}, "more than " + std::to_string(max_schema_chain)
+                                        + " schemas in a chain apply to one place"};
+    if (node.chain == 0) {
+      node.open = true;
+      std::size_t longest = 0;
+      for (const auto& next : node.next)
+        longest = std::max(longest, measure(next, depth + 1));
+      node.open = false;
+      node.chain = longest + 1;
+    }
+    if (depth + node.chain > max_schema_chain + 1)
+      throw refusal{pointer{place}, "more than " + std::to_string(max_schema_chain)
+                                        + " schemas in a chain apply to one place"};
+    return node.chain;
+  }
+
+  json schema_;
+  std::vector<pointer> ahead_;
+  std::map<std::string, edges> same_place_; ///< Every schema that was seen.
+};
+
+const json* follow_references(const json& root, const json* node) {
+  for (std::size_t hop = 0; node->is_object() && node->contains("$ref"); ++hop) {
+    if (hop == max_schema_chain)
+      return nullptr;
+    node = &root.at(target_of(node->at("$ref"), pointer{}));
+  }
+  return node;
+}
+
+/// The schema of one part, where it can be named without looking at the value.
+const json* part_of(const json& node, const std::string& name) {
+  if (!node.is_object())
+    return nullptr;
+  if (const auto found = node.find("properties"); found != node.end() && found->contains(name))
+    return &found->at(name);
+  for (const auto* rest : {"items", "additionalProperties"})
+    if (const auto found = node.find(rest); found != node.end() && found->is_object())
+      return &*found;
+  return nullptr;
+}
+
+} // namespace
+
+result<json> read_schema(const json& schema) {
+  try {
+    return reader{schema}.read();
+  } catch (const refusal& refused) {
+    return make_error(errc::invalid_field, refused.what());
+  }
+}
+
+json accepted_at(const json& schema, const json::json_pointer& place) {
+  const json* node = follow_references(schema, &schema);
+  std::vector<std::string> names;
+  for (auto rest = place; !rest.empty(); rest.pop_back())
+    names.push_back(rest.back());
+  for (auto name = names.rbegin(); name != names.rend() && node != nullptr; ++name) {
+    node = part_of(*node, *name);
+    if (node != nullptr)
+      node = follow_references(schema, node);
+  }
+  auto accepted = json::object();
+  if (node == nullptr || !node->is_object())
+    return accepted;
+  for (const auto& [key, value] : node->items()) {
+    if (key == "properties") {
+      for (const auto& [name, part] : value.items())
+        accepted[key].push_back(name);
+    } else if (!value.is_object() && key != "title" && key != "description" && key != "default"
+               && key != "examples" && key.front() != '$') {
+      accepted[key] = value;
+    }
+  }
+  return accepted;
+}
+
+} // namespace fermata::detail

@@ -1,0 +1,25 @@
+#include <fermata/actors/tool.hpp>
+#include <fermata/actors/tools/schema.hpp>
+
+namespace fermata {
+
+caf::error tool_registry::add(tool added) {
+  if (added.name.empty())
+    return make_error(errc::invalid_field, "a tool needs a name");
+  if (auto error = check_is_schema(added.schema))
+    return make_error(errc::invalid_field,
+                      "the tool " + added.name.str() + ": " + message_of(error));
+  if (find(added.name) != nullptr)
+    return make_error(errc::invalid_field,
+                      "there is a tool " + added.name.str() + " already; names are unique");
+  auto name = added.name;
+  tools_.emplace(std::move(name), std::move(added));
+  return caf::none;
+}
+
+const tool* tool_registry::find(const tool_name& name) const noexcept {
+  const auto found = tools_.find(name);
+  return found == tools_.end() ? nullptr : &found->second;
+}
+
+} // namespace fermata

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <fermata/actors/coro/task.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/tool_call.hpp>
+
+#include <caf/fwd.hpp>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace fermata {
+
+/// What happens next in a subtask, as its agent says. A step that cannot be recorded (a tool name
+/// that is none, JSON nested too deeply) becomes one that fails, and says why.
+class step {
+public:
+  /// Says something; the agent's next step follows at once.
+  [[nodiscard]] static step say(std::string text);
+  /// Calls one tool; the agent's next step starts when its result is there. `arguments` is an
+  /// object.
+  [[nodiscard]] static step call(std::string_view tool, json arguments);
+  /// Calls several tools at once; they are decided and answered in any order, and the agent's next
+  /// step starts when the last has its result.
+  [[nodiscard]] static step calls(std::vector<tool_request> requests);
+  /// Ends the subtask as done.
+  [[nodiscard]] static step finish(json result);
+  /// Ends the subtask as failed; the reason is for people.
+  [[nodiscard]] static step fail(std::string reason);
+
+  struct said {
+    std::string text;
+  };
+  struct called {
+    std::vector<tool_request> requests;
+  };
+  struct finished {
+    json result;
+  };
+  struct failed {
+    std::string reason;
+  };
+  using variant = std::variant<said, called, finished, failed>;
+
+  [[nodiscard]] const variant& what() const noexcept { return what_; }
+
+private:
+  explicit step(variant what) : what_{std::move(what)} {}
+  variant what_;
+};
+
+/// A tool call as its agent sees it afterwards: what it asked for, what ran, and the one result.
+struct answered_call {
+  call_id id;
+  tool_name tool;
+  json proposed; ///< The arguments that the agent asked for.
+  json ran;      ///< The arguments that a person approved; the same unless they were edited.
+  tool_answer answer;
+
+  answered_call() = default;
+};
+
+/// One entry of a subtask's transcript: a text, or the calls of one step with their results.
+struct transcript_entry {
+  std::string text;
+  std::vector<answered_call> calls;
+
+  transcript_entry() = default;
+};
+
+/// What a dependency left behind.
+struct dependency_result {
+  subtask_id subtask;
+  subtask_status status = subtask_status::done; ///< done or skipped.
+  json result;                                  ///< Null for a skipped one.
+
+  dependency_result() = default;
+};
+
+/// What an agent is given for one step: everything that is recorded and concerns it. If the process
+/// dies inside a step, the step runs again with an equal context (P7). Lives as long as the step's
+/// coroutine.
+class step_context {
+public:
+  step_context() = default;
+  step_context(const step_context&) = delete;
+  step_context& operator=(const step_context&) = delete;
+
+  session_id session;
+  std::string goal; ///< The plan's.
+  std::uint32_t revision = 0;
+  subtask_spec subtask; ///< The one to work on.
+  std::uint32_t attempt = 0;
+  std::vector<dependency_result> dependencies; ///< In the order of `subtask.depends_on`.
+  std::vector<transcript_entry> transcript;    ///< Of this attempt, oldest first.
+  caf::event_based_actor* self =
+      nullptr; ///< The session's actor: for `coro::ask` and `coro::delay`.
+
+  /// The calls of the last step with their results; empty when the last step called nothing.
+  [[nodiscard]] const std::vector<answered_call>& tool_results() const noexcept;
+};
+
+/// A coroutine that is given what is recorded and says what happens next. It runs on the session's
+/// actor and must not block; it may await models, other actors and delays. What it throws fails the
+/// subtask (`agent_failed`).
+using agent_function = std::function<coro::task<step>(step_context&)>;
+
+/// An agent and how its subtasks are checked.
+struct agent {
+  agent_function run;
+  /// Checks a proposed subtask before anybody is asked to approve its plan. Absent: `steps` and
+  /// `result`, which are for agent `script`, are refused, and `parameters` are accepted as they
+  /// are.
+  std::function<caf::error(const subtask_spec&)> check;
+  /// The tools that a subtask is known to call before it runs, so that a plan that names an unknown
+  /// tool is refused when it is proposed. Called after `check` has passed. Absent: none are known.
+  std::function<std::vector<tool_name>(const subtask_spec&)> tools_of;
+
+  agent() = default;
+};
+
+/// The agents of a runtime. Filled before the runtime starts, read-only and shared by all its
+/// threads afterwards.
+class agent_registry {
+public:
+  /// Errors: `invalid_id`, `invalid_field` for a second agent of one name.
+  [[nodiscard]] caf::error add(std::string_view name, agent_function run);
+  [[nodiscard]] caf::error add(std::string_view name, agent added);
+
+  /// Nothing when there is none of that name; the empty name is the default agent's. Valid as long
+  /// as the registry.
+  [[nodiscard]] const agent* find(const agent_name& name) const noexcept;
+
+  /// Checks a subtask with its agent's check. Errors: `unknown_agent`, naming those there are; the
+  /// check's own.
+  [[nodiscard]] caf::error check(const subtask_spec& subtask) const;
+
+  /// The tools that a subtask is known to call; the subtask has passed `check`.
+  [[nodiscard]] std::vector<tool_name> tools_of(const subtask_spec& subtask) const;
+
+private:
+  std::map<agent_name, agent> agents_;
+};
+
+/// The agent of subtasks that name none.
+[[nodiscard]] const agent_name& default_agent();
+
+} // namespace fermata

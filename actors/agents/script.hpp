@@ -1,0 +1,37 @@
+#pragma once
+
+#include <fermata/actors/agent.hpp>
+
+namespace fermata {
+
+/// The agent `script`, which needs no model: its subtask carries the tool calls to make, one after
+/// the other.
+///
+///     "steps":  [{"tool": NAME, "arguments": {...}, "on_error": "fail" | "continue",
+///                 "on_rejected": "continue" | "fail"}, ...]      (or {"calls": [{"tool",
+///                 "arguments"}, ...]} for several at once)
+///     "result": any JSON; absent or null: the result of the last step, or null
+///
+/// Anywhere in arguments and result, an object with the only key "$ref" is replaced by the value
+/// that its JSON Pointer (RFC 6901) names in
+///
+///     {"results": {<id of a dependency>: its result}, "steps": [result of the first step, ...],
+///     "goal": ...}
+///
+/// so `{"$ref": "/results/collect/stdout"}` is part of what subtask `collect` left. A step of
+/// several calls has an array as its result. A rejected call has `{"rejected": true, "feedback":
+/// ...}` as its result, and the script goes on, since a person rejected this call and not the
+/// subtask; `"on_rejected": "fail"` fails the subtask instead. A failed call has
+/// `{"error": ...}` and fails the subtask unless `"on_error": "continue"`; one that has expired or
+/// was cancelled counts as failed.
+///
+/// What a reference names is data: a `{"$ref": ...}` in it stays as it is. There is no way to write
+/// an object of that form literally.
+///
+/// A reference that names nothing fails the subtask when it is needed. Refused when the plan is
+/// proposed: a reference to a subtask that is not a dependency, or to a step that does not come
+/// before, and a field that is missing, unknown or of the wrong type (`invalid_field`; `invalid_id`
+/// for a tool's name), with the path to it as in `steps[1].arguments.path`.
+[[nodiscard]] agent script_agent();
+
+} // namespace fermata

@@ -1,0 +1,148 @@
+#include <fermata/actors/core/persistence.hpp>
+
+namespace fermata::core {
+
+namespace {
+
+const plan_data* find_plan(const session_data& data, std::uint32_t revision) {
+  if (data.active && data.active->record.revision == revision)
+    return &*data.active;
+  if (data.draft && data.draft->record.revision == revision)
+    return &*data.draft;
+  return nullptr;
+}
+
+template <class Item>
+void change_pending(commit& out, std::uint64_t item, const std::optional<Item>& waiting) {
+  pending_change change;
+  change.item = item;
+  if (waiting)
+    change.value = to_record(*waiting);
+  out.pending.push_back(std::move(change));
+}
+
+class committer {
+public:
+  committer(const session_data& data, commit& out) : data_{data}, out_{out} {}
+
+  void write(const record_key& key) {
+    switch (key.kind) {
+    case record_kind::head:
+      put(key, data_.head);
+      return;
+    case record_kind::plan:
+      write_plan(key);
+      return;
+    case record_kind::subtask_spec:
+      if (const auto* plan = find_plan(data_, key.group))
+        put(key, plan->specs[key.index]);
+      return;
+    case record_kind::subtask:
+      if (const auto* plan = find_plan(data_, key.group))
+        put(key, plan->subtasks()[key.index]);
+      return;
+    case record_kind::call: {
+      const auto& call = data_.calls.at(key.index);
+      put(key, call);
+      change_pending(out_, key.index, pending_of(data_.head.id, call));
+      return;
+    }
+    case record_kind::entry:
+      put(key, data_.unwritten_entries.at(key.index));
+      return;
+    }
+  }
+
+private:
+  template <class T>
+  void put(const record_key& key, const T& value) {
+    record_change change;
+    change.key = key;
+    change.value = to_record(value);
+    out_.records.push_back(std::move(change));
+  }
+
+  void write_plan(const record_key& key) {
+    const auto* plan = find_plan(data_, key.group);
+    const auto& record = plan ? plan->record : data_.past_plans.at(key.group);
+    put(key, record);
+    // A plan that is not in memory any more waits for nobody.
+    change_pending(out_, pending_plan_base + key.group,
+                   plan ? pending_of(data_.head.id, record) : std::nullopt);
+  }
+
+  const session_data& data_;
+  commit& out_;
+};
+
+/// Calls before the running attempt are only needed when a command names them.
+void forget_past(session_data& data) {
+  const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
+  data.calls.erase(data.calls.begin(), data.calls.lower_bound(first));
+  data.past_plans.clear();
+  data.unwritten_entries.clear();
+}
+
+} // namespace
+
+std::optional<pending_item> pending_of(const session_id& session, const call_record& call) {
+  pending_item item;
+  switch (call.status) {
+  case call_status::awaiting_decision:
+    item.waiting_for = wait_cause::decision;
+    break;
+  case call_status::awaiting_result:
+    item.waiting_for = wait_cause::result;
+    break;
+  case call_status::awaiting_outcome:
+    item.waiting_for = wait_cause::outcome;
+    break;
+  case call_status::queued:
+  case call_status::claimed:
+  case call_status::answered:
+    return std::nullopt;
+  }
+  item.id = call_id{session, call.number}.str();
+  item.session = session;
+  item.kind = pending_kind::call;
+  item.tool = call.tool;
+  item.arguments = call.arguments;
+  item.subtask = call.subtask;
+  item.digest = call.digest;
+  item.fingerprint = call.fingerprint;
+  item.since = call.since;
+  return item;
+}
+
+std::optional<pending_item> pending_of(const session_id& session, const plan_record& plan) {
+  if (plan.status != plan_status::draft || plan.sent_back)
+    return std::nullopt;
+  pending_item item;
+  item.id = plan_id{session, plan.revision}.str();
+  item.session = session;
+  item.kind = pending_kind::plan;
+  item.waiting_for = wait_cause::decision;
+  item.digest = plan.digest;
+  item.goal = plan.goal;
+  item.since = plan.proposed;
+  return item;
+}
+
+commit make_commit(session_data& data, session_number number, std::span<const event> facts) {
+  commit out;
+  out.session = data.head.id;
+  out.number = number;
+  out.expected_events = data.head.events - facts.size();
+  out.events.reserve(facts.size());
+  for (const auto& fact : facts)
+    out.events.push_back(to_record(fact));
+  out.status = static_cast<std::uint8_t>(data.head.state);
+  committer writer{data, out};
+  for (const auto& key : data.changed)
+    writer.write(key);
+  data.changed.clear();
+  forget_past(data);
+  return out;
+}
+
+} // namespace fermata::core

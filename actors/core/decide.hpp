@@ -1,0 +1,74 @@
+#pragma once
+
+#include <fermata/actors/agent.hpp>
+#include <fermata/actors/core/session_data.hpp>
+#include <fermata/actors/policy.hpp>
+#include <fermata/actors/tool.hpp>
+#include <fermata/messages/limits.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+/// What a session decides: plain code over plain data. Time and numbers are added to the events by
+/// the shell.
+namespace fermata::core {
+
+/// What a decision may look at besides the session. Borrowed.
+struct environment {
+  const fermata::limits& limits;
+  const approval_policy& policy;
+  const agent_registry& agents;
+  const tool_registry& tools;
+  std::string new_incarnation; ///< For a session that is created by the command.
+
+  environment(const fermata::limits& with_limits, const approval_policy& with_policy,
+              const agent_registry& with_agents, const tool_registry& with_tools)
+      : limits{with_limits}, policy{with_policy}, agents{with_agents}, tools{with_tools} {}
+};
+
+/// What becomes of a command: events to apply and commit; none for a duplicate.
+struct verdict {
+  std::vector<event_body> events;
+  receipt_kind kind = receipt_kind::accepted;
+  std::uint64_t first_event = 0; ///< For a duplicate: the event of the first time.
+
+  verdict() = default;
+};
+
+/// Decides on a command. `recall` must have been done for it. An error leaves everything as it is.
+[[nodiscard]] result<verdict> decide(const session_data& data, const command& body,
+                                     const environment& env);
+
+/// Turns what an agent returned into events. Total: a step that cannot be taken fails its subtask.
+[[nodiscard]] std::vector<event_body> take_step(const session_data& data, const step& taken,
+                                                const environment& env);
+
+/// The agent threw or cannot be run.
+[[nodiscard]] std::vector<event_body> fail_step(const session_data& data, std::string reason,
+                                                const environment& env);
+
+/// What follows from the state by itself: a plan starts, the next subtask starts, the plan is
+/// completed. At most one event; nothing when the session must wait or its agent must take a step.
+[[nodiscard]] std::optional<event_body> advance(const session_data& data);
+
+/// A worker is free for a queued call.
+[[nodiscard]] event_body claim(const session_data& data, std::uint64_t call);
+
+/// A worker's report on run number `run` of a call: its answer, or that what was approved has
+/// changed (`stale_approval`). A report on a run that is not open any more is audited as late.
+[[nodiscard]] std::vector<event_body> finish_call(const session_data& data, std::uint64_t call,
+                                                  std::uint32_t run, result<json> outcome,
+                                                  const environment& env);
+
+/// What an activation finds: claims that nobody runs any more, and a step that was cut off.
+/// `is_running` says whether a call still runs in this process.
+[[nodiscard]] std::vector<event_body> recover(const session_data& data,
+                                              const std::function<bool(std::uint64_t)>& is_running);
+
+/// What an approval of a call approves (P9).
+[[nodiscard]] std::string approval_digest(const session_data& data, std::uint64_t call,
+                                          const tool_name& tool, std::uint32_t tool_version,
+                                          const json& arguments, const std::string& fingerprint);
+
+} // namespace fermata::core

@@ -1,0 +1,140 @@
+#include <fermata/actors/core/persistence.hpp>
+
+#include <unordered_set>
+
+namespace fermata::core {
+
+namespace {
+
+result<plan_data> load_plan(store::view& from, session_number number, std::uint32_t revision) {
+  auto record = read_record<plan_record>(from, number, plan_key(revision), "plan");
+  if (!record)
+    return std::move(record.error());
+  auto specs =
+      read_records<subtask_spec>(from, number, spec_key(revision, 0), record->subtasks, "subtask");
+  if (!specs)
+    return std::move(specs.error());
+  auto states = read_records<subtask_record>(from, number, subtask_key(revision, 0),
+                                             record->subtasks, "subtask state");
+  if (!states)
+    return std::move(states.error());
+  std::unordered_set<subtask_id> ids;
+  for (const auto& spec : *specs)
+    ids.insert(spec.id);
+  for (const auto& spec : *specs)
+    for (const auto& dependency : spec.depends_on)
+      if (!ids.contains(dependency))
+        return make_error(errc::store_corrupt, "subtask " + spec.id.str() + " depends on "
+                                                   + dependency.str() + ", which is not stored");
+  return plan_data{std::move(*record), std::move(*specs), std::move(*states)};
+}
+
+/// The running subtask's calls and transcript.
+caf::error load_attempt(store::view& from, session_number number, session_data& data) {
+  if (*data.head.running >= data.active->subtasks().size())
+    return make_error(errc::store_corrupt, "the running subtask is not in the plan");
+  const auto& subtask = data.running_subtask();
+  auto calls =
+      read_records<call_record>(from, number, call_key(subtask.first_call), subtask.calls, "call");
+  if (!calls)
+    return std::move(calls.error());
+  for (auto& call : *calls) {
+    data.count_call(call, false);
+    data.calls.emplace(call.number, std::move(call));
+  }
+  auto entries = read_records<entry_record>(from, number, entry_key(subtask.first_entry),
+                                            subtask.entries, "transcript entry");
+  if (!entries)
+    return std::move(entries.error());
+  data.entries = std::move(*entries);
+  return caf::none;
+}
+
+} // namespace
+
+result<std::optional<loaded_session>> load(store::view& from, const session_id& session) {
+  auto anchor = from.find(session);
+  if (!anchor)
+    return std::move(anchor.error());
+  if (!*anchor)
+    return std::optional<loaded_session>{};
+  loaded_session loaded;
+  loaded.number = (*anchor)->number;
+  auto& data = loaded.data;
+  auto head = read_record<head_record>(from, loaded.number, head_key(), "head");
+  if (!head)
+    return std::move(head.error());
+  data.head = std::move(*head);
+  if (data.head.id != session || data.head.events != (*anchor)->events)
+    return make_error(errc::store_corrupt,
+                      "the head of session " + session.str() + " does not fit its anchor");
+  if (data.head.active_revision != 0) {
+    auto plan = load_plan(from, loaded.number, data.head.active_revision);
+    if (!plan)
+      return std::move(plan.error());
+    data.active = std::move(*plan);
+  }
+  if (data.head.draft_revision != 0) {
+    auto plan = load_plan(from, loaded.number, data.head.draft_revision);
+    if (!plan)
+      return std::move(plan.error());
+    data.draft = std::move(*plan);
+  }
+  if (data.head.running) {
+    if (!data.active)
+      return make_error(errc::store_corrupt,
+                        "a subtask of session " + session.str() + " runs without a plan");
+    if (auto error = load_attempt(from, loaded.number, data))
+      return error;
+  }
+  return std::optional<loaded_session>{std::move(loaded)};
+}
+
+namespace {
+
+caf::error recall_call(session_data& data, session_number number, const call_id& id, store& from) {
+  if (id.session() != data.head.id || id.number() == 0 || id.number() > data.head.calls
+      || data.calls.contains(id.number()))
+    return caf::none;
+  auto view = from.read();
+  if (!view)
+    return std::move(view.error());
+  auto call = read_record<call_record>(**view, number, call_key(id.number()), "call");
+  if (!call)
+    return std::move(call.error());
+  data.calls.emplace(id.number(), std::move(*call));
+  return caf::none;
+}
+
+caf::error recall_plan(session_data& data, session_number number, std::uint32_t revision,
+                       store& from) {
+  if (revision == 0 || revision > data.head.last_revision || revision == data.head.active_revision
+      || revision == data.head.draft_revision || data.past_plans.contains(revision))
+    return caf::none;
+  auto view = from.read();
+  if (!view)
+    return std::move(view.error());
+  auto plan = read_record<plan_record>(**view, number, plan_key(revision), "plan");
+  if (!plan)
+    return std::move(plan.error());
+  data.past_plans.emplace(revision, std::move(*plan));
+  return caf::none;
+}
+
+} // namespace
+
+caf::error recall(session_data& data, session_number number, const command& body, store& from) {
+  if (!data.exists())
+    return caf::none;
+  if (const auto* decision = std::get_if<decide_plan>(&body))
+    return recall_plan(data, number, decision->revision, from);
+  if (const auto* decision = std::get_if<decide_call>(&body))
+    return recall_call(data, number, decision->call, from);
+  if (const auto* answer = std::get_if<tool_result>(&body))
+    return recall_call(data, number, answer->call, from);
+  if (const auto* outcome = std::get_if<resolve_outcome>(&body))
+    return recall_call(data, number, outcome->call, from);
+  return caf::none;
+}
+
+} // namespace fermata::core

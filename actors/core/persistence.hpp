@@ -1,0 +1,90 @@
+#pragma once
+
+#include <fermata/actors/core/session_data.hpp>
+#include <fermata/storage/store.hpp>
+
+/// Between a session's data and the store.
+namespace fermata::core {
+
+/// What the data and its new events come to as one transaction; takes `data.changed`. `number` is 0
+/// for a session that the commit creates. Afterwards calls of the past are forgotten in memory.
+[[nodiscard]] commit make_commit(session_data& data, session_number number,
+                                 std::span<const event> facts);
+
+/// A session as it is loaded.
+struct loaded_session {
+  session_number number = 0;
+  session_data data;
+
+  loaded_session() = default;
+};
+
+/// Loads the last committed state: head, plans, and what concerns the running subtask; linear in
+/// the plan, not in the past. Nothing: there is no such session. Errors: `store_corrupt` naming the
+/// record, `store_too_new`, `io_error`.
+[[nodiscard]] result<std::optional<loaded_session>> load(store::view& from,
+                                                         const session_id& session);
+
+/// Brings the past call or plan that a command names into memory, if it exists. Errors: those of
+/// the store.
+[[nodiscard]] caf::error recall(session_data& data, session_number number, const command& body,
+                                store& from);
+
+/// Reads one typed record. Errors: `store_corrupt` if it is missing or not readable.
+template <class T>
+[[nodiscard]] result<T> read_record(store::view& from, session_number session, record_key key,
+                                    std::string_view what) {
+  auto value = from.read(session, key);
+  if (!value)
+    return std::move(value.error());
+  if (!*value)
+    return make_error(errc::store_corrupt, std::string{what} + " of session number "
+                                               + std::to_string(session) + " is missing");
+  auto parsed = from_record<T>(**value);
+  if (!parsed)
+    return make_error(errc::store_corrupt, std::string{what} + " of session number "
+                                               + std::to_string(session)
+                                               + " is not readable: " + message_of(parsed.error()));
+  return parsed;
+}
+
+/// Reads the typed records of consecutive indexes, all of which must be there. Errors: as
+/// `read_record`.
+template <class T>
+[[nodiscard]] result<std::vector<T>> read_records(store::view& from, session_number session,
+                                                  record_key first, std::uint64_t count,
+                                                  std::string_view what) {
+  std::vector<T> values;
+  if (count == 0)
+    return values;
+  auto found = from.scan(session, first,
+                         record_key{first.kind, first.group, first.index + count - 1}, count);
+  if (!found)
+    return std::move(found.error());
+  if (found->size() != count)
+    return make_error(errc::store_corrupt, std::string{what} + " of session number "
+                                               + std::to_string(session) + ": "
+                                               + std::to_string(count) + " records expected, "
+                                               + std::to_string(found->size()) + " found");
+  values.reserve(count);
+  for (const auto& one : *found) {
+    auto parsed = from_record<T>(one.value);
+    if (!parsed)
+      return make_error(errc::store_corrupt,
+                        std::string{what} + " " + std::to_string(one.key.index)
+                            + " of session number " + std::to_string(session)
+                            + " is not readable: " + message_of(parsed.error()));
+    values.push_back(std::move(*parsed));
+  }
+  return values;
+}
+
+/// The pending index's entry of a call, if it waits for somebody.
+[[nodiscard]] std::optional<pending_item> pending_of(const session_id& session,
+                                                     const call_record& call);
+
+/// The pending index's entry of a plan, if it waits for somebody.
+[[nodiscard]] std::optional<pending_item> pending_of(const session_id& session,
+                                                     const plan_record& plan);
+
+} // namespace fermata::core

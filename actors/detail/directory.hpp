@@ -1,0 +1,82 @@
+#pragma once
+
+#include <fermata/actors/detail/followers.hpp>
+#include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/actors/detail/services.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/actor_clock.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <deque>
+#include <list>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+namespace fermata::detail {
+
+/// Finds a session's actor, or activates the session; passivates idle ones; bounds how many are
+/// resident and how much waits for each. Only its address is handed out, so no message is lost to a
+/// passivation (P2).
+class directory {
+public:
+  directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal);
+
+  /// Passes a message on to its session.
+  void deliver(delivery_ptr message);
+  /// The session has left memory: what comes now activates it again.
+  void left(const session_id& id);
+  /// An actor ended. False: the directory did not expect it, and it was no session.
+  [[nodiscard]] bool ended(const caf::actor_addr& who);
+  void tick();
+  void stop();
+  [[nodiscard]] followers& readers() noexcept { return followers_; }
+
+private:
+  struct resident {
+    caf::actor actor;
+    std::list<session_id>::iterator place; ///< In `by_use_`.
+    caf::actor_clock::time_point used;
+    std::shared_ptr<std::atomic<std::uint32_t>>
+        waiting; ///< Commands that the session has not looked at yet.
+    resident() = default;
+  };
+
+  /// The session's actor, activated if need be; null: as many are resident as may be.
+  resident* find_or_activate(const session_id& id);
+  void park(delivery_ptr message);
+  void deliver_parked();
+  void pass_on(resident& to, delivery_ptr message);
+  void touch(resident& one);
+  void arm_tick();
+  void make_room();
+  void remove(std::unordered_map<session_id, resident>::iterator gone);
+  void stop_worker();
+
+  caf::event_based_actor* self_;
+  services_ptr shared_;
+  caf::actor journal_;
+  caf::actor worker_;
+  std::unordered_map<session_id, resident> residents_;
+  std::list<session_id> by_use_;      ///< Least recently used first.
+  std::set<caf::actor_addr> leaving_; ///< Sessions that have left and whose actors have not ended.
+  /// For sessions that there is no room for yet; a resident one has none here.
+  std::unordered_map<session_id, std::vector<delivery_ptr>> parked_;
+  std::deque<session_id> parked_order_;
+  std::size_t parked_messages_ = 0;
+  followers followers_;
+  std::optional<caf::actor_clock::time_point> next_tick_;
+  bool stopping_ = false;
+};
+
+struct directory_state {
+  static inline const char* name = "fermata.directory";
+  std::unique_ptr<directory> body;
+};
+
+caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, services_ptr shared,
+                              caf::actor journal);
+
+} // namespace fermata::detail

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <fermata/messages/commands.hpp>
+
+#include <caf/response_promise.hpp>
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <variant>
+
+namespace fermata::detail {
+
+/// Counts the commands under way in a runtime (P10), from admission to answer.
+class admission {
+public:
+  admission() = default;
+  explicit admission(std::atomic<std::uint32_t>& under_way) : under_way_{&under_way} {
+    ++*under_way_;
+  }
+  admission(admission&& other) noexcept : under_way_{std::exchange(other.under_way_, nullptr)} {}
+  admission& operator=(admission&& other) noexcept {
+    if (this != &other) {
+      end();
+      under_way_ = std::exchange(other.under_way_, nullptr);
+    }
+    return *this;
+  }
+  ~admission() { end(); }
+
+private:
+  void end() noexcept {
+    if (auto* count = std::exchange(under_way_, nullptr))
+      --*count;
+  }
+
+  std::atomic<std::uint32_t>* under_way_ = nullptr;
+};
+
+/// Answers a command exactly once: whoever drops it unanswered answers with `shutting_down`.
+class reply {
+public:
+  using callback = std::function<void(result<receipt>)>;
+
+  reply() = default;
+  reply(callback answer, admission admitted)
+      : to_{std::move(answer)}, admitted_{std::move(admitted)} {}
+  reply(caf::response_promise promise, admission admitted)
+      : to_{std::move(promise)}, admitted_{std::move(admitted)} {}
+  reply(reply&& other) noexcept
+      : to_{std::exchange(other.to_, std::monostate{})}, admitted_{std::move(other.admitted_)} {}
+  reply& operator=(reply&& other) noexcept {
+    if (this != &other) {
+      drop();
+      to_ = std::exchange(other.to_, std::monostate{});
+      admitted_ = std::move(other.admitted_);
+    }
+    return *this;
+  }
+  ~reply() { drop(); }
+
+  void operator()(result<receipt> answer) {
+    auto to = std::exchange(to_, std::monostate{});
+    admitted_ = {};
+    if (auto* promise = std::get_if<caf::response_promise>(&to)) {
+      if (answer)
+        promise->deliver(std::move(*answer));
+      else if (!promise->async())
+        promise->deliver(std::move(answer.error()));
+    } else if (auto* function = std::get_if<callback>(&to)) {
+      if (*function)
+        (*function)(std::move(answer));
+    }
+  }
+
+  /// Gives the promise away, if that is what is to be answered; a promise is only used by the actor
+  /// that made it.
+  [[nodiscard]] std::optional<caf::response_promise> take_promise() {
+    auto* promise = std::get_if<caf::response_promise>(&to_);
+    if (promise == nullptr)
+      return std::nullopt;
+    auto taken = std::move(*promise);
+    to_ = std::monostate{};
+    admitted_ = {};
+    return taken;
+  }
+
+private:
+  void drop() {
+    if (!std::holds_alternative<std::monostate>(to_))
+      (*this)(
+          make_error(errc::shutting_down, "the runtime stopped before the command was handled"));
+  }
+
+  std::variant<std::monostate, caf::response_promise, callback> to_;
+  admission admitted_;
+};
+
+} // namespace fermata::detail

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <fermata/actors/core/persistence.hpp>
+#include <fermata/actors/detail/coordinator.hpp>
+#include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/actors/detail/services.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace fermata::detail {
+
+/// Where a session actor finds the others.
+struct session_peers {
+  caf::actor directory;
+  caf::actor journal;
+  caf::actor worker;
+  std::shared_ptr<std::atomic<std::uint32_t>>
+      waiting; ///< Counted up by the directory, down by the session.
+  session_peers() = default;
+};
+
+/// The shell around the session core: decide, append, apply, publish. The only place where a
+/// session's state changes.
+///
+/// One command at a time. What a command brings about without waiting for anything outside (its
+/// events, the steps that follow at once) is one transaction; while the journal writes it, commands
+/// queue up. Replies, chunks and tool starts go out when it is committed. If the commit fails, the
+/// session ends and the next message activates it from the store: the crash path is the rollback.
+class session {
+public:
+  session(caf::event_based_actor* self, services_ptr shared, session_peers peers, session_id id);
+
+  /// Loads the session and deals with what its last process left.
+  void activate();
+  void handle(delivery_ptr message);
+  void committed(const commit_outcome& outcome);
+  /// The directory would like this session to leave memory; it does if nothing is under way.
+  void leave_if_idle();
+  /// The runtime stops: leaves after the transaction that is under way.
+  void stop();
+
+private:
+  /// A transaction that is being put together or written.
+  struct transaction {
+    std::vector<event> events;
+    std::vector<std::pair<reply, receipt>> replies;
+    std::vector<std::uint64_t> claimed;        ///< To start after the commit.
+    std::vector<std::uint64_t> ended_runs;     ///< To forget after the commit.
+    std::vector<std::uint64_t> cancelled_runs; ///< To stop after the commit.
+    transaction() = default;
+  };
+
+  void process(delivery& message);
+  void redeliver(delivery_ptr message);
+  void run_command(const command& body, reply answer);
+  void take_outcome(const run_finished& finished);
+  void record(event_body body);
+  void record_all(std::vector<event_body> bodies);
+  /// Follows the state as far as it goes by itself, then commits.
+  void settle();
+  void claim_queued();
+  void pass_worker_on();
+  void start_step();
+  void step_done(coordinator::step_outcome outcome);
+  void take_step(const coordinator::step_outcome& outcome);
+  void cancel_stale_step();
+  void commit_transaction();
+  void start_claimed(const std::vector<std::uint64_t>& calls);
+  void answer(reply& to, receipt with);
+  void process_queue();
+  void leave();
+  void fail(const caf::error& why);
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] call_id id_of(std::uint64_t call) const { return {id_, call}; }
+
+  caf::event_based_actor* self_;
+  services_ptr shared_;
+  session_peers peers_;
+  session_id id_;
+  session_number number_ = 0;
+  core::session_data data_;
+  core::environment environment_;
+  caf::error broken_; ///< Why the session could not be loaded.
+  std::deque<delivery_ptr> queue_;
+  transaction building_;
+  std::optional<transaction> writing_;
+  std::optional<coordinator::step_outcome>
+      finished_step_; ///< Came while a transaction was being written.
+  bool settling_ = false;
+  bool activating_ = false; ///< The activation's own transaction is being written.
+  bool leaving_ = false;
+  bool stopping_ = false;
+  coordinator coordinator_; // last: its frames refer to the rest
+};
+
+struct session_actor_state {
+  static inline const char* name = "fermata.session";
+  std::unique_ptr<session> body;
+};
+
+caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, services_ptr shared,
+                            session_peers peers, session_id id);
+
+} // namespace fermata::detail
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::session_peers)

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <fermata/messages/ids.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+
+namespace fermata::detail {
+
+/// Tells readers of events that there are more. It carries numbers only: readers take the events
+/// from the store at their own pace, so a slow one costs a session nothing, and none can miss or
+/// repeat one. All calls from any thread.
+class stream_hub {
+public:
+  /// The session has committed events up to `number`.
+  /// True: somebody watches the session.
+  bool publish(const session_id& session, std::uint64_t number);
+
+  /// Registers a reader, which makes `publish` remember the session's numbers.
+  void enter(const session_id& session);
+  void leave(const session_id& session);
+
+  /// Makes `publish` say that somebody watches the session; as often undone as done.
+  void watch(const session_id& session);
+  void unwatch(const session_id& session);
+
+  /// Waits until the session has event `number`, as far as has been published since `enter`. False:
+  /// not in time, or the hub was closed.
+  [[nodiscard]] bool wait_for(const session_id& session, std::uint64_t number,
+                              std::chrono::milliseconds timeout);
+
+  void close();
+
+private:
+  void drop_if_unused(const session_id& session);
+
+  struct topic {
+    std::uint64_t number = 0;
+    std::size_t readers = 0;
+    std::size_t watchers = 0;
+  };
+
+  std::mutex mutex_;
+  std::condition_variable more_;
+  std::map<session_id, topic> topics_;
+  bool closed_ = false;
+};
+
+} // namespace fermata::detail

@@ -1,0 +1,251 @@
+#include <fermata/actors/detail/directory.hpp>
+
+#include <fermata/actors/detail/session.hpp>
+#include <fermata/actors/detail/tool_worker.hpp>
+
+#include <caf/send.hpp>
+
+#include <algorithm>
+
+namespace fermata::detail {
+
+namespace {
+
+/// How soon messages that wait for room look again.
+constexpr std::chrono::milliseconds parked_interval{20};
+
+} // namespace
+
+caf::error check_admission(const services& shared) {
+  if (shared.stopping)
+    return make_error(errc::shutting_down, "the runtime is stopping");
+  if (shared.under_way >= shared.options.limits.runtime_queue)
+    return make_error(errc::overloaded,
+                      "the runtime has " + std::to_string(shared.under_way)
+                          + " commands under way (limit runtime_queue); try again later");
+  return caf::none;
+}
+
+directory::directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal)
+    : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_} {
+  // Linked: whatever kills the directory kills the sessions, so that none is left that nobody can
+  // reach.
+  worker_ = self_->spawn<caf::linked>(tool_worker, shared_, caf::actor_cast<caf::actor>(self_));
+}
+
+void directory::deliver(delivery_ptr message) {
+  if (stopping_)
+    return; // its answer says so when it is dropped
+  // Behind those that came before it.
+  if (parked_.contains(message->session))
+    return park(std::move(message));
+  if (auto* to = find_or_activate(message->session))
+    return pass_on(*to, std::move(message));
+  park(std::move(message));
+  make_room();
+}
+
+void directory::park(delivery_ptr message) {
+  if (message->is_command() && parked_messages_ >= shared_->options.limits.runtime_queue)
+    return message->answer(make_error(errc::overloaded,
+                                      "too many sessions are active (limit resident_sessions); "
+                                      "try again later"));
+  auto& waiting = parked_[message->session];
+  if (waiting.empty())
+    parked_order_.push_back(message->session);
+  waiting.push_back(std::move(message));
+  ++parked_messages_;
+  arm_tick();
+}
+
+void directory::deliver_parked() {
+  while (!parked_order_.empty()) {
+    auto* to = find_or_activate(parked_order_.front());
+    if (to == nullptr)
+      return;
+    auto messages = std::move(parked_.extract(parked_order_.front()).mapped());
+    parked_order_.pop_front();
+    parked_messages_ -= messages.size();
+    for (auto& message : messages)
+      pass_on(*to, std::move(message));
+  }
+}
+
+void directory::pass_on(resident& to, delivery_ptr message) {
+  if (message->is_command()) {
+    if (*to.waiting >= shared_->options.limits.session_queue)
+      return message->answer(make_error(
+          errc::overloaded, "session " + message->session.str()
+                                + " has too many commands waiting (limit session_queue); "
+                                  "try again later"));
+    ++*to.waiting;
+  }
+  touch(to);
+  if (auto promise = message->answer.take_promise())
+    promise->delegate(
+        to.actor, session_command{message->session, std::get<command>(std::move(message->body))});
+  else
+    self_->send(to.actor, std::move(message));
+}
+
+directory::resident* directory::find_or_activate(const session_id& id) {
+  if (const auto found = residents_.find(id); found != residents_.end())
+    return &found->second;
+  if (residents_.size() >= shared_->options.limits.resident_sessions)
+    return nullptr;
+  resident added;
+  added.waiting = std::make_shared<std::atomic<std::uint32_t>>(0);
+  session_peers peers;
+  peers.directory = caf::actor_cast<caf::actor>(self_);
+  peers.journal = journal_;
+  peers.worker = worker_;
+  peers.waiting = added.waiting;
+  added.actor = self_->spawn<caf::linked>(session_actor, shared_, std::move(peers), id);
+  added.place = by_use_.insert(by_use_.end(), id);
+  added.used = self_->clock().now();
+  auto& placed = residents_[id] = std::move(added);
+  arm_tick();
+  return &placed;
+}
+
+void directory::touch(resident& one) {
+  one.used = self_->clock().now();
+  by_use_.splice(by_use_.end(), by_use_, one.place);
+}
+
+void directory::make_room() {
+  // Those that have nothing under way leave; the busy ones ignore it.
+  constexpr std::size_t asked_at_once = 8;
+  std::size_t asked = 0;
+  for (auto id = by_use_.begin(); id != by_use_.end() && asked < asked_at_once; ++asked) {
+    auto& oldest = residents_.at(*id++);
+    self_->send(oldest.actor, atoms::leave_atom_v);
+    touch(oldest);
+  }
+}
+
+void directory::left(const session_id& id) {
+  const auto found = residents_.find(id);
+  if (found == residents_.end())
+    return;
+  self_->send(found->second.actor, atoms::bye_atom_v);
+  leaving_.insert(found->second.actor.address());
+  remove(found);
+}
+
+void directory::remove(std::unordered_map<session_id, resident>::iterator gone) {
+  by_use_.erase(gone->second.place);
+  residents_.erase(gone);
+  if (stopping_)
+    stop_worker();
+  else
+    deliver_parked();
+}
+
+bool directory::ended(const caf::actor_addr& who) {
+  if (leaving_.erase(who) > 0) {
+    if (stopping_)
+      stop_worker();
+    return true;
+  }
+  if (stopping_ && worker_ == who) {
+    self_->quit();
+    return true;
+  }
+  // A defect ended a session; its next message activates it from the store.
+  const auto found = std::find_if(residents_.begin(), residents_.end(),
+                                  [&](const auto& one) { return one.second.actor == who; });
+  if (found == residents_.end())
+    return false;
+  remove(found);
+  return true;
+}
+
+void directory::stop_worker() {
+  // Who waits for the directory's end waits for that of all others, too. What the sessions sent to
+  // the worker comes before this.
+  if (residents_.empty() && leaving_.empty())
+    self_->send(worker_, atoms::stop_atom_v);
+}
+
+void directory::arm_tick() {
+  if (residents_.empty())
+    return;
+  const auto interval = parked_.empty()
+                            ? std::max(shared_->options.passivate_after / 2, parked_interval)
+                            : parked_interval;
+  const auto at = self_->clock().now() + interval;
+  // Messages that wait for room do not wait for a passivation's slow tick.
+  if (next_tick_ && *next_tick_ <= at)
+    return;
+  next_tick_ = at;
+  self_->delayed_send(self_, interval, atoms::tick_atom_v);
+}
+
+void directory::tick() {
+  const auto now = self_->clock().now();
+  if (stopping_ || !next_tick_ || now < *next_tick_)
+    return; // an earlier tick took its place
+  next_tick_.reset();
+  while (!by_use_.empty()) {
+    auto& oldest = residents_.at(by_use_.front());
+    if (oldest.used + shared_->options.passivate_after > now)
+      break;
+    self_->send(oldest.actor, atoms::leave_atom_v);
+    touch(oldest);
+    if (oldest.used + shared_->options.passivate_after <= now)
+      break; // passivate_after is zero: each was asked once
+  }
+  if (!parked_.empty())
+    make_room();
+  arm_tick();
+}
+
+void directory::stop() {
+  stopping_ = true;
+  parked_.clear();
+  parked_order_.clear();
+  followers_.close();
+  for (auto& [id, one] : residents_)
+    self_->send(one.actor, atoms::stop_atom_v);
+  stop_worker();
+}
+
+caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, services_ptr shared,
+                              caf::actor journal) {
+  self->state.body = std::make_unique<directory>(self, shared, std::move(journal));
+  auto* body = self->state.body.get();
+  // A session that ends by a defect must not take the others with it.
+  self->set_exit_handler([self, body](caf::exit_msg& ended) {
+    if (!body->ended(ended.source) && ended.reason)
+      self->quit(std::move(ended.reason));
+  });
+  return {
+      [body](delivery_ptr& message) { body->deliver(std::move(message)); },
+      [self, body, shared](session_command& what) {
+        auto message = std::make_shared<delivery>();
+        message->session = std::move(what.session);
+        message->body = std::move(what.body);
+        message->answer = reply{self->make_response_promise(), admission{}};
+        if (auto refused = check_admission(*shared))
+          message->answer(std::move(refused));
+        else
+          body->deliver(std::move(message));
+      },
+      [self, body](follow_chunks& what) {
+        body->readers().add(self->make_response_promise(), std::move(what));
+      },
+      [shared](const status_query& what) -> caf::result<session_status> {
+        auto status = query_status(shared->store(), what.session);
+        if (!status)
+          return std::move(status.error());
+        return std::move(*status);
+      },
+      [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
+      [body](atoms::left_atom, const session_id& id) { body->left(id); },
+      [body](atoms::tick_atom) { body->tick(); },
+      [body](atoms::stop_atom) { body->stop(); },
+  };
+}
+
+} // namespace fermata::detail

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <fermata/messages/events.hpp>
+#include <fermata/messages/status.hpp>
+#include <fermata/storage/records.hpp>
+#include <fermata/storage/store.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+/// Questions about sessions, answered from the last committed state of a store: at any moment, from
+/// any thread, also beside another process that owns the store, and without waking the session.
+/// All: errors of `store`.
+namespace fermata {
+
+/// Errors: `unknown_session`.
+[[nodiscard]] result<session_status> query_status(store& from, const session_id& session);
+
+/// The events from number `first` (counted from 1), at most `limit`. Errors: `unknown_session`.
+[[nodiscard]] result<std::vector<event>> query_events(store& from, const session_id& session,
+                                                      std::uint64_t first, std::size_t limit);
+
+/// What waits for somebody outside, in one session or in all, oldest session first. Errors:
+/// `unknown_session`.
+[[nodiscard]] result<std::vector<pending_item>>
+query_pending(store& from, const std::optional<session_id>& session, std::size_t limit = 10'000);
+
+/// All sessions in the order of their creation, those after `after`; at most `limit`.
+[[nodiscard]] result<std::vector<session_summary>>
+query_sessions(store& from, std::optional<session_state> state = {}, std::size_t limit = 10'000);
+
+/// A revision of a session's plan as it was proposed; without `revision`: the draft, else the
+/// active or last one. Errors: `unknown_session`, `unknown_approval` when there is no such
+/// revision.
+[[nodiscard]] result<plan_spec> query_plan(store& from, const session_id& session,
+                                           std::optional<std::uint32_t> revision = {});
+
+/// One entry of `query_transcript`: a text, or one call.
+struct transcript_item {
+  subtask_id subtask;
+  std::string text;
+  std::optional<call_record> call;
+
+  transcript_item() = default;
+};
+
+/// What agents said and called in the last attempt at each subtask of the active plan, in the order
+/// of the plan. Errors: `unknown_session`.
+[[nodiscard]] result<std::vector<transcript_item>> query_transcript(store& from,
+                                                                    const session_id& session);
+
+/// One tool call. Errors: `unknown_session`, `unknown_call`.
+[[nodiscard]] result<call_record> query_call(store& from, const call_id& call);
+
+} // namespace fermata

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <fermata/actors/agent.hpp>
+#include <fermata/actors/policy.hpp>
+#include <fermata/actors/queries.hpp>
+#include <fermata/actors/seams.hpp>
+#include <fermata/actors/tool.hpp>
+#include <fermata/messages/chunk.hpp>
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/limits.hpp>
+#include <fermata/storage/store.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+
+namespace fermata {
+
+/// What a runtime is made of. Everything but `store` has a default.
+struct runtime_options {
+  std::shared_ptr<fermata::store>
+      store; ///< Shared with the runtime; the runtime is its only writer.
+  approval_policy policy;
+  fermata::limits limits;
+  /// A session that is not running anything is passivated when no command has come for so long.
+  std::chrono::milliseconds passivate_after{60'000};
+  /// True: the journal commits on a thread of its own. False: on the actor system's threads
+  /// (simulation).
+  bool journal_thread = true;
+  std::shared_ptr<wall_clock> clock;     ///< Null: the system's clock.
+  std::shared_ptr<random_source> random; ///< Null: the system's entropy.
+  std::shared_ptr<blocking_pool> pool;   ///< Null: `limits.blocking_threads` threads.
+
+  runtime_options() = default;
+};
+
+/// Registers Fermata's message types and error category. A host that lends its actor system calls
+/// it on the configuration before it makes the system.
+void configure(caf::actor_system_config& config);
+
+class runtime;
+
+/// Reads a session's events: first those recorded, then each as it is committed, without gap or
+/// repetition. Used by one thread at a time; must not outlive the runtime.
+class event_stream {
+public:
+  event_stream(event_stream&&) noexcept;
+  event_stream& operator=(event_stream&&) noexcept;
+  ~event_stream();
+
+  /// Waits for the next event. Nothing: none came in time, or the runtime stopped. Errors: those of
+  /// `store`.
+  [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout);
+
+  /// The number of the event that `next` gives next.
+  [[nodiscard]] std::uint64_t position() const noexcept;
+
+private:
+  friend class session_handle;
+  struct implementation;
+  explicit event_stream(std::unique_ptr<implementation>);
+  std::unique_ptr<implementation> implementation_;
+};
+
+/// Talks to one session from plain threads. Copyable; must not outlive the runtime.
+class session_handle {
+public:
+  [[nodiscard]] const session_id& id() const noexcept { return id_; }
+
+  /// Sends a command. The future has the receipt once the command is durable (P1), or the error; it
+  /// is always fulfilled: with `shutting_down` if the runtime stops first. Errors: those of the
+  /// command; `unknown_session`, `overloaded`, `disk_full`, `io_error`, `store_corrupt`.
+  [[nodiscard]] std::future<result<receipt>> send(command body) const;
+
+  /// The same with a callback, called once, on a thread of the runtime; it must not block.
+  void send(command body, std::function<void(result<receipt>)> callback) const;
+
+  /// The last committed state. Errors: `unknown_session`.
+  [[nodiscard]] result<session_status> status() const;
+
+  /// Waits until the session no longer moves by itself: its state is not `running`. Nothing: not in
+  /// time.
+  [[nodiscard]] result<std::optional<session_status>>
+  wait_until_paused(std::chrono::milliseconds timeout) const;
+
+  /// Wakes the session if it has unfinished work, as after a crash: what its process left running
+  /// goes on, or asks.
+  [[nodiscard]] std::future<result<receipt>> wake() const;
+
+  /// Streams the session's events from number `first` (counted from 1).
+  [[nodiscard]] event_stream follow(std::uint64_t first) const;
+
+private:
+  friend class runtime;
+  session_handle(runtime& owner, session_id id) : runtime_{&owner}, id_{std::move(id)} {}
+  runtime* runtime_;
+  session_id id_;
+};
+
+/// The embedding entry point: sessions in this process, over one store.
+///
+/// Life: make it, add agents and tools, `start`, use it, `stop` (the destructor stops too). `stop`
+/// refuses new commands with `shutting_down`, tells running tools to stop, waits for the journal's
+/// last commit and for the blocking pool, and ends all actors. Nothing is lost: what was
+/// acknowledged is durable, and a step or tool that was cut off is found at the next start as after
+/// a crash. No future stays unfulfilled.
+///
+/// Threads: `start` and `stop` by one thread at a time; the rest from any.
+class runtime {
+public:
+  /// With an actor system of its own (scheduler policy `sharing`).
+  explicit runtime(runtime_options options);
+
+  /// Joins the host's system, whose configuration went through `configure`. The system must outlive
+  /// the runtime.
+  runtime(caf::actor_system& host, runtime_options options);
+
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+  ~runtime();
+
+  /// To be filled before `start`. Has the agent `script`.
+  [[nodiscard]] agent_registry& agents() noexcept;
+  [[nodiscard]] tool_registry& tools() noexcept;
+
+  void start();
+  void stop();
+
+  [[nodiscard]] session_handle session(session_id id) { return {*this, std::move(id)}; }
+
+  /// The store, for queries.
+  [[nodiscard]] fermata::store& store() const noexcept;
+
+  /// For actors: accepts `session_command` (the answer is a `receipt`), `status_query`
+  /// (`session_status`) and `follow_chunks` (`chunk_batch`), or refuses with an error. The only
+  /// address that is handed out (P2).
+  [[nodiscard]] caf::actor directory() const;
+
+  /// A new random session id, `s-` and 16 hexadecimal digits.
+  [[nodiscard]] session_id generate_id();
+
+  struct implementation;
+
+private:
+  friend class session_handle;
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace fermata

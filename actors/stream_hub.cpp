@@ -1,0 +1,59 @@
+#include <fermata/actors/detail/stream_hub.hpp>
+
+#include <algorithm>
+
+namespace fermata::detail {
+
+bool stream_hub::publish(const session_id& session, std::uint64_t number) {
+  const std::lock_guard lock{mutex_};
+  const auto found = topics_.find(session);
+  if (found == topics_.end())
+    return false;
+  found->second.number = std::max(found->second.number, number);
+  more_.notify_all();
+  return found->second.watchers != 0;
+}
+
+void stream_hub::enter(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  ++topics_[session].readers;
+}
+
+void stream_hub::leave(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  --topics_[session].readers;
+  drop_if_unused(session);
+}
+
+void stream_hub::watch(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  ++topics_[session].watchers;
+}
+
+void stream_hub::unwatch(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  --topics_[session].watchers;
+  drop_if_unused(session);
+}
+
+void stream_hub::drop_if_unused(const session_id& session) {
+  const auto found = topics_.find(session);
+  if (found->second.readers == 0 && found->second.watchers == 0)
+    topics_.erase(found);
+}
+
+bool stream_hub::wait_for(const session_id& session, std::uint64_t number,
+                          std::chrono::milliseconds timeout) {
+  std::unique_lock lock{mutex_};
+  const auto is_there = [&] { return topics_[session].number >= number; };
+  more_.wait_for(lock, timeout, [&] { return closed_ || is_there(); });
+  return is_there();
+}
+
+void stream_hub::close() {
+  const std::lock_guard lock{mutex_};
+  closed_ = true;
+  more_.notify_all();
+}
+
+} // namespace fermata::detail

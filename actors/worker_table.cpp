@@ -1,0 +1,112 @@
+#include <fermata/actors/detail/worker_table.hpp>
+
+#include <algorithm>
+
+namespace fermata::detail {
+
+bool worker_table::reserve(const call_id& call, bool blocking) {
+  const std::lock_guard lock{mutex_};
+  if (closed_ || runs_.contains(call) || (blocking && free_slots_ == 0))
+    return false;
+  if (blocking)
+    --free_slots_;
+  runs_[call].blocking = blocking;
+  return true;
+}
+
+void worker_table::release(const call_id& call) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = runs_.find(call); found != runs_.end() && !found->second.outcome) {
+    free_slot(found->second);
+    runs_.erase(found);
+  }
+}
+
+void worker_table::wait(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  if (std::find(waiting_.begin(), waiting_.end(), session) == waiting_.end())
+    waiting_.push_back(session);
+}
+
+std::optional<session_id> worker_table::finish(const call_id& call, result<json> outcome) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = runs_.find(call); found != runs_.end()) {
+    free_slot(found->second);
+    if (found->second.forgotten)
+      runs_.erase(found);
+    else
+      found->second.outcome = std::move(outcome);
+  }
+  return take_waiting();
+}
+
+std::optional<session_id> worker_table::next_waiting() {
+  const std::lock_guard lock{mutex_};
+  return free_slots_ == 0 ? std::nullopt : take_waiting();
+}
+
+std::optional<result<json>> worker_table::outcome(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  return found == runs_.end() ? std::nullopt : found->second.outcome;
+}
+
+void worker_table::forget(const call_id& call) {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  if (found == runs_.end())
+    return;
+  if (found->second.outcome)
+    runs_.erase(found);
+  else
+    found->second.forgotten = true;
+}
+
+bool worker_table::has(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  return runs_.contains(call);
+}
+
+std::stop_token worker_table::stop_token(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  return found == runs_.end() ? std::stop_token{} : found->second.stop.get_token();
+}
+
+void worker_table::stop(const call_id& call) {
+  std::stop_source source{std::nostopstate};
+  {
+    const std::lock_guard lock{mutex_};
+    if (const auto found = runs_.find(call); found != runs_.end())
+      source = found->second.stop;
+  }
+  // Outside of the lock: stop callbacks are the tools' own code.
+  source.request_stop();
+}
+
+void worker_table::stop_all() {
+  std::vector<std::stop_source> sources;
+  {
+    const std::lock_guard lock{mutex_};
+    closed_ = true;
+    for (const auto& [call, one] : runs_)
+      sources.push_back(one.stop);
+  }
+  for (auto& source : sources)
+    source.request_stop();
+}
+
+std::optional<session_id> worker_table::take_waiting() {
+  if (waiting_.empty())
+    return std::nullopt;
+  auto next = std::move(waiting_.front());
+  waiting_.pop_front();
+  return next;
+}
+
+void worker_table::free_slot(const run& ended) {
+  if (ended.blocking)
+    ++free_slots_;
+}
+
+} // namespace fermata::detail

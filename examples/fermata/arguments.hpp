@@ -1,0 +1,56 @@
+#pragma once
+
+#include <fermata/messages/errors.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace fermata::command_line {
+
+/// What `--approve` says.
+enum class approval_mode : std::uint8_t {
+  none,  ///< Ask for everything.
+  reads, ///< The default policy: what only reads the workspace runs freely.
+  all    ///< Approve the plan and its calls, but never say what became of a call.
+};
+
+/// The command line, taken apart but not interpreted: ids and JSON are still text.
+struct arguments {
+  std::string command; ///< The name of the subcommand.
+  std::string program; ///< As it was called, for command lines that are printed.
+  bool as_json = false;
+  std::string store; ///< Empty: not given.
+
+  std::string session;
+  std::string id; ///< Of a call or a plan approval.
+  std::string plan_file;
+  std::string workspace; ///< Empty: not given.
+  approval_mode approve = approval_mode::reads;
+  std::string reason;
+  std::string digest;
+  std::string new_arguments; ///< JSON, @FILE or -.
+  std::string content;       ///< JSON, @FILE or -; empty: not given.
+  std::string resolution;    ///< happened, rerun or failed.
+  std::string subtask;
+  std::string state;
+  bool is_error = false;
+  bool modify = false;
+  std::uint64_t from = 1;
+  std::optional<std::uint32_t> revision;
+};
+
+/// A command line that was taken apart, or the text to print instead of running a command
+/// (`--help`, `--version`).
+struct parsed_arguments {
+  arguments given;
+  std::optional<std::string> help;
+};
+
+/// Errors: `invalid_field` for whatever is wrong with the usage.
+[[nodiscard]] result<parsed_arguments> parse_arguments(int count, const char* const* values);
+
+/// True when `--json` is among them, also when they cannot be taken apart.
+[[nodiscard]] bool wants_json(int count, const char* const* values);
+
+} // namespace fermata::command_line

@@ -1,0 +1,207 @@
+#include "change.hpp"
+
+#include "conductor.hpp"
+#include "continuation.hpp"
+#include "escape.hpp"
+#include "host.hpp"
+#include "inputs.hpp"
+#include "interruption.hpp"
+#include "prompt.hpp"
+#include "render.hpp"
+#include "request.hpp"
+#include "stores.hpp"
+#include "tools.hpp"
+
+#include <fermata/actors/queries.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace fermata::command_line {
+
+namespace {
+
+result<pause_view> look_at(store& from, const session_id& session) {
+  auto status = query_status(from, session);
+  if (!status)
+    return std::move(status.error());
+  auto items = query_pending(from, session);
+  if (!items)
+    return std::move(items.error());
+  pause_view view;
+  if (status->plan) {
+    auto plan = query_plan(from, session);
+    if (!plan)
+      return std::move(plan.error());
+    view.plan = std::move(*plan);
+  }
+  view.workspace = status->workspace;
+  view.status = std::move(*status);
+  view.items = std::move(*items);
+  return view;
+}
+
+/// One invocation that changes a session.
+class change {
+public:
+  change(const arguments& given, console& out, host_options where)
+      : given_{given}, out_{out}, where_{std::move(where)} {}
+
+  result<exit_status> run(request asked) {
+    const bool asks = asked.asks_at_pauses && out_.is_interactive();
+    auto halted = start(asked);
+    if (halted && asks)
+      halted = ask_until_over(*halted);
+    if (!halted) {
+      if (is(halted.error(), errc::shutting_down) && was_interrupted())
+        return exit_status::interrupted;
+      return std::move(halted.error());
+    }
+    if (asks)
+      finish_conversation();
+    else
+      finish();
+    out_.print(to_json(view_.status));
+    return *halted == halt::interrupted ? exit_status::interrupted
+                                        : exit_status_of(view_.status.state, asked.ends_plans);
+  }
+
+private:
+  /// Opens the store, applies the command, and lets go of the store.
+  result<halt> start(request& asked) {
+    auto opened = host::open(where_);
+    if (!opened)
+      return std::move(opened.error());
+    session_ = asked.session ? *asked.session : (*opened)->running().generate_id();
+    return apply(**opened, std::move(asked.body));
+  }
+
+  result<halt> apply(host& owner, std::optional<command> body) {
+    conductor conducted{owner, out_, session_};
+    auto halted = body ? conducted.apply(std::move(*body)) : conducted.wake();
+    if (halted && given_.approve == approval_mode::all)
+      halted = conducted.approve_all(*halted);
+    if (auto error = look(owner.store()); error && halted)
+      return error;
+    return halted;
+  }
+
+  caf::error look(store& from) {
+    auto view = look_at(from, session_);
+    if (!view)
+      return std::move(view.error());
+    view_ = std::move(*view);
+    if (!where_.workspace.empty())
+      view_.workspace = where_.workspace;
+    return caf::none;
+  }
+
+  /// Asks at each pause. The store is free while the question is open: the answer says what was
+  /// shown, and is refused when that is not what is there any more.
+  result<halt> ask_until_over(halt halted) {
+    while (halted == halt::paused && !accepts_new_plan(view_.status.state)) {
+      std::optional<command> chosen;
+      // Another process may have left it running: then there is nothing to ask.
+      if (!is_running(view_.status.state)) {
+        out_.say();
+        chosen = ask_at_pause(out_, view_);
+        if (!chosen)
+          break;
+      }
+      auto next = reopen_and_apply(std::move(chosen));
+      if (next) {
+        halted = *next;
+        continue;
+      }
+      if (exit_status_of(code_of(next.error())) != exit_status::bad_input
+          && !is(next.error(), errc::store_busy))
+        return next;
+      out_.say(out_.painted(paint::bad, escape_line(message_of(next.error()))));
+    }
+    return halted;
+  }
+
+  result<halt> reopen_and_apply(std::optional<command> body) {
+    auto opened = host::open(where_);
+    if (opened)
+      return apply(**opened, std::move(body));
+    // Whoever owns the store now may have gone on with the session: it is shown anew.
+    if (is(opened.error(), errc::store_busy))
+      if (auto beside = open_store(where_.store, store_purpose::query))
+        static_cast<void>(look(**beside));
+    return std::move(opened.error());
+  }
+
+  void finish_conversation() {
+    out_.say();
+    show_status(out_, view_.status);
+    if (accepts_new_plan(view_.status.state))
+      return;
+    out_.say("Nothing is lost. It continues with:");
+    out_.say("  " + resume_line(given_, session_));
+  }
+
+  void finish() {
+    out_.say();
+    // A plan that waits for its decision is shown below, with what it is going to do.
+    if (view_.status.state == session_state::awaiting_plan_decision)
+      show_state(out_, view_.status);
+    else
+      show_status(out_, view_.status);
+    const auto tools = make_tools_for_showing();
+    for (const auto& item : view_.items) {
+      out_.print({{"pending", to_json(item)}});
+      if (out_.as_json())
+        continue;
+      out_.say();
+      show_pending(out_, item, tools, view_.workspace);
+      if (item.kind == pending_kind::plan)
+        show_plan(out_, view_.plan);
+    }
+    const auto lines = continuations(given_, view_.status, view_.items);
+    if (lines.empty())
+      return;
+    out_.say();
+    out_.say("It continues with:");
+    for (const auto& line : lines)
+      out_.say("  " + line);
+  }
+
+  const arguments& given_;
+  console& out_;
+  host_options where_;
+  session_id session_;
+  pause_view view_; ///< As it was when the store was last let go.
+};
+
+} // namespace
+
+bool is_change(const arguments& given) {
+  constexpr std::array<std::string_view, 12> changes{"run",    "resume", "revise", "approve",
+                                                     "reject", "edit",   "result", "outcome",
+                                                     "retry",  "skip",   "fail",   "cancel"};
+  return std::find(changes.begin(), changes.end(), given.command) != changes.end();
+}
+
+result<exit_status> run_change(const arguments& given, console& out) {
+  // Whatever can be refused is refused before the store is touched.
+  auto asked = make_request(given);
+  if (!asked)
+    return std::move(asked.error());
+  auto store = locate_store(given.store);
+  if (!store)
+    return std::move(store.error());
+  host_options where;
+  where.store = std::move(*store);
+  where.create_store = asked->may_create;
+  where.approve = given.approve;
+  if (given.command == "resume" && !given.workspace.empty()) {
+    auto folder = read_folder(given.workspace);
+    if (!folder)
+      return std::move(folder.error());
+    where.workspace = *folder;
+  }
+  return change{given, out, std::move(where)}.run(std::move(*asked));
+}
+
+} // namespace fermata::command_line

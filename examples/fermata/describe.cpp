@@ -1,0 +1,144 @@
+#include "escape.hpp"
+#include "render.hpp"
+
+#include <ctime>
+
+namespace fermata::command_line {
+
+namespace {
+
+/// Says in a few words what an event is about; everything in it that is free text is escaped.
+class describer {
+public:
+  explicit describer(const session_id& session) : session_{session} {}
+
+  std::string operator()(const session_created& one) const {
+    return "session " + session_.str() + " created"
+           + (one.workspace.empty() ? "" : " in " + escape_line(one.workspace));
+  }
+  std::string operator()(const plan_proposed& one) const {
+    return plan(one.revision) + " proposed: " + escape_line(one.goal);
+  }
+  std::string operator()(const plan_decided& one) const {
+    constexpr std::array<std::string_view, 3> words{" approved", " rejected", " sent back"};
+    return plan(one.revision) + std::string{words.at(static_cast<std::size_t>(one.verdict))}
+           + by(one.by) + because(one.feedback);
+  }
+  std::string operator()(const plan_started& one) const { return plan(one.revision) + " started"; }
+  std::string operator()(const plan_ended& one) const {
+    return plan(one.revision) + " " + std::string{name(one.status)} + by(one.by)
+           + because(one.reason);
+  }
+  std::string operator()(const subtask_started& one) const {
+    return one.subtask.str() + " started"
+           + (one.attempt > 1 ? ", attempt " + std::to_string(one.attempt) : "");
+  }
+  std::string operator()(const subtask_finished& one) const {
+    return one.subtask.str() + " done: " + brief(one.result);
+  }
+  std::string operator()(const subtask_failed& one) const {
+    return one.subtask.str() + " failed" + because(one.reason);
+  }
+  std::string operator()(const subtask_blocked& one) const {
+    return one.subtask.str() + " blocked by " + one.by.str();
+  }
+  std::string operator()(const subtask_unblocked& one) const {
+    return one.subtask.str() + " no longer blocked";
+  }
+  std::string operator()(const subtask_retried& one) const {
+    return one.subtask.str() + " to be tried again" + by(one.by);
+  }
+  std::string operator()(const subtask_skipped& one) const {
+    return one.subtask.str() + " skipped" + by(one.by) + because(one.reason);
+  }
+  std::string operator()(const agent_said& one) const {
+    return one.subtask.str() + " says: " + escape_line(one.text);
+  }
+  std::string operator()(const step_restarted& one) const {
+    return one.subtask.str() + " runs its last step again";
+  }
+  std::string operator()(const call_proposed& one) const {
+    return call(one.call) + " " + one.tool.str() + " " + brief(one.arguments) + " "
+           + where(one.status);
+  }
+  std::string operator()(const call_decided& one) const {
+    constexpr std::array<std::string_view, 3> words{" approved", " edited", " rejected"};
+    const auto edited = one.verdict == call_verdict::edit ? " to " + brief(one.arguments) : "";
+    return call(one.call) + std::string{words.at(static_cast<std::size_t>(one.verdict))} + edited
+           + by(one.by) + because(one.feedback);
+  }
+  std::string operator()(const call_claimed& one) const {
+    return call(one.call) + " runs"
+           + (one.run > 1 ? ", for the " + std::to_string(one.run) + ". time" : "");
+  }
+  std::string operator()(const call_asked_again& one) const {
+    return call(one.call) + " waits for a decision again" + because(one.reason);
+  }
+  std::string operator()(const outcome_unknown& one) const {
+    return call(one.call) + " was cut off: nobody knows whether it happened";
+  }
+  std::string operator()(const outcome_resolved& one) const {
+    constexpr std::array<std::string_view, 3> words{" has happened", " is to run again",
+                                                    " has failed"};
+    return call(one.call) + std::string{words.at(static_cast<std::size_t>(one.resolution))}
+           + by(one.by) + because(one.reason);
+  }
+  std::string operator()(const call_answered& one) const {
+    return call(one.call) + " " + std::string{name(one.answer.outcome)} + ": "
+           + brief(one.answer.content);
+  }
+  std::string operator()(const late_result& one) const {
+    return call(one.call) + " got a result too late";
+  }
+  std::string operator()(const state_changed& one) const {
+    return "session " + std::string{name(one.from)} + " -> " + std::string{name(one.to)};
+  }
+  std::string operator()(const session_activated&) const { return "session activated"; }
+
+private:
+  template <named_enum Enum>
+  static std::string_view name(Enum value) {
+    return enum_names(value).at(static_cast<std::size_t>(value));
+  }
+  std::string call(std::uint64_t number) const { return call_id{session_, number}.str(); }
+  std::string plan(std::uint32_t revision) const { return plan_id{session_, revision}.str(); }
+  static std::string by(const std::string& who) {
+    return who.empty() ? "" : " by " + escape_line(who);
+  }
+  static std::string because(const std::string& why) {
+    return why.empty() ? "" : ": " + escape_line(why);
+  }
+  static std::string where(call_status status) {
+    switch (status) {
+    case call_status::awaiting_decision:
+      return "(waits for a decision)";
+    case call_status::awaiting_result:
+      return "(waits for its result)";
+    case call_status::awaiting_outcome:
+      return "(waits for its outcome)";
+    default:
+      return "(" + std::string{name(status)} + ")";
+    }
+  }
+
+  const session_id& session_;
+};
+
+} // namespace
+
+std::string describe(const event& happened, const session_id& session) {
+  return std::visit(describer{session}, happened.body);
+}
+
+std::string show_time(timestamp at) {
+  const auto seconds = static_cast<std::time_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count());
+  std::tm local{};
+  std::array<char, 32> text{};
+  if (::localtime_r(&seconds, &local) == nullptr
+      || std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local) == 0)
+    return std::to_string(at.time_since_epoch().count());
+  return text.data();
+}
+
+} // namespace fermata::command_line

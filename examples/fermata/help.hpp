@@ -1,0 +1,54 @@
+#pragma once
+
+/// What `fermata --help` says beyond the list of commands and options.
+namespace fermata::command_line {
+
+inline constexpr const char* description =
+    "fermata: runs plans of an agent session that stop, durably, wherever a person or a host must\n"
+    "act. Each invocation opens the store, applies one command, runs until the next pause and "
+    "exits.";
+
+inline constexpr const char* footer = R"(
+A call is named SESSION:cN, the approval of a plan SESSION:pN; `fermata pending` lists both.
+JSON can be given as text, as @FILE, or as - for standard input; a negative number goes behind --.
+The store is --store DIR, else $FERMATA_STORE, else ${XDG_DATA_HOME:-~/.local/share}/fermata/store.
+
+execute_command runs programs with all rights of this user: they start in the workspace but are NOT
+confined to it. All other tools never leave the workspace.
+
+At a terminal, run, resume and revise ask at each pause. Elsewhere, and with --json, they print what
+is pending and the command that continues. --approve holds for one invocation: none asks for
+everything; reads (the default) lets list_files, read_file and search_files run freely; all approves
+the plan and its calls, but never says what became of a call.
+
+Exit status:
+  0    the plan completed, the query was answered, `reject` or `cancel` applied
+  1    the plan failed, was cancelled or rejected otherwise, or needs attention
+  2    bad usage or bad input; nothing changed
+  3    paused: something waits for a decision, a result, an answer, an outcome or a new revision
+  4    the environment: store busy, disk full, store corrupt or unreadable; nothing changed
+  130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it
+
+With --json, standard output has one JSON object per line:
+  run, resume, revise, approve, reject, edit, result, outcome, retry, skip, fail, cancel:
+    {"receipt": {session, event, kind, state}}  a command is durable; kind: accepted, duplicate, late
+    {"event": {number, at, body}}               each event as it is committed; body.type names it
+    {"pending": {...}}                          at the end, each thing that waits, as `pending` has it
+    {session, state, waiting, plan, subtasks, workspace, events}
+                                                the last line: the status object
+  status       the status object; waiting: {outcome, decision, answer, result, backoff};
+               plan: {status, revision, goal, feedback} or null;
+               subtasks: [{id, status, attempts, result, error, description, agent, depends_on}]
+  plan         the plan as it was proposed, in the format of plan files
+  events       {number, at, body}
+  transcript   {subtask, text} or {subtask, call, tool, arguments, status, answer: {outcome, content}}
+  sessions     {session, state}
+  pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
+               since}; kind: plan, call, input; waiting_for: decision, result, answer, outcome, backoff
+  version      {version}
+  verify       {store, sound}
+Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.
+Fields that are empty or have their default may be absent.
+)";
+
+} // namespace fermata::command_line

@@ -1,0 +1,48 @@
+#include "host.hpp"
+
+#include "stores.hpp"
+#include "tools.hpp"
+
+#include <fermata/actors/tools/process.hpp>
+
+namespace fermata::command_line {
+
+namespace {
+
+approval_policy policy_of(approval_mode mode) {
+  // With `all` the default policy asks as well, and the command answers: so the journal says who
+  // approved.
+  return mode == approval_mode::none ? approval_policy::ask_everything() : approval_policy::reads();
+}
+
+} // namespace
+
+result<std::unique_ptr<host>> host::open(const host_options& options) {
+  auto store = open_store(options.store,
+                          options.create_store ? store_purpose::create : store_purpose::change);
+  if (!store)
+    return std::move(store.error());
+  auto runner = supervised_process_runner::create(options.store / "commands.lock");
+  if (!runner)
+    return std::move(runner.error());
+  runtime_options made;
+  made.store = *store;
+  made.policy = policy_of(options.approve);
+  auto started = std::make_unique<runtime>(std::move(made));
+  for (auto& tool : make_tools(*runner, options.workspace))
+    if (auto error = started->tools().add(std::move(tool)))
+      return error;
+  started->start();
+  return std::unique_ptr<host>{new host{std::move(*store), std::move(started)}};
+}
+
+host::~host() {
+  stop();
+}
+
+void host::stop() {
+  if (runtime_)
+    runtime_->stop();
+}
+
+} // namespace fermata::command_line

@@ -1,0 +1,32 @@
+#include "interruption.hpp"
+
+#include <csignal>
+
+namespace fermata::command_line {
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void note(int) {
+  interrupted = 1;
+}
+
+} // namespace
+
+void watch_for_interruptions() {
+  struct sigaction action {};
+  action.sa_handler = note;
+  // Without SA_RESTART, so that a read at the prompt ends; with SA_RESETHAND, so that whoever
+  // insists is obeyed, as by the crash path.
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+bool was_interrupted() noexcept {
+  return interrupted != 0;
+}
+
+} // namespace fermata::command_line

@@ -1,0 +1,12 @@
+#pragma once
+
+namespace fermata::command_line {
+
+/// From now on SIGINT and SIGTERM are noted instead of ending the process (a second one ends it),
+/// and writing to a closed pipe is an error instead of a signal. Called once, before any thread.
+void watch_for_interruptions();
+
+/// True once SIGINT or SIGTERM has come.
+[[nodiscard]] bool was_interrupted() noexcept;
+
+} // namespace fermata::command_line

@@ -1,0 +1,58 @@
+#include "arguments.hpp"
+#include "change.hpp"
+#include "console.hpp"
+#include "escape.hpp"
+#include "exit_status.hpp"
+#include "interruption.hpp"
+#include "query.hpp"
+
+#include <exception>
+
+namespace {
+
+using namespace fermata;
+using namespace fermata::command_line;
+
+exit_status report(console& out, const caf::error& error) {
+  // JSON has its own escapes; a person must not be shown what a message quotes from outside.
+  const auto message = message_of(error);
+  out.report(name_of(code_of(error)), out.as_json() ? message : escape_line(message));
+  return exit_status_of(code_of(error));
+}
+
+exit_status run(const arguments& given, console& out) {
+  if (is_change(given)) {
+    const auto ended = run_change(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  const auto error = run_query(given, out);
+  return error ? report(out, error) : exit_status::done;
+}
+
+exit_status run_main(int count, const char* const* values) {
+  const auto parsed = parse_arguments(count, values);
+  console out{parsed ? parsed->given.as_json : wants_json(count, values)};
+  if (!parsed)
+    return report(out, parsed.error());
+  auto ended = exit_status::done;
+  if (parsed->help)
+    out.write(*parsed->help);
+  else
+    ended = run(parsed->given, out);
+  out.flush();
+  if (!out.failure().empty())
+    return report(out, make_error(errc::io_error, "standard output: " + out.failure()));
+  return ended;
+}
+
+} // namespace
+
+int main(int count, char** values) {
+  watch_for_interruptions();
+  try {
+    return static_cast<int>(run_main(count, values));
+  } catch (const std::exception& error) {
+    console out{wants_json(count, values)};
+    return static_cast<int>(report(out, make_error(errc::internal, error.what())));
+  }
+}

@@ -1,0 +1,196 @@
+#include "query.hpp"
+
+#include "continuation.hpp"
+#include "escape.hpp"
+#include "render.hpp"
+#include "stores.hpp"
+#include "tools.hpp"
+#include "version.hpp"
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/storage/verify_store.hpp>
+
+#include <limits>
+#include <map>
+
+namespace fermata::command_line {
+
+namespace {
+
+/// How many events are read and shown at a time.
+constexpr std::size_t page = 512;
+
+caf::error query_of_status(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  const auto status = query_status(from, *session);
+  if (!status)
+    return status.error();
+  out.print(to_json(*status));
+  show_status(out, *status);
+  const auto items = query_pending(from, *session);
+  if (!items)
+    return items.error();
+  for (const auto& line : continuations(given, *status, *items))
+    out.say("Continues with: " + line);
+  return caf::none;
+}
+
+caf::error query_of_plan(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  const auto plan = query_plan(from, *session, given.revision);
+  if (!plan)
+    return plan.error();
+  out.print(to_json(*plan));
+  show_plan(out, *plan);
+  return caf::none;
+}
+
+caf::error query_of_events(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  for (auto first = given.from; !out.has_no_reader();) {
+    const auto events = query_events(from, *session, first, page);
+    if (!events)
+      return events.error();
+    for (const auto& one : *events) {
+      out.print(to_json(one));
+      out.say(std::to_string(one.number) + "  " + show_time(one.at) + "  "
+              + describe(one, *session));
+    }
+    if (events->size() < page)
+      break;
+    first = events->back().number + 1;
+  }
+  return caf::none;
+}
+
+caf::error query_of_transcript(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  const auto items = query_transcript(from, *session);
+  if (!items)
+    return items.error();
+  for (const auto& one : *items) {
+    out.print(transcript_json(one, *session));
+    if (!out.as_json())
+      show_transcript_item(out, one, *session);
+  }
+  return caf::none;
+}
+
+result<std::optional<session_state>> parse_state(const std::string& text) {
+  if (text.empty())
+    return std::optional<session_state>{};
+  auto state = from_json<session_state>(json(text));
+  if (!state)
+    return make_error(errc::invalid_field, "--state: " + message_of(state.error()));
+  return std::optional<session_state>{*state};
+}
+
+caf::error query_of_sessions(const arguments& given, store& from, console& out) {
+  const auto state = parse_state(given.state);
+  if (!state)
+    return state.error();
+  const auto sessions = query_sessions(from, *state, std::numeric_limits<std::size_t>::max());
+  if (!sessions)
+    return sessions.error();
+  for (const auto& one : *sessions) {
+    const auto line = to_json(one);
+    out.print(line);
+    out.say(one.session.str() + "  " + line.at("state").get<std::string>());
+  }
+  return caf::none;
+}
+
+caf::error query_of_pending(const arguments& given, store& from, console& out) {
+  std::optional<session_id> session;
+  if (!given.session.empty()) {
+    auto named = session_id::parse(given.session);
+    if (!named)
+      return std::move(named.error());
+    session = std::move(*named);
+  }
+  const auto items = query_pending(from, session, std::numeric_limits<std::size_t>::max());
+  if (!items)
+    return items.error();
+  const auto tools = make_tools_for_showing();
+  for (const auto& item : *items) {
+    out.print(to_json(item));
+    if (out.as_json())
+      continue;
+    const auto status = query_status(from, item.session);
+    if (!status)
+      return status.error();
+    show_pending(out, item, tools, status->workspace);
+    if (item.kind == pending_kind::plan) {
+      const auto id = plan_id::parse(item.id);
+      const auto plan = id ? query_plan(from, item.session, id->revision()) : id.error();
+      if (!plan)
+        return plan.error();
+      show_plan(out, *plan);
+    }
+    out.say("  -> " + continuation(given, item));
+    out.say();
+  }
+  if (items->empty())
+    out.say("Nothing waits for anybody.");
+  return caf::none;
+}
+
+caf::error verify(const std::filesystem::path& folder, console& out) {
+  const auto report = verify_store(folder);
+  if (!report)
+    return report.error();
+  if (!report->sound()) {
+    std::string problems;
+    for (const auto& one : report->problems)
+      problems += (problems.empty() ? "" : "; ") + one;
+    return make_error(errc::store_corrupt, folder.string() + ": " + problems);
+  }
+  out.print({{"store", folder.string()},
+             {"sound", true},
+             {"sessions", report->sessions},
+             {"events", report->events},
+             {"records", report->records},
+             {"size_bytes", report->size_bytes}});
+  out.say(escape_line(folder.string()) + " is sound: " + std::to_string(report->sessions)
+          + " sessions, " + std::to_string(report->events) + " events.");
+  return caf::none;
+}
+
+} // namespace
+
+caf::error run_query(const arguments& given, console& out) {
+  if (given.command == "version") {
+    out.print({{"version", version}});
+    out.say(std::string{"fermata "} + version);
+    return caf::none;
+  }
+  // Bad input is said before the store is looked for.
+  if (!given.session.empty())
+    if (const auto session = session_id::parse(given.session); !session)
+      return session.error();
+  if (const auto state = parse_state(given.state); !state)
+    return state.error();
+  const auto folder = locate_store(given.store);
+  if (!folder)
+    return folder.error();
+  if (given.command == "verify")
+    return verify(*folder, out);
+  static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{
+      {"status", query_of_status},     {"plan", query_of_plan},
+      {"events", query_of_events},     {"transcript", query_of_transcript},
+      {"sessions", query_of_sessions}, {"pending", query_of_pending}};
+  const auto from = open_store(*folder, store_purpose::query);
+  if (!from)
+    return from.error();
+  return queries.at(given.command)(given, **from, out);
+}
+
+} // namespace fermata::command_line

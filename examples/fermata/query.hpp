@@ -1,0 +1,12 @@
+#pragma once
+
+#include "arguments.hpp"
+#include "console.hpp"
+
+namespace fermata::command_line {
+
+/// Answers one of the subcommands that change nothing. Errors: bad input, `unknown_session`, those
+/// of the store; nothing of the store is changed by any.
+[[nodiscard]] caf::error run_query(const arguments& given, console& out);
+
+} // namespace fermata::command_line

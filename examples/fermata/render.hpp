@@ -1,0 +1,48 @@
+#pragma once
+
+#include "console.hpp"
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/actors/tool.hpp>
+#include <fermata/messages/events.hpp>
+#include <fermata/messages/plan.hpp>
+#include <fermata/messages/status.hpp>
+
+#include <string>
+#include <vector>
+
+/// How things look to a person. Everything from outside is escaped here.
+namespace fermata::command_line {
+
+/// JSON on one line, cut off at about `size_bytes`.
+[[nodiscard]] std::string brief(const json& value, std::size_t size_bytes = 160);
+
+/// Local time, to the second.
+[[nodiscard]] std::string show_time(timestamp at);
+
+/// What one event says, on one line, without number and time.
+[[nodiscard]] std::string describe(const event& happened, const session_id& session);
+
+/// Prints a plan as a tree: its goal, its subtasks, and what each is going to do.
+void show_plan(console& out, const plan_spec& plan);
+
+/// Prints what a session is doing, on one line.
+void show_state(console& out, const session_status& status);
+
+/// Prints where a session stands: its state, the goal, and the tree of subtasks with what became of each.
+void show_status(console& out, const session_status& status);
+
+/// Prints one thing that waits so that a person can judge it: the diff of a file write, the command
+/// line of a command, otherwise the arguments. `workspace`: the session's.
+void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
+                  const std::filesystem::path& workspace);
+
+void show_transcript_item(console& out, const transcript_item& item, const session_id& session);
+
+/// One line of `transcript --json`.
+[[nodiscard]] json transcript_json(const transcript_item& item, const session_id& session);
+
+/// Prints text of several lines behind a bar, which nothing in the text can leave.
+void show_block(console& out, std::string_view text, bool is_diff = false);
+
+} // namespace fermata::command_line

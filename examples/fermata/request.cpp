@@ -1,0 +1,199 @@
+#include "request.hpp"
+
+#include "inputs.hpp"
+
+#include <map>
+#include <utility>
+
+namespace fermata::command_line {
+
+namespace {
+
+result<request> to_session(const arguments& given, std::optional<command> body) {
+  auto session = session_id::parse(given.session);
+  if (!session)
+    return std::move(session.error());
+  request made;
+  made.session = std::move(*session);
+  made.body = std::move(body);
+  return made;
+}
+
+template <class Command>
+request to_call(const call_id& call, Command body) {
+  request made;
+  made.session = call.session();
+  made.body = std::move(body);
+  return made;
+}
+
+result<request> make_run(const arguments& given) {
+  auto plan = read_plan(given.plan_file);
+  if (!plan)
+    return std::move(plan.error());
+  auto folder = read_folder(given.workspace);
+  if (!folder)
+    return std::move(folder.error());
+  request made;
+  if (!given.session.empty()) {
+    auto session = session_id::parse(given.session);
+    if (!session)
+      return std::move(session.error());
+    made.session = std::move(*session);
+  }
+  made.body = propose_plan{std::move(*plan), std::move(*folder)};
+  made.may_create = true;
+  made.asks_at_pauses = true;
+  return made;
+}
+
+result<request> make_resume(const arguments& given) {
+  auto made = to_session(given, std::nullopt);
+  if (made)
+    made->asks_at_pauses = true;
+  return made;
+}
+
+result<request> make_revise(const arguments& given) {
+  auto plan = read_plan(given.plan_file);
+  if (!plan)
+    return std::move(plan.error());
+  auto made = to_session(given, revise_plan{std::move(*plan)});
+  if (made)
+    made->asks_at_pauses = true;
+  return made;
+}
+
+result<request> make_plan_decision(const arguments& given, const plan_id& plan) {
+  if (!given.digest.empty())
+    return make_error(errc::invalid_field,
+                      "--digest is for calls; a plan's revision never changes");
+  decide_plan decision{plan.revision(), plan_verdict::approve};
+  if (given.command == "reject")
+    decision.verdict = given.modify ? plan_verdict::modify : plan_verdict::reject;
+  decision.feedback = given.reason;
+  decision.by = user_name();
+  request made;
+  made.session = plan.session();
+  made.body = std::move(decision);
+  made.ends_plans = given.command == "reject";
+  return made;
+}
+
+result<request> make_decision(const arguments& given) {
+  const auto id = parse_approval_id(given.id);
+  if (!id)
+    return id.error();
+  if (const auto* plan = std::get_if<plan_id>(&*id))
+    return make_plan_decision(given, *plan);
+  if (given.modify)
+    return make_error(errc::invalid_field,
+                      "--modify is for plans; a call is rejected, or edited with `fermata edit`");
+  const bool rejects = given.command == "reject";
+  const auto& call = std::get<call_id>(*id);
+  decide_call decision{call, rejects ? call_verdict::reject : call_verdict::approve};
+  decision.feedback = given.reason;
+  decision.digest = given.digest;
+  decision.by = user_name();
+  auto made = to_call(call, std::move(decision));
+  made.ends_plans = rejects;
+  return made;
+}
+
+result<request> make_edit(const arguments& given) {
+  if (plan_id::parse(given.id))
+    return make_error(errc::invalid_id, given.id
+                                            + " is a plan: a new revision of it is proposed with "
+                                              "`fermata revise SESSION PLAN.json`");
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return call.error();
+  auto edited = read_json(given.new_arguments, "--arguments");
+  if (!edited)
+    return std::move(edited.error());
+  decide_call decision{*call, call_verdict::edit};
+  decision.arguments = std::move(*edited);
+  decision.digest = given.digest;
+  decision.by = user_name();
+  return to_call(*call, std::move(decision));
+}
+
+result<request> make_result(const arguments& given) {
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return call.error();
+  auto content = read_json(given.content, "result");
+  if (!content)
+    return std::move(content.error());
+  return to_call(*call, tool_result{*call, std::move(*content), given.is_error});
+}
+
+result<request> make_outcome(const arguments& given) {
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return call.error();
+  resolve_outcome resolved{*call, outcome_resolution::rerun};
+  resolved.by = user_name();
+  if (given.resolution == "failed") {
+    resolved.resolution = outcome_resolution::failed;
+    resolved.reason = given.reason;
+  } else if (given.resolution == "happened") {
+    auto content = read_json(given.content, "outcome");
+    if (!content)
+      return std::move(content.error());
+    resolved.resolution = outcome_resolution::happened;
+    resolved.content = std::move(*content);
+  }
+  return to_call(*call, std::move(resolved));
+}
+
+result<request> make_subtask_command(const arguments& given) {
+  const auto subtask = subtask_id::parse(given.subtask);
+  if (!subtask)
+    return subtask.error();
+  if (given.command == "retry") {
+    retry_subtask retried{*subtask};
+    retried.by = user_name();
+    return to_session(given, std::move(retried));
+  }
+  skip_subtask skipped{*subtask};
+  skipped.reason = given.reason;
+  skipped.by = user_name();
+  return to_session(given, std::move(skipped));
+}
+
+result<request> make_fail(const arguments& given) {
+  fail_plan failed{given.reason};
+  failed.by = user_name();
+  return to_session(given, std::move(failed));
+}
+
+result<request> make_cancel(const arguments& given) {
+  cancel_plan cancelled{given.reason};
+  cancelled.by = user_name();
+  auto made = to_session(given, std::move(cancelled));
+  if (made)
+    made->ends_plans = true;
+  return made;
+}
+
+} // namespace
+
+result<request> make_request(const arguments& given) {
+  static const std::map<std::string, result<request> (*)(const arguments&)> makers{
+      {"run", make_run},
+      {"resume", make_resume},
+      {"revise", make_revise},
+      {"approve", make_decision},
+      {"reject", make_decision},
+      {"edit", make_edit},
+      {"result", make_result},
+      {"outcome", make_outcome},
+      {"retry", make_subtask_command},
+      {"skip", make_subtask_command},
+      {"fail", make_fail},
+      {"cancel", make_cancel}};
+  return makers.at(given.command)(given);
+}
+
+} // namespace fermata::command_line

@@ -1,0 +1,100 @@
+#include "sandbox.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace fermata::test {
+
+json outcome::error() const {
+  INFO(err);
+  const auto parsed = parse_json(err);
+  REQUIRE(parsed);
+  return *parsed;
+}
+
+sandbox::sandbox() {
+  auto name = (std::filesystem::temp_directory_path() / "fermata-cli-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr)
+    throw std::runtime_error{"no temporary folder"};
+  root_ = std::filesystem::canonical(name);
+  std::filesystem::create_directory(workspace());
+}
+
+sandbox::~sandbox() {
+  std::error_code ignored;
+  std::filesystem::remove_all(root_, ignored);
+}
+
+std::string sandbox::write(const std::string& name, std::string_view content) const {
+  const auto path = workspace() / name;
+  std::ofstream{path} << content;
+  return path.string();
+}
+
+std::string sandbox::read(const std::string& name) const {
+  std::ostringstream content;
+  content << std::ifstream{workspace() / name}.rdbuf();
+  return content.str();
+}
+
+child_options sandbox::invocation(std::vector<std::string> words) const {
+  child_options options;
+  options.argv = std::move(words);
+  options.argv.insert(options.argv.begin(), FERMATA_COMMAND);
+  options.environment = {{"FERMATA_STORE", store().string()}, {"TERM", "dumb"}, {"LC_ALL", "C"}};
+  options.directory = workspace().string();
+  return options;
+}
+
+outcome sandbox::run(std::vector<std::string> words, std::string input) const {
+  // First, so that it is an option whatever follows.
+  words.insert(words.begin(), "--json");
+  auto options = invocation(std::move(words));
+  options.input = std::move(input);
+  child process{options};
+  outcome ended;
+  ended.status = process.wait();
+  ended.out = process.output();
+  ended.err = process.error_output();
+  std::istringstream text{ended.out};
+  for (std::string line; std::getline(text, line);) {
+    const auto parsed = parse_json(line);
+    INFO(line);
+    REQUIRE(parsed);
+    ended.lines.push_back(*parsed);
+  }
+  return ended;
+}
+
+outcome sandbox::run_plainly(std::vector<std::string> words) const {
+  child process{invocation(std::move(words))};
+  outcome ended;
+  ended.status = process.wait();
+  ended.out = process.output();
+  ended.err = process.error_output();
+  return ended;
+}
+
+std::string seed_plan() {
+  return R"({
+    "goal": "Ask, then answer",
+    "tools": {"ask": {"kind": "client", "schema": {"type": "object",
+      "properties": {"question": {"type": "string"}}, "required": ["question"],
+      "additionalProperties": false}}},
+    "subtasks": [
+      {"id": "first", "steps": [{"tool": "ask", "arguments": {"question": "why?"}}]},
+      {"id": "second", "depends_on": ["first"], "result": {"heard": {"$ref": "/results/first"}}}
+    ]})";
+}
+
+std::string plan_of(std::string_view tool, const json& arguments) {
+  const json step{{"tool", tool}, {"arguments", arguments}};
+  const json subtask{{"id", "only"}, {"steps", json::array({step})}};
+  return to_text({{"goal", "One call"}, {"subtasks", json::array({subtask})}});
+}
+
+} // namespace fermata::test

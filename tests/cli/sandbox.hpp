@@ -1,0 +1,63 @@
+#pragma once
+
+#include "child.hpp"
+
+#include <fermata/messages/json.hpp>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::test {
+
+/// How an invocation ended.
+struct outcome {
+  int status = 0;
+  std::string out;
+  std::string err;
+  std::vector<json> lines; ///< Of standard output, when it was JSON.
+
+  outcome() = default;
+  /// The last line: the status object of a command that changes something.
+  [[nodiscard]] const json& last() const { return lines.at(lines.size() - 1); }
+  /// Standard error as JSON.
+  [[nodiscard]] json error() const;
+};
+
+/// A folder of its own with a store and a workspace, gone at the end.
+class sandbox {
+public:
+  sandbox();
+  ~sandbox();
+  sandbox(const sandbox&) = delete;
+  sandbox& operator=(const sandbox&) = delete;
+
+  [[nodiscard]] std::filesystem::path workspace() const { return root_ / "workspace"; }
+  [[nodiscard]] std::filesystem::path store() const { return root_ / "store"; }
+
+  /// Writes a file of the workspace and gives its path.
+  std::string write(const std::string& name, std::string_view content) const;
+  [[nodiscard]] std::string read(const std::string& name) const;
+
+  /// How to start the command with this store, in the workspace.
+  [[nodiscard]] child_options invocation(std::vector<std::string> words) const;
+
+  /// Runs the command with `--json`, without a terminal.
+  [[nodiscard]] outcome run(std::vector<std::string> words, std::string input = {}) const;
+
+  /// Runs it for people, without a terminal.
+  [[nodiscard]] outcome run_plainly(std::vector<std::string> words) const;
+
+private:
+  std::filesystem::path root_;
+};
+
+/// A plan of two subtasks: the first calls a client tool, which needs approval, the second needs
+/// the first.
+[[nodiscard]] std::string seed_plan();
+
+/// A plan of one subtask that calls one tool.
+[[nodiscard]] std::string plan_of(std::string_view tool, const json& arguments);
+
+} // namespace fermata::test

@@ -26,7 +26,14 @@ done
 expect() {
   expected=$1
   shift
-  printf '\n$ %s\n' "$*"
+  printf '\n$'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:-]*) printf " '%s'" "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  printf '\n'
   status=0
   "$@" </dev/null || status=$?
   printf '(exit status %s)\n' "$status"

@@ -103,7 +103,6 @@ private:
       std::optional<command> chosen;
       // Another process may have left it running: then there is nothing to ask.
       if (!is_running(view_.status.state)) {
-        out_.say();
         chosen = ask_at_pause(out_, view_);
         if (!chosen)
           break;

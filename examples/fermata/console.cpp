@@ -1,5 +1,6 @@
 #include "console.hpp"
 
+#include "fold.hpp"
 #include "interruption.hpp"
 
 #include <langinfo.h>
@@ -71,8 +72,19 @@ console::~console() {
 void console::say(std::string_view line) {
   if (as_json_)
     return;
-  write(line);
-  write("\n");
+  if (!interactive_) {
+    write(line);
+    write("\n");
+    return;
+  }
+  constexpr std::string_view indent = "    ";
+  for (auto prefix = std::string_view{};
+       const auto piece : fold(line, terminal_columns() - indent.size())) {
+    write(prefix);
+    write(piece);
+    write("\n");
+    prefix = indent;
+  }
 }
 
 void console::print(const json& value) {

@@ -27,7 +27,8 @@ public:
   /// True when a person can be asked: standard input and output are terminals, and not `--json`.
   [[nodiscard]] bool is_interactive() const noexcept { return interactive_; }
 
-  /// Prints a line for people; nothing with `--json`.
+  /// Prints a line for people, indented where it goes on after the terminal's last column; nothing
+  /// with `--json`.
   void say(std::string_view line = {});
 
   /// Prints a value as one line, only with `--json`.

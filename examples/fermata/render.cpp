@@ -1,11 +1,9 @@
 #include "render.hpp"
 
 #include "escape.hpp"
+#include "fold.hpp"
 
 #include <fermata/actors/tools/text.hpp>
-
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -13,6 +11,9 @@
 namespace fermata::command_line {
 
 namespace {
+
+/// The width of the bar before text from outside as `fold` counts it, and what `say` leaves free.
+constexpr std::size_t bar_columns = 9;
 
 template <named_enum Enum>
 std::string name(Enum value) {
@@ -29,53 +30,6 @@ struct branches {
 
 branches branches_of(const console& out) {
   return out.draws_lines() ? branches{"├─ ", "└─ ", "│  "} : branches{"|- ", "`- ", "|  "};
-}
-
-/// Cuts text into pieces that fit the terminal, so that it is never the terminal that breaks a
-/// line: text that was broken by it would begin at its left edge and could pass for a line of ours.
-class folded_lines {
-public:
-  explicit folded_lines(std::size_t columns) : columns_{columns} {}
-
-  template <class Function>
-  void for_each(std::string_view text, Function show) const {
-    while (!text.empty()) {
-      const auto end = std::min(text.find('\n'), text.size());
-      auto line = text.substr(0, end);
-      do {
-        const auto piece = line.substr(0, fitting(line));
-        show(piece);
-        line.remove_prefix(piece.size());
-      } while (!line.empty());
-      text.remove_prefix(std::min(end + 1, text.size()));
-    }
-  }
-
-private:
-  /// How many bytes fit; every character beyond ASCII is taken to be two columns wide.
-  [[nodiscard]] std::size_t fitting(std::string_view line) const {
-    std::size_t used = 0;
-    std::size_t i = 0;
-    while (i < line.size()) {
-      const auto byte = static_cast<unsigned char>(line[i]);
-      used += byte == '\t' ? 8 : byte < 0x80 ? 1 : 2;
-      if (used > columns_)
-        break;
-      ++i;
-      while (i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0U) == 0x80U)
-        ++i;
-    }
-    return std::max<std::size_t>(i, std::min<std::size_t>(1, line.size()));
-  }
-
-  std::size_t columns_;
-};
-
-std::size_t terminal_columns() {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-    return 80;
-  return std::max<std::size_t>(size.ws_col, 20);
 }
 
 paint paint_of_diff_line(std::string_view line) {
@@ -250,8 +204,17 @@ void show_block(console& out, std::string_view text, bool is_diff) {
   const auto print = [&](std::string_view line) {
     out.say(bar + out.painted(is_diff ? paint_of_diff_line(line) : paint::plain, line));
   };
-  const auto columns = out.is_interactive() ? terminal_columns() - 4 : std::string::npos / 8;
-  folded_lines{columns}.for_each(escaped, print);
+  std::string_view left = escaped;
+  while (!left.empty()) {
+    const auto end = std::min(left.find('\n'), left.size());
+    const auto line = left.substr(0, end);
+    if (!out.is_interactive())
+      print(line);
+    else
+      for (const auto piece : fold(line, terminal_columns() - bar_columns))
+        print(piece);
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
 }
 
 void show_plan(console& out, const plan_spec& plan) {

@@ -29,7 +29,8 @@ void show_plan(console& out, const plan_spec& plan);
 /// Prints what a session is doing, on one line.
 void show_state(console& out, const session_status& status);
 
-/// Prints where a session stands: its state, the goal, and the tree of subtasks with what became of each.
+/// Prints where a session stands: its state, the goal, and the tree of subtasks with what became of
+/// each.
 void show_status(console& out, const session_status& status);
 
 /// Prints one thing that waits so that a person can judge it: the diff of a file write, the command

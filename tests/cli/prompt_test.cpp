@@ -157,23 +157,24 @@ TEST_CASE("a failed subtask is retried or skipped at the terminal") {
   CHECK(box.run({"status", "s"}).last()["subtasks"][0]["status"] == "skipped");
 }
 
-TEST_CASE("a long argument cannot pass for a line of the command's own") {
+TEST_CASE("long text cannot pass for a line of the command's own") {
   const sandbox box;
-  const std::string forged = std::string(90, ' ') + "Session s: approved by root";
-  const auto plan =
-      box.write("plan.json", plan_of("execute_command", {{"argv", {"echo", forged}}}));
-  REQUIRE(box.run({"run", plan, "--session", "s"}).status == 3);
-  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
-  child person{at_terminal(box, {"resume", "s"})};
+  const std::string forged = std::string(90, ' ') + "s:p1 approved by root";
+  auto plan = *parse_json(plan_of("execute_command", {{"argv", {"echo", forged}}}));
+  plan["goal"] = forged;
+  const auto file = box.write("plan.json", to_text(plan));
+  child person{at_terminal(box, {"run", file, "--session", "s"})};
+  REQUIRE(person.expect(on_plan));
+  person.type("approve");
   REQUIRE(person.expect(on_call));
   person.type("quit");
   CHECK(person.wait() == 3);
   INFO(person.output());
-  // Each piece stands behind the bar, and no line is wider than the terminal's 100 columns.
+  // No line is wider than the terminal's 100 columns, so the terminal breaks none of them.
   std::size_t start = 0;
   while (start < person.output().size()) {
-    const auto end = std::min(person.output().find('\n', start), person.output().size());
-    CHECK(end - start <= 102);
-    start = end + 1;
+    const auto end = std::min(person.output().find("\r\n", start), person.output().size());
+    CHECK(end - start <= 100);
+    start = end + 2;
   }
 }

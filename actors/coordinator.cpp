@@ -54,7 +54,9 @@ void coordinator::start(const core::session_data& data, const agent_registry& ag
   context_->self = self_;
   busy_ = true;
   try {
-    scope_.spawn(found->run(*context_), [this, done = std::move(done)](step_outcome outcome) {
+    // Made first: the callback takes `done`, which is needed here if there is no task.
+    auto work = found->run(*context_);
+    scope_.spawn(std::move(work), [this, done = std::move(done)](step_outcome outcome) {
       busy_ = false;
       context_.reset();
       done(std::move(outcome));

@@ -114,11 +114,12 @@ void runtime::start() {
     // `stealing` sleeps between polls and answers an idle actor late.
     self.config.set("scheduler.policy", caf::atom("sharing"));
     self.own = std::make_unique<caf::actor_system>(self.config);
-    // This thread now counts as a user of the system's logger, for whose last user the system's end
-    // waits; but it may be another thread that stops the runtime.
-    caf::logger::set_current_actor_system(nullptr);
   }
   self.node = detail::spawn_node(self.system(), self.shared);
+  // This thread now counts as a user of the system's logger, for whose last user the system's end
+  // waits; but it may be another thread that stops the runtime.
+  if (self.own)
+    caf::logger::set_current_actor_system(nullptr);
   self.started = true;
 }
 

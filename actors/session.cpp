@@ -203,6 +203,8 @@ void session::claim_queued() {
                                    environment_));
       continue;
     }
+    // What an earlier run reported has been taken: nobody runs a queued call.
+    shared_->workers.forget(id_of(number));
     if (stopping_
         || !shared_->workers.reserve(id_of(number),
                                      std::holds_alternative<blocking_tool>(tool->run))) {
@@ -244,8 +246,8 @@ void session::take_step(const coordinator::step_outcome& outcome) {
   if (outcome)
     record_all(core::take_step(data_, *outcome, environment_));
   else
-    record_all(core::fail_step(data_, "agent_failed: " + message_of(outcome.error()),
-                               environment_));
+    record_all(
+        core::fail_step(data_, "agent_failed: " + message_of(outcome.error()), environment_));
 }
 
 void session::cancel_stale_step() {

@@ -24,3 +24,4 @@ install(
     "${PROJECT_SOURCE_DIR}/cmake/FindCAF.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindLMDB.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/FindRE2.cmake"
   DESTINATION "${_package_folder}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -11,8 +11,10 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Installs those packages of cmake/debian-packages.txt that are missing; asks nothing.
+# Installs those packages of cmake/debian-packages.txt that are missing; asks nothing. On a system without apt they are
+# the user's to install, and CMake says what is missing.
 install_packages() {
+  command -v apt-get >/dev/null || return 0
   missing=
   for package in $(grep -v '^#' cmake/debian-packages.txt); do
     is_installed "$package" || missing="$missing $package"
@@ -38,7 +40,11 @@ build() {
   shift
   say "Building ${*:-all} in build/$preset"
   launcher=
-  if command -v ccache >/dev/null; then launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+  if command -v ccache >/dev/null; then
+    launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+    # Another checkout of the same sources finds what this one has compiled.
+    export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+  fi
   # shellcheck disable=SC2086 # No launcher is no argument.
   cmake --preset "$preset" --log-level=WARNING $launcher >/dev/null || return 1
   if [ $# -gt 0 ]; then

@@ -157,9 +157,9 @@ public:
   /// order. A commit whose `number` and `expected_events` are not the stored ones gets `conflict`
   /// (creating an id that exists: also `conflict`) and the others of the batch are written all the
   /// same. When the transaction fails, every other commit in it gets the same error: `disk_full` or
-  /// `io_error`; the stored state is then that before the call. When the sync fails, the store
-  /// closes and reopens itself before the next call, since what the system's cache holds can no
-  /// longer be trusted.
+  /// `io_error`; the stored state is then that before the call. Only when the store cannot find out
+  /// in time whether a failed transaction is stored (the message says so) may it turn out that it
+  /// is: until that is settled, nothing is served. So after an error, go on from what is read.
   [[nodiscard]] virtual std::vector<commit_outcome> write(std::span<const commit> commits) = 0;
 
   /// Finds a session. Nothing: there is none of that id.

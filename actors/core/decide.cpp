@@ -56,8 +56,8 @@ result<std::string> fingerprint_of(const known_tool& tool, const json& arguments
   try {
     return tool.registered->fingerprint(arguments, data.head.workspace);
   } catch (const std::exception& thrown) {
-    return make_error(errc::tool_failed, std::string{"the tool's fingerprint threw: "}
-                                             + thrown.what());
+    return make_error(errc::tool_failed,
+                      std::string{"the tool's fingerprint threw: "} + thrown.what());
   }
 }
 

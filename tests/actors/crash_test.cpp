@@ -1,5 +1,6 @@
-// The node dies before and after every single commit of whole plans, in random schedules. What was acknowledged must be
-// there afterwards, every plan must end, and no tool may run twice without anybody having said so.
+// The node dies before and after every single commit of whole plans, in random schedules. What was
+// acknowledged must be there afterwards, every plan must end, and no tool may run twice without
+// anybody having said so.
 
 #include "support.hpp"
 
@@ -10,7 +11,8 @@ using namespace fermata::test;
 
 namespace {
 
-/// Counts the effects of a server tool outside of the simulated process, as the world would see them.
+/// Counts the effects of a server tool outside of the simulated process, as the world would see
+/// them.
 struct shop {
   std::map<std::string, int> effects; // by idempotency key
 };
@@ -44,9 +46,10 @@ plan_spec shopping_plan() {
     {"id": "report", "depends_on": ["tea", "both"], "result": {"tea": {"$ref": "/results/tea"}}}]})");
 }
 
-/// A person and a host that answer whatever is pending, once each round; what they say is deterministic.
-/// Returns the receipts' event numbers, which must all be durable.
-void answer_everything(sim::world& world, std::vector<receipt>& receipts, std::map<std::string, int>& reruns) {
+/// A person and a host that answer whatever is pending, once each round; what they say is
+/// deterministic. Returns the receipts' event numbers, which must all be durable.
+void answer_everything(sim::world& world, std::vector<receipt>& receipts,
+                       std::map<std::string, int>& reruns) {
   const auto pending = query_pending(world.store(), sid());
   if (!pending)
     return;
@@ -104,7 +107,8 @@ memory_fault_hook crash_at(std::uint64_t write, memory_fault fault) {
   return [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; };
 }
 
-/// The events that tell what was decided and done; how often a process died is not part of the story.
+/// The events that tell what was decided and done; how often a process died is not part of the
+/// story.
 std::vector<json> story(const std::vector<event>& events) {
   std::vector<json> facts;
   for (const auto& one : events) {
@@ -118,7 +122,8 @@ std::vector<json> story(const std::vector<event>& events) {
 
 } // namespace
 
-TEST_CASE("P1 P6 P8: a crash before or after any commit loses nothing acknowledged, repeats no effect silently, and every "
+TEST_CASE("P1 P6 P8: a crash before or after any commit loses nothing acknowledged, repeats no "
+          "effect silently, and every "
           "plan ends") {
   for (const std::uint64_t seed : {1, 2, 3}) {
     shop reference_shop;
@@ -128,8 +133,8 @@ TEST_CASE("P1 P6 P8: a crash before or after any commit loses nothing acknowledg
     REQUIRE(whole.writes >= 8);
 
     for (std::uint64_t write = 1; write <= whole.writes; ++write) {
-      for (const auto fault : {memory_fault::crash_before, memory_fault::crash_after, memory_fault::lose_ack,
-                               memory_fault::io_error}) {
+      for (const auto fault : {memory_fault::crash_before, memory_fault::crash_after,
+                               memory_fault::lose_ack, memory_fault::io_error}) {
         CAPTURE(seed, write, static_cast<int>(fault));
         shop store_of_goods;
         auto options = with_tool(buy_tool(store_of_goods), std::make_shared<memory_store>());
@@ -183,7 +188,8 @@ TEST_CASE("P8: an open claim found at recovery waits for somebody to say what be
   CHECK(is(refuse(world, tool_result{cid(1), "x"}), errc::not_allowed));
 
   SECTION("it happened: the given result is the call's result, and nothing runs") {
-    accept(world, resolve_outcome{cid(1), outcome_resolution::happened, json{{"bought", "by hand"}}});
+    accept(world,
+           resolve_outcome{cid(1), outcome_resolution::happened, json{{"bought", "by hand"}}});
     CHECK(goods.effects.empty());
     CHECK(query_call(world.store(), cid(1))->answer->content == json{{"bought", "by hand"}});
   }
@@ -235,7 +241,8 @@ TEST_CASE("an outcome whose commit failed is kept by the process, and nobody is 
   CHECK(goods.effects.begin()->second == 1);
 }
 
-TEST_CASE("P1: a full disk fails the command, changes nothing, and works again when there is room") {
+TEST_CASE(
+    "P1: a full disk fails the command, changes nothing, and works again when there is room") {
   sim::world world{1, {}};
   accept(world, propose_plan{seed_plan()});
   const auto before = world.store().fingerprint();
@@ -247,7 +254,8 @@ TEST_CASE("P1: a full disk fails the command, changes nothing, and works again w
   CHECK(state_of(world) == "waiting");
 }
 
-TEST_CASE("P1: a commit whose acknowledgement is lost is found by the next command, which is told that it was made") {
+TEST_CASE("P1: a commit whose acknowledgement is lost is found by the next command, which is told "
+          "that it was made") {
   sim::world world{1, {}};
   accept(world, propose_plan{seed_plan()});
   world.store().fail_next(memory_fault::lose_ack);
@@ -256,16 +264,14 @@ TEST_CASE("P1: a commit whose acknowledgement is lost is found by the next comma
   CHECK(state_of(world) == "waiting");
 }
 
-TEST_CASE("P7: the story of a plan is the same in one process and with a new process for every command") {
+TEST_CASE(
+    "P7: the story of a plan is the same in one process and with a new process for every command") {
   const auto run = [](bool restart, bool crash) {
     shop goods;
     sim::world world{5, with_tool(buy_tool(goods))};
-    const std::vector<command> commands{propose_plan{shopping_plan()},
-                                        approve_plan(),
-                                        approve(1),
-                                        approve(2),
-                                        approve(3),
-                                        tool_result{cid(3), "paid"}};
+    const std::vector<command> commands{
+        propose_plan{shopping_plan()}, approve_plan(), approve(1), approve(2), approve(3),
+        tool_result{cid(3), "paid"}};
     for (const auto& one : commands) {
       accept(world, one);
       if (restart)

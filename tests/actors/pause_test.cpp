@@ -1,11 +1,13 @@
-// The seed case, promise by promise: a plan stops at a tool call, and goes on when the answer comes.
+// The seed case, promise by promise: a plan stops at a tool call, and goes on when the answer
+// comes.
 
 #include "support.hpp"
 
 using namespace fermata;
 using namespace fermata::test;
 
-TEST_CASE("P3: a subtask that called a tool ends, and the next runs, only when the result has come") {
+TEST_CASE(
+    "P3: a subtask that called a tool ends, and the next runs, only when the result has come") {
   sim::world world{1, {}};
   accept(world, propose_plan{seed_plan()});
   CHECK(state_of(world) == "awaiting_plan_decision");

@@ -10,6 +10,7 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -161,7 +162,13 @@ public:
   result<std::optional<session_anchor>> find(const session_id& session) override {
     return behind_->find(session);
   }
-  result<std::unique_ptr<view>> read() override { return behind_->read(); }
+  /// A defect of the store, which no error tells of.
+  void break_reading(bool broken) { broken_ = broken; }
+  result<std::unique_ptr<view>> read() override {
+    if (broken_)
+      throw std::logic_error{"a defect"};
+    return behind_->read();
+  }
 
 private:
   void set_open(bool open) {
@@ -173,6 +180,7 @@ private:
   std::shared_ptr<store> behind_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::atomic<bool> broken_{false};
   bool open_ = true;
   int held_ = 0;
 };

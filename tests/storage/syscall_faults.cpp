@@ -26,15 +26,14 @@ bool is_data_file(int descriptor) {
 }
 
 template <class Call>
-auto intercept(int descriptor, Call call) -> decltype(call()) {
-  if (!counting || !is_data_file(descriptor))
+auto intercept(int descriptor, bool is_meta, Call call) -> decltype(call()) {
+  if (!counting || (armed.meta && !is_meta) || !is_data_file(descriptor))
     return call();
   ++calls;
-  const auto fails =
-      armed.call != 0 && (calls == armed.call || (armed.lasting && calls > armed.call));
+  const auto fails = armed.call != 0 && calls >= armed.call && calls - armed.call < armed.times;
   if (!fails)
     return call();
-  if (armed.done)
+  if (armed.done && calls == armed.call)
     call();
   errno = armed.code;
   return -1;
@@ -59,18 +58,21 @@ int disarm() {
 extern "C" {
 
 ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
-  return fermata::test::intercept(descriptor, [&]() -> ssize_t {
+  constexpr off_t meta_pages_end = 2 * 4096;
+  return fermata::test::intercept(descriptor, offset < meta_pages_end, [&]() -> ssize_t {
     return ::syscall(SYS_pwrite64, descriptor, data, size, offset);
   });
 }
 
 ssize_t writev(int descriptor, const struct iovec* parts, int count) {
-  return fermata::test::intercept(
-      descriptor, [&]() -> ssize_t { return ::syscall(SYS_writev, descriptor, parts, count); });
+  return fermata::test::intercept(descriptor, false, [&]() -> ssize_t {
+    return ::syscall(SYS_writev, descriptor, parts, count);
+  });
 }
 
 int fdatasync(int descriptor) {
-  return fermata::test::intercept(
-      descriptor, [&]() -> int { return static_cast<int>(::syscall(SYS_fdatasync, descriptor)); });
+  return fermata::test::intercept(descriptor, false, [&]() -> int {
+    return static_cast<int>(::syscall(SYS_fdatasync, descriptor));
+  });
 }
 }

@@ -426,7 +426,7 @@ template <class T>
   auto value = parse_cbor(data);
   if (!value)
     return std::move(value.error());
-  return from_json<T>(*value, unknown_fields::keep);
+  return fermata::from_json<T>(*value, unknown_fields::keep);
 }
 
 /// A described struct that travels between actors by itself, not only as a part of others: it has a

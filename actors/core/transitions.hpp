@@ -18,6 +18,8 @@ struct transition {
   Status from;
   Status to;
 };
+template <class Status>
+transition(Status, Status) -> transition<Status>;
 
 inline constexpr std::array plan_transitions{
     transition{plan_status::draft, plan_status::approved},

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -95,7 +96,8 @@ public:
   subtask_spec subtask; ///< The one to work on.
   std::uint32_t attempt = 0;
   std::vector<dependency_result> dependencies; ///< In the order of `subtask.depends_on`.
-  std::vector<transcript_entry> transcript;    ///< Of this attempt, oldest first.
+  /// Of this attempt, oldest first. Borrowed from the runtime, as long as the step lasts.
+  std::span<const transcript_entry> transcript;
   caf::event_based_actor* self =
       nullptr; ///< The session's actor: for `coro::ask` and `coro::delay`.
 

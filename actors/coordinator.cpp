@@ -16,7 +16,7 @@ answered_call as_agent_sees(const session_id& session, const call_record& call) 
 
 } // namespace
 
-std::unique_ptr<step_context> make_context(const core::session_data& data) {
+std::unique_ptr<step_context> coordinator::make_context(const core::session_data& data) {
   const auto& plan = *data.active;
   const auto& subtask = data.running_subtask();
   auto context = std::make_unique<step_context>();
@@ -33,14 +33,26 @@ std::unique_ptr<step_context> make_context(const core::session_data& data) {
     dependency.result = record.result;
     context->dependencies.push_back(std::move(dependency));
   }
-  for (const auto& entry : data.entries) {
-    transcript_entry seen;
-    seen.text = entry.text;
-    for (std::uint64_t number = entry.first_call; number < entry.first_call + entry.calls; ++number)
-      seen.calls.push_back(as_agent_sees(data.head.id, data.calls.at(number)));
-    context->transcript.push_back(std::move(seen));
-  }
+  extend_transcript(data);
+  context->transcript = transcript_;
   return context;
+}
+
+void coordinator::extend_transcript(const core::session_data& data) {
+  const attempt due{data.active->record.revision, *data.head.running,
+                    data.running_subtask().attempts};
+  if (due != seen_) {
+    seen_ = due;
+    transcript_.clear();
+  }
+  // When a step is due, every call is answered: what is there already does not change any more.
+  for (auto i = transcript_.size(); i < data.entries.size(); ++i) {
+    const auto& entry = data.entries[i];
+    auto& added = transcript_.emplace_back();
+    added.text = entry.text;
+    for (std::uint64_t number = entry.first_call; number < entry.first_call + entry.calls; ++number)
+      added.calls.push_back(as_agent_sees(data.head.id, data.calls.at(number)));
+  }
 }
 
 void coordinator::start(const core::session_data& data, const agent_registry& agents,

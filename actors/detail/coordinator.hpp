@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace fermata::detail {
 
@@ -31,13 +32,26 @@ public:
   [[nodiscard]] bool busy() const noexcept { return busy_; }
 
 private:
+  /// Which attempt at which subtask.
+  struct attempt {
+    std::uint32_t revision = 0;
+    std::uint32_t position = 0;
+    std::uint32_t number = 0;
+    friend bool operator==(const attempt&, const attempt&) = default;
+  };
+
+  /// What an agent is given for its next step.
+  [[nodiscard]] std::unique_ptr<step_context> make_context(const core::session_data& data);
+  void extend_transcript(const core::session_data& data);
+
   caf::event_based_actor* self_;
+  /// Of the attempt that ran last, kept between its steps: a step costs what is new, not what is
+  /// past (P11).
+  std::vector<transcript_entry> transcript_;
+  attempt seen_;
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context
 };
-
-/// What an agent is given for its next step.
-[[nodiscard]] std::unique_ptr<step_context> make_context(const core::session_data& data);
 
 } // namespace fermata::detail

@@ -77,11 +77,13 @@ TEST_CASE("a step with JSON that no record holds becomes a failed step that says
 TEST_CASE("the tool results of a step are those of the last entry alone") {
   step_context ctx;
   CHECK(ctx.tool_results().empty());
-  ctx.transcript.resize(2);
-  ctx.transcript[0].calls.resize(1);
-  ctx.transcript[1].calls.resize(2);
+  std::vector<transcript_entry> transcript(2);
+  transcript[0].calls.resize(1);
+  transcript[1].calls.resize(2);
+  ctx.transcript = transcript;
   CHECK(ctx.tool_results().size() == 2);
-  ctx.transcript.emplace_back().text = "said";
+  transcript.emplace_back().text = "said";
+  ctx.transcript = transcript;
   CHECK(ctx.tool_results().empty());
 }
 

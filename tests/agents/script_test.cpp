@@ -39,10 +39,13 @@ public:
   }
 
   /// What the script does next. A new agent every time: it has no state of its own.
-  std::string next() { return told(driver{}.run(script_agent().run(ctx_))); }
+  std::string next() {
+    ctx_.transcript = transcript_;
+    return told(driver{}.run(script_agent().run(ctx_)));
+  }
 
   session& answer(std::vector<tool_answer> answers) {
-    auto& entry = ctx_.transcript.emplace_back();
+    auto& entry = transcript_.emplace_back();
     for (auto& each : answers) {
       auto& call = entry.calls.emplace_back();
       call.tool = make<tool_name>("t");
@@ -63,11 +66,12 @@ public:
   }
 
   session& say(std::string_view text) {
-    ctx_.transcript.emplace_back().text = text;
+    transcript_.emplace_back().text = text;
     return *this;
   }
 
 private:
+  std::vector<transcript_entry> transcript_;
   step_context ctx_;
 };
 

@@ -22,6 +22,12 @@ namespace {
 
 using kind = supervisor_message::kind;
 
+/// prctl without the library's function: that of AddressSanitizer takes a lock, which another
+/// thread may have held at the fork.
+void control(int option, unsigned long value) noexcept {
+  ::syscall(SYS_prctl, option, value, 0UL, 0UL, 0UL);
+}
+
 std::int64_t now_milliseconds() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -62,10 +68,10 @@ void close_all_but(std::array<int, 6> kept) noexcept {
   ::setsid();
   // If somebody kills the supervisor, at least the command goes too. Safe here, where the thread
   // that forks is the only one of its process.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  control(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != supervisor)
     ::_exit(127);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  control(PR_SET_NO_NEW_PRIVS, 1);
   ::dup2(task.null_device, STDIN_FILENO);
   ::dup2(task.output, STDOUT_FILENO);
   ::dup2(task.error_output, STDERR_FILENO);
@@ -228,8 +234,8 @@ void run_supervisor(const supervisor_task& task) noexcept {
   // Out of the runtime's session: what a terminal sends to the runtime's group is not for it.
   ::setsid();
   reset_signal_handlers();
-  ::prctl(PR_SET_NAME, "fermata-run");
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  control(PR_SET_NAME, reinterpret_cast<unsigned long>("fermata-run"));
+  control(PR_SET_CHILD_SUBREAPER, 1);
   // The runtime's own input and outputs may be pipes whose other ends wait for them to close.
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     ::dup2(task.null_device, fd);

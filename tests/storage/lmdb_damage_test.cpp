@@ -13,6 +13,7 @@
 #include <lmdb.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -293,46 +294,70 @@ TEST_CASE("tables that contradict each other are found although every checksum i
   }
 }
 
-TEST_CASE("a file that is shorter than it says, but lacks nothing, is opened") {
-  // LMDB counts pages that a transaction allocated at the end and gave back, but never writes them.
-  // About one transaction in a thousand of this kind ends so; this makes one by hand.
+TEST_CASE("a file that lacks only pages that nobody uses is opened, and whole again after it") {
+  // LMDB leaves such files: it counts pages that a transaction allocated at the end and gave back,
+  // but never writes them. Here the end is cut off where everything was erased.
+  temporary_directory directory;
+  const auto file = directory.path() / "data.mdb";
+  {
+    const auto target = must(lmdb_store::open(directory));
+    auto a = must_write(*target, change{"a"}.event("1").put(entry_key, noise(400'000)));
+    a = must_write(*target, change{a}.erase(entry_key));
+    // These move what is in use to the pages that became free.
+    for (int i = 2; i <= 20; ++i)
+      a = must_write(*target, change{a}.event("x"));
+  }
+  fs::resize_file(file, fs::file_size(file) - 4 * page_size);
+  CHECK(must(detail::check_lmdb_file(file)) == detail::file_state::short_);
+  CHECK(problems_of(directory) == "");
+  SECTION("by a reader, which leaves it as it is") {
+    lmdb_options options;
+    options.access = store_access::read_only;
+    CHECK(must_find(*must(lmdb_store::open(directory, options)), "a").events == 20);
+    CHECK(must(detail::check_lmdb_file(file)) == detail::file_state::short_);
+  }
+  SECTION("by an owner") {
+    const auto target = must(lmdb_store::open(directory));
+    CHECK(must(detail::check_lmdb_file(file)) == detail::file_state::complete);
+    must_write(*target, change{must_find(*target, "a")}.put(entry_key, noise(400'000)));
+    CHECK(problems_of(directory) == "");
+  }
+}
+
+TEST_CASE("pages that belong to nobody are found") {
   const compact_store store;
   auto changed = store.content();
   for (const std::size_t page : {0, 1}) {
-    std::uint64_t last = store.pages();
+    const std::uint64_t last = store.pages();
     std::memcpy(changed.data() + page * page_size + 136, &last, sizeof last);
   }
-  // The page more is in use by nobody; the check of pages must hear that it is free.
-  save(store.file(), changed);
-  CHECK(must(detail::check_lmdb_file(store.file())) == detail::file_state::short_);
+  save(store.file(), changed + std::string(page_size, '\0'));
   CHECK(problems_of(store.path()).find("make not") != std::string::npos);
 }
 
-TEST_CASE("random transactions that leave the file shorter than LMDB says can be opened after") {
-  // Found with LMDB alone; with the file's length not corrected after a commit, 11 of 12,000 such
-  // transactions left a file that a simple comparison calls truncated.
-  std::mt19937_64 random{0};
-  temporary_directory directory;
-  int shorter = 0;
-  for (int round = 0; round < 10; ++round) {
+TEST_CASE("a commit leaves the file as long as LMDB says it is") {
+  // With these seeds LMDB 0.9.24 alone does not: one transaction each allocates a page at the end
+  // and gives it back, as did 11 of 12,000 in an experiment.
+  for (const auto seed : {15, 28, 47}) {
+    CAPTURE(seed);
+    std::mt19937_64 random{static_cast<std::uint64_t>(seed)};
+    temporary_directory directory;
     auto target = must(lmdb_store::open(directory));
-    auto session = must(target->find(named("a"))).value_or(session_anchor{});
-    for (int step = 0; step < 20; ++step) {
+    session_anchor session;
+    for (int step = 0; step < 12; ++step) {
       auto next = session.number == 0 ? change{"a"} : change{session};
-      for (auto changes = random() % 100; changes > 0; --changes) {
-        const record_key key{record_kind::entry, 0, random() % 200};
+      for (auto changes = random() % 200; changes > 0; --changes) {
+        const record_key key{record_kind::entry, 0, random() % 400};
         if (random() % 2 == 0)
           next.put(key, data(random() % 6000, 'x'));
         else
           next.erase(key);
       }
       session = must_write(*target, next);
-      if (must(detail::check_lmdb_file(directory.path() / "data.mdb"))
-          == detail::file_state::short_)
-        ++shorter;
+      CHECK(must(detail::check_lmdb_file(directory.path() / "data.mdb"))
+            == detail::file_state::complete);
     }
     target.reset();
-    CHECK(must(verify_store(directory)).problems == std::vector<std::string>{});
+    CHECK(problems_of(directory) == "");
   }
-  CHECK(shorter == 0);
 }

@@ -85,6 +85,19 @@ caf::error fill(store& target, session_anchor& session) {
 
 } // namespace
 
+TEST_CASE("a commit is on the disk when write returns: data, sync, then a synchronised meta page") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory));
+  const auto a = must_write(*target, change{"a"}.event("1"));
+  arm({});
+  must_write(*target, change{a}.event("2").put(head_key, "h"));
+  disarm();
+  const auto calls = traced_calls();
+  CHECK(calls.size() >= 3);
+  CHECK(calls.find_first_not_of('w') == calls.size() - 2);
+  CHECK(calls.substr(calls.size() - 2) == "sM");
+}
+
 TEST_CASE("a commit whose n-th system call fails is stored entirely or not at all, as reported") {
   REQUIRE(calls_of_a_commit() >= 3);
   for (const auto& [fault, view_open] : all_trials()) {

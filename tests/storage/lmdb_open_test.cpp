@@ -176,6 +176,30 @@ TEST_CASE("a reader in the owner's process shares what is open") {
   CHECK(must_find(*reader, "a").number == 1);
 }
 
+TEST_CASE(
+    "in a child process a store of its parent is refused, and ending it there disturbs nobody") {
+  temporary_directory directory;
+  auto target = must(lmdb_store::open(directory));
+  auto a = must_write(*target, change{"a"}.event("1"));
+  auto view = must(target->read());
+  CHECK(in_child([&]() -> std::string {
+          if (!is(target->read().error(), errc::store_unavailable)
+              || !is(write(*target, change{"b"}).error, errc::store_unavailable))
+            return "not refused";
+          if (must_find(*must(open_reading(directory)), "a").events != 1)
+            return "the child cannot read for itself";
+          view.reset();
+          target.reset();
+          return {};
+        })
+        == "");
+  // Were the view's entry in the table of readers gone, its pages would be written over.
+  for (int i = 0; i < 20; ++i)
+    a = must_write(*target, change{a}.event(data(9000, 'x')).put({record_kind::entry, 0, 0}, "y"));
+  CHECK(text(must(view->events(a.number, 1, 9)).at(0).value) == "1");
+  CHECK(must(view->find(named("a")))->events == 1);
+}
+
 TEST_CASE("a store that nobody owns can be read, and keeps a writer of the same process out") {
   temporary_directory directory;
   must_write(*must(lmdb_store::open(directory)), change{"a"});

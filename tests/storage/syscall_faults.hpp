@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 namespace fermata::test {
 
 /// Makes calls fail that write to, or synchronise, files named `data.mdb`: this program defines
@@ -17,5 +19,9 @@ void arm(const syscall_fault& fault);
 
 /// Disarms it; returns how many calls were made since it was armed.
 int disarm();
+
+/// What was called while armed, in order: `w` writes data, `s` synchronises, `m` writes a meta
+/// page, `M` does so through a file that synchronises each write.
+std::string traced_calls();
 
 } // namespace fermata::test

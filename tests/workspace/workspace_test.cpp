@@ -360,6 +360,30 @@ TEST_CASE("a write with a fingerprint fails when something else is there") {
   CHECK(files.list_files(".", false).value().entries.size() == 1);
 }
 
+TEST_CASE("a file that somebody makes during the write of an absent one is never overwritten") {
+  fixture f;
+  const auto files = f.open();
+  int overwritten = 0;
+  for (int round = 0; round < 300; ++round) {
+    const auto name = "file" + std::to_string(round);
+    std::atomic<bool> written{false};
+    bool made = false;
+    // Comes at another moment of the write each time; O_EXCL says who was first.
+    std::thread somebody{[&, path = f.inside / name] {
+      for (int wait = 0; wait < round * 1'000 && !written; ++wait) {
+      }
+      const file_descriptor file{::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600)};
+      made = static_cast<bool>(file);
+    }};
+    const auto error = files.write_file(name, "ours", "absent");
+    written = true;
+    somebody.join();
+    CHECK((!error || is(error, errc::stale_approval)));
+    overwritten += !error && made;
+  }
+  CHECK(overwritten == 0);
+}
+
 TEST_CASE("the fingerprint of a large file changes with its content") {
   fixture f;
   workspace_limits limits;

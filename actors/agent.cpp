@@ -1,5 +1,6 @@
 #include <fermata/actors/agent.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace fermata {
@@ -31,11 +32,55 @@ step step::call(std::string_view tool, json arguments) {
 }
 
 step step::calls(std::vector<tool_request> requests) {
+  return calls({}, std::move(requests));
+}
+
+step step::calls(std::string text, std::vector<tool_request> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i)
     if (auto error = check_request(requests[i]))
       return fail("the agent's call " + std::to_string(i + 1) + " of "
                   + std::to_string(requests.size()) + " is refused: " + message_of(error));
-  return step{called{std::move(requests)}};
+  called made;
+  made.text = std::move(text);
+  made.requests = std::move(requests);
+  return step{std::move(made)};
+}
+
+step step::ask(std::string question, json schema, std::chrono::milliseconds expires_after) {
+  json arguments = {{"question", std::move(question)}};
+  if (!schema.is_null())
+    arguments["schema"] = std::move(schema);
+  std::vector<tool_request> requests;
+  requests.emplace_back(question_tool(), std::move(arguments));
+  requests.back().expires_after = expires_after;
+  return calls(std::move(requests));
+}
+
+step step::sleep(std::chrono::milliseconds duration) {
+  slept made;
+  made.duration = duration;
+  return step{made};
+}
+
+step step::sleep_until(timestamp when) {
+  slept made;
+  made.until = when;
+  return step{made};
+}
+
+step step::propose(plan_spec plan) {
+  return step{proposed{std::move(plan)}};
+}
+
+step step::hand_over(std::string_view agent, std::string note) {
+  auto name = agent_name::parse(agent);
+  if (!name)
+    return fail("the agent handed over to " + quoted_excerpt(agent) + ": "
+                + message_of(name.error()));
+  handed_over made;
+  made.agent = std::move(*name);
+  made.note = std::move(note);
+  return step{std::move(made)};
 }
 
 step step::finish(json result) {
@@ -47,12 +92,19 @@ step step::finish(json result) {
 }
 
 step step::fail(std::string reason) {
-  return step{failed{std::move(reason)}};
+  return step{failed{std::move(reason), false}};
+}
+
+step step::fail_retryable(std::string reason) {
+  return step{failed{std::move(reason), true}};
 }
 
 const std::vector<answered_call>& step_context::tool_results() const noexcept {
   static const std::vector<answered_call> none;
-  return transcript.empty() ? none : transcript.back().calls;
+  const auto last = std::find_if(transcript.rbegin(), transcript.rend(), [](const auto& entry) {
+    return entry.source != entry_source::user;
+  });
+  return last == transcript.rend() ? none : last->calls;
 }
 
 caf::error agent_registry::add(std::string_view name, agent_function run) {

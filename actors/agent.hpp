@@ -3,17 +3,23 @@
 #include <fermata/actors/coro/task.hpp>
 #include <fermata/messages/plan.hpp>
 #include <fermata/messages/tool_call.hpp>
+#include <fermata/storage/records.hpp>
 
 #include <caf/fwd.hpp>
 
+#include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace fermata {
+
+class model_registry;
+class tool_registry;
 
 /// What happens next in a subtask, as its agent says. A step that cannot be recorded (a tool name
 /// that is none, JSON nested too deeply) becomes one that fails, and says why.
@@ -29,13 +35,32 @@ public:
   [[nodiscard]] static step calls(std::vector<tool_request> requests);
   /// Ends the subtask as done.
   [[nodiscard]] static step finish(json result);
-  /// Ends the subtask as failed; the reason is for people.
+  /// Says something and calls tools, as a model does.
+  [[nodiscard]] static step calls(std::string text, std::vector<tool_request> requests);
+  /// Asks a person; the agent's next step starts when the answer is there, as the result of a call
+  /// of `question_tool`. `schema` is the JSON Schema (draft 7) that the answer has to fit; null:
+  /// any answer. `expires_after` 0: the question waits for ever.
+  [[nodiscard]] static step ask(std::string question, json schema = nullptr,
+                                std::chrono::milliseconds expires_after = {});
+  /// Takes the next step after a while, or at a point in time (one that has passed: at once).
+  /// Durable: until then nothing but the timer exists. At most `limits::timer_horizon` ahead.
+  [[nodiscard]] static step sleep(std::chrono::milliseconds duration);
+  [[nodiscard]] static step sleep_until(timestamp when);
+  /// Ends the subtask as failed; the reason is for people. It is not tried again by itself.
   [[nodiscard]] static step fail(std::string reason);
+  /// The same for a failure that may pass by itself: tried again as the subtask's `retry` says.
+  [[nodiscard]] static step fail_retryable(std::string reason);
+  /// Proposes a plan. The planner's subtask ends with it. Any other's replaces the plan in progress
+  /// once it is approved; if it is rejected or sent back, the agent takes another step and is told.
+  [[nodiscard]] static step propose(plan_spec plan);
+  /// Gives the subtask to another agent, which goes on from the same transcript.
+  [[nodiscard]] static step hand_over(std::string_view agent, std::string note = {});
 
   struct said {
     std::string text;
   };
   struct called {
+    std::string text; ///< Empty: nothing is said.
     std::vector<tool_request> requests;
   };
   struct finished {
@@ -43,8 +68,20 @@ public:
   };
   struct failed {
     std::string reason;
+    bool retryable = false;
   };
-  using variant = std::variant<said, called, finished, failed>;
+  struct slept {
+    std::chrono::milliseconds duration{0};
+    std::optional<timestamp> until; ///< Instead of `duration`.
+  };
+  struct proposed {
+    plan_spec plan;
+  };
+  struct handed_over {
+    agent_name agent;
+    std::string note;
+  };
+  using variant = std::variant<said, called, finished, failed, slept, proposed, handed_over>;
 
   [[nodiscard]] const variant& what() const noexcept { return what_; }
 
@@ -60,13 +97,17 @@ struct answered_call {
   json proposed; ///< The arguments that the agent asked for.
   json ran;      ///< The arguments that a person approved; the same unless they were edited.
   tool_answer answer;
+  /// A person answered in place of the tool, which did not run.
+  bool by_person = false;
 
   answered_call() = default;
 };
 
 /// One entry of a subtask's transcript: a text, or the calls of one step with their results.
 struct transcript_entry {
+  entry_source source = entry_source::agent;
   std::string text;
+  std::optional<timestamp> until; ///< Of a sleep.
   std::vector<answered_call> calls;
 
   transcript_entry() = default;
@@ -96,12 +137,29 @@ public:
   subtask_spec subtask; ///< The one to work on.
   std::uint32_t attempt = 0;
   std::vector<dependency_result> dependencies; ///< In the order of `subtask.depends_on`.
+  /// Users' messages to this plan from before this attempt, oldest first; those since are in the
+  /// transcript. Borrowed from the runtime, as long as the step lasts.
+  std::span<const message_record> earlier_messages;
   /// Of this attempt, oldest first. Borrowed from the runtime, as long as the step lasts.
   std::span<const transcript_entry> transcript;
+  /// When the step began, on the runtime's clock.
+  timestamp now;
   caf::event_based_actor* self =
       nullptr; ///< The session's actor: for `coro::ask` and `coro::delay`.
 
-  /// The calls of the last step with their results; empty when the last step called nothing.
+  /// What the runtime's agents may call; null in a test that makes a context by hand.
+  const tool_registry* tools = nullptr;
+  /// The plan's own tools, by name.
+  const std::map<std::string, tool_declaration>* declared_tools = nullptr;
+  const model_registry* models = nullptr;
+  /// Shows a part of what the agent is about to say to whoever watches: not recorded, not numbered.
+  /// If the step runs again, watchers are told to forget it. Absent: nobody watches.
+  std::function<void(std::string_view)> show_text;
+  /// What models were asked for in this step; recorded with its outcome.
+  model_usage usage;
+
+  /// The calls of the last step with their results; empty when the last step called nothing. Users'
+  /// messages that came since do not count.
   [[nodiscard]] const std::vector<answered_call>& tool_results() const noexcept;
 };
 

@@ -1,5 +1,8 @@
 #include <fermata/actors/detail/coordinator.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 namespace fermata::detail {
 
 namespace {
@@ -11,12 +14,14 @@ answered_call as_agent_sees(const session_id& session, const call_record& call) 
   seen.proposed = call.proposed_arguments.is_null() ? call.arguments : call.proposed_arguments;
   seen.ran = call.arguments;
   seen.answer = *call.answer;
+  seen.by_person = call.verdict == call_verdict::respond || call.kind == tool_kind::person;
   return seen;
 }
 
 } // namespace
 
-std::unique_ptr<step_context> coordinator::make_context(const core::session_data& data) {
+std::unique_ptr<step_context> coordinator::make_context(const core::session_data& data,
+                                                        timestamp now) {
   const auto& plan = *data.active;
   const auto& subtask = data.running_subtask();
   auto context = std::make_unique<step_context>();
@@ -34,61 +39,100 @@ std::unique_ptr<step_context> coordinator::make_context(const core::session_data
     context->dependencies.push_back(std::move(dependency));
   }
   extend_transcript(data);
+  context->earlier_messages = messages_;
   context->transcript = transcript_;
+  context->now = now;
+  context->tools = &shared_->tools;
+  context->declared_tools = &declared_tools_;
+  context->models = &shared_->models;
+  context->show_text = [shared = shared_, session = data.head.id,
+                        id = data.running_spec().id](std::string_view part) {
+    live_update update;
+    update.session = session;
+    update.subtask = id;
+    update.content = std::string{part};
+    shared->show(update);
+  };
+  context->self = self_;
   return context;
 }
 
 void coordinator::extend_transcript(const core::session_data& data) {
-  const attempt due{data.active->record.revision, *data.head.running,
-                    data.running_subtask().attempts};
-  if (due != seen_) {
-    seen_ = due;
+  if (const auto due = data.running_subtask().started; due != attempt_) {
+    attempt_ = due;
     transcript_.clear();
+    messages_.clear();
+    std::copy_if(data.messages.begin(), data.messages.end(), std::back_inserter(messages_),
+                 [&](const message_record& message) {
+                   return message.number <= data.running_subtask().messages_before;
+                 });
+  }
+  if (const auto revision = data.active->record.revision; revision != revision_) {
+    revision_ = revision;
+    declared_tools_ = data.active->record.tools;
   }
   // When a step is due, every call is answered: what is there already does not change any more.
   for (auto i = transcript_.size(); i < data.entries.size(); ++i) {
     const auto& entry = data.entries[i];
     auto& added = transcript_.emplace_back();
+    added.source = entry.source;
     added.text = entry.text;
+    added.until = entry.until;
     for (std::uint64_t number = entry.first_call; number < entry.first_call + entry.calls; ++number)
       added.calls.push_back(as_agent_sees(data.head.id, data.calls.at(number)));
   }
 }
 
-void coordinator::start(const core::session_data& data, const agent_registry& agents,
+void coordinator::start(const core::session_data& data, timestamp now,
                         std::function<void(step_outcome)> done) {
-  const auto& spec = data.running_spec();
-  const auto* found = agents.find(spec.agent.empty() ? default_agent() : spec.agent);
-  if (found == nullptr)
-    return done(make_error(errc::unknown_agent,
-                           "no agent is called " + spec.agent.str() + " in this runtime"));
-  context_ = make_context(data);
-  context_->self = self_;
+  const auto& handed_to = data.running_subtask().agent;
+  const auto& name = handed_to.empty() ? data.running_spec().agent : handed_to;
+  const auto* found = shared_->agents.find(name);
+  usage_ = {};
+  if (found == nullptr) {
+    attempt_ = data.running_subtask().started;
+    return done(
+        make_error(errc::unknown_agent, "no agent is called " + name.str() + " in this runtime"));
+  }
+  context_ = make_context(data, now);
   busy_ = true;
   try {
     // Made first: the callback takes `done`, which is needed here if there is no task.
     auto work = found->run(*context_);
     scope_.spawn(std::move(work), [this, done = std::move(done)](step_outcome outcome) {
-      busy_ = false;
-      context_.reset();
+      end();
       done(std::move(outcome));
     });
   } catch (const std::exception& thrown) {
     // An agent that is no coroutine itself may throw before there is a frame.
-    busy_ = false;
-    context_.reset();
+    end();
     done(make_error(errc::agent_failed, thrown.what()));
   } catch (...) {
-    busy_ = false;
-    context_.reset();
+    end();
     done(make_error(errc::agent_failed, "it threw something that is not a std::exception"));
   }
 }
 
 void coordinator::cancel() {
   scope_.cancel_all();
-  context_.reset();
+  if (context_)
+    void_shown_text(context_->session, context_->subtask.id);
+  end();
+}
+
+void coordinator::void_shown_text(const session_id& session, const subtask_id& subtask) const {
+  live_update update;
+  update.session = session;
+  update.subtask = subtask;
+  update.kind = live_kind::restarted;
+  shared_->show(update);
+}
+
+void coordinator::end() {
   busy_ = false;
+  if (context_)
+    usage_ = context_->usage;
+  context_.reset();
 }
 
 } // namespace fermata::detail

@@ -14,6 +14,9 @@ namespace {
 /// How soon messages that wait for room look again.
 constexpr std::chrono::milliseconds parked_interval{20};
 
+/// How long after a failed commit a session is activated again if no command does it before.
+constexpr std::chrono::seconds retry_interval{1};
+
 } // namespace
 
 caf::error check_admission(const services& shared) {
@@ -27,10 +30,14 @@ caf::error check_admission(const services& shared) {
 }
 
 directory::directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal)
-    : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_} {
+    : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_},
+      alarms_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }} {
   // Linked: whatever kills the directory kills the sessions, so that none is left that nobody can
   // reach.
-  worker_ = self_->spawn<caf::linked>(tool_worker, shared_, caf::actor_cast<caf::actor>(self_));
+  worker_ =
+      self_->spawn<caf::linked>(tool_worker_actor, shared_, caf::actor_cast<caf::actor>(self_));
+  if (shared_->options.fire_timers)
+    alarms_.armed(shared_->options.clock->now()); // a first look, when the directory is set up
 }
 
 void directory::deliver(delivery_ptr message) {
@@ -45,7 +52,24 @@ void directory::deliver(delivery_ptr message) {
   make_room();
 }
 
+void directory::activate_again(const session_id& id) {
+  // One at a time for each: failures must not pile up while a disk stays full.
+  if (activated_again_.insert(id).second)
+    self_->delayed_send(self_, retry_interval, atoms::retry_atom_v, id);
+}
+
+void directory::retry(const session_id& id) {
+  activated_again_.erase(id);
+  auto message = std::make_shared<delivery>();
+  message->session = id;
+  message->body = wake{};
+  deliver(std::move(message));
+}
+
 void directory::park(delivery_ptr message) {
+  // The alarm clock waits for its answer, and tells again.
+  if (std::holds_alternative<timer_due>(message->body))
+    return message->answer(make_error(errc::overloaded, "too many sessions are active"));
   if (message->is_command() && parked_messages_ >= shared_->options.limits.runtime_queue)
     return message->answer(make_error(errc::overloaded,
                                       "too many sessions are active (limit resident_sessions); "
@@ -206,6 +230,7 @@ void directory::stop() {
   parked_.clear();
   parked_order_.clear();
   followers_.close();
+  alarms_.stop();
   for (auto& [id, one] : residents_)
     self_->send(one.actor, atoms::stop_atom_v);
   stop_worker();
@@ -244,6 +269,13 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
       [body](atoms::left_atom, const session_id& id) { body->left(id); },
       [body](atoms::tick_atom) { body->tick(); },
+      [body](atoms::again_atom, const session_id& id) { body->activate_again(id); },
+      [body](atoms::retry_atom, const session_id& id) { body->retry(id); },
+      [body](atoms::armed_atom, std::int64_t due) {
+        body->alarms().armed(timestamp{timestamp::duration{due}});
+      },
+      [body](atoms::alarm_atom) { body->alarms().tick(); },
+      [body](atoms::fired_atom, bool dealt_with) { body->alarms().fired(dealt_with); },
       [body](atoms::stop_atom) { body->stop(); },
   };
 }

@@ -2,7 +2,10 @@
 
 #include <fermata/messages/ids.hpp>
 
+#include <chrono>
+#include <map>
 #include <set>
+#include <string>
 
 namespace fermata {
 
@@ -12,6 +15,11 @@ struct approval_policy {
   bool ask_for_all_tools = false; ///< True: `free_tools` is ignored.
   bool ask_for_no_tool = false;   ///< True: no call needs a decision.
   std::set<std::string> free_tools{"list_files", "read_file", "search_files"};
+  /// How long calls of a tool, by its name, wait for a decision, a result or an answer before they
+  /// expire. A shorter `tool_request::expires_after` goes before. Absent: for ever.
+  std::map<std::string, std::chrono::milliseconds> expiry;
+  /// How long a plan waits for its decision before it is cancelled; 0: for ever.
+  std::chrono::milliseconds plan_expiry{0};
 
   approval_policy() = default;
 

@@ -6,6 +6,7 @@ namespace fermata {
 
 namespace {
 
+using core::read_plan;
 using core::read_record;
 using core::read_records;
 
@@ -42,26 +43,18 @@ std::uint32_t current_revision(const head_record& head) {
 }
 
 caf::error add_plan(found_session& found, std::uint32_t revision, session_status& status) {
-  auto plan = read_record<plan_record>(*found.view, found.number, plan_key(revision), "plan");
+  auto plan = read_plan(*found.view, found.number, revision);
   if (!plan)
     return std::move(plan.error());
   plan_summary summary;
-  summary.status = plan->status;
-  summary.revision = plan->revision;
-  summary.goal = plan->goal;
-  summary.feedback = plan->feedback;
+  summary.status = plan->record.status;
+  summary.revision = plan->record.revision;
+  summary.goal = plan->record.goal;
+  summary.feedback = plan->record.feedback;
   status.plan = std::move(summary);
-  auto specs = read_records<subtask_spec>(*found.view, found.number, spec_key(revision, 0),
-                                          plan->subtasks, "subtask");
-  if (!specs)
-    return std::move(specs.error());
-  auto records = read_records<subtask_record>(*found.view, found.number, subtask_key(revision, 0),
-                                              plan->subtasks, "subtask state");
-  if (!records)
-    return std::move(records.error());
-  for (std::size_t i = 0; i < specs->size(); ++i) {
-    auto& spec = (*specs)[i];
-    auto& record = (*records)[i];
+  for (std::size_t i = 0; i < plan->specs.size(); ++i) {
+    auto& spec = plan->specs[i];
+    auto& record = plan->states[i];
     subtask_summary one;
     one.id = std::move(spec.id);
     one.description = std::move(spec.description);
@@ -71,6 +64,11 @@ caf::error add_plan(found_session& found, std::uint32_t revision, session_status
     one.attempts = record.attempts;
     one.result = std::move(record.result);
     one.error = std::move(record.error);
+    one.deadline = record.deadline;
+    if (record.status == subtask_status::running && record.attempt_ends
+        && (!one.deadline || *record.attempt_ends < *one.deadline))
+      one.deadline = record.attempt_ends;
+    one.next_step = record.next_step;
     status.subtasks.push_back(std::move(one));
   }
   return caf::none;
@@ -88,6 +86,9 @@ result<session_status> query_status(store& from, const session_id& session) {
   status.waiting = found->head.waiting;
   status.workspace = found->head.workspace;
   status.events = found->head.events;
+  status.next_timer = found->head.armed;
+  status.suspended_until = found->head.suspended_until;
+  status.usage = found->head.usage;
   if (const auto revision = current_revision(found->head); revision != 0)
     if (auto error = add_plan(*found, revision, status))
       return error;
@@ -115,8 +116,8 @@ result<std::vector<event>> query_events(store& from, const session_id& session, 
   return events;
 }
 
-result<std::vector<pending_item>>
-query_pending(store& from, const std::optional<session_id>& session, std::size_t limit) {
+result<pending_page> query_pending_page(store& from, const std::optional<session_id>& session,
+                                        const pending_cursor& after, std::size_t limit) {
   auto view = from.read();
   if (!view)
     return std::move(view.error());
@@ -129,19 +130,60 @@ query_pending(store& from, const std::optional<session_id>& session, std::size_t
       return make_error(errc::unknown_session, "there is no session " + session->str());
     number = (*anchor)->number;
   }
-  auto entries = (*view)->pending(number, 0, 0, limit);
+  auto entries = (*view)->pending(number, after.session, after.item, limit);
   if (!entries)
     return std::move(entries.error());
-  std::vector<pending_item> items;
-  items.reserve(entries->size());
+  pending_page page;
+  page.items.reserve(entries->size());
   for (const auto& entry : *entries) {
     auto item = from_record<pending_item>(entry.value);
     if (!item)
       return make_error(errc::store_corrupt, "a pending entry of session " + entry.session.str()
                                                  + " is not readable: " + message_of(item.error()));
-    items.push_back(std::move(*item));
+    page.items.push_back(std::move(*item));
   }
-  return items;
+  if (limit > 0 && entries->size() == limit) {
+    pending_cursor next;
+    next.session = entries->back().number;
+    next.item = entries->back().item;
+    page.next = next;
+  }
+  return page;
+}
+
+result<std::vector<pending_item>>
+query_pending(store& from, const std::optional<session_id>& session, std::size_t limit) {
+  auto page = query_pending_page(from, session, {}, limit);
+  if (!page)
+    return std::move(page.error());
+  return std::move(page->items);
+}
+
+result<std::string> query_workspace(store& from, const session_id& session) {
+  auto found = find(from, session);
+  if (!found)
+    return std::move(found.error());
+  return std::move(found->head.workspace);
+}
+
+result<std::vector<armed_timer>> query_timers(store& from, std::optional<timestamp> until,
+                                              std::size_t limit) {
+  auto view = from.read();
+  if (!view)
+    return std::move(view.error());
+  auto due = (*view)->due(until.value_or(timestamp::max()), limit);
+  if (!due)
+    return std::move(due.error());
+  std::vector<armed_timer> timers;
+  timers.reserve(due->size());
+  for (auto& one : *due) {
+    if (one.damage)
+      return std::move(one.damage);
+    auto& timer = timers.emplace_back();
+    timer.session = std::move(one.session);
+    timer.due = one.due;
+  }
+  return timers;
 }
 
 result<std::vector<session_summary>> query_sessions(store& from, std::optional<session_state> state,
@@ -164,28 +206,67 @@ result<std::vector<session_summary>> query_sessions(store& from, std::optional<s
   return summaries;
 }
 
+namespace {
+
+/// The revision that is asked for, or the current one.
+result<std::uint32_t> choose_revision(const head_record& head,
+                                      std::optional<std::uint32_t> revision) {
+  const auto wanted = revision.value_or(current_revision(head));
+  if (wanted == 0 || wanted > head.last_revision)
+    return make_error(errc::unknown_approval, "session " + head.id.str()
+                                                  + " has no plan of revision "
+                                                  + std::to_string(wanted));
+  return wanted;
+}
+
+} // namespace
+
 result<plan_spec> query_plan(store& from, const session_id& session,
                              std::optional<std::uint32_t> revision) {
   auto found = find(from, session);
   if (!found)
     return std::move(found.error());
-  const auto wanted = revision.value_or(current_revision(found->head));
-  if (wanted == 0 || wanted > found->head.last_revision)
-    return make_error(errc::unknown_approval, "session " + session.str()
-                                                  + " has no plan of revision "
-                                                  + std::to_string(wanted));
-  auto record = read_record<plan_record>(*found->view, found->number, plan_key(wanted), "plan");
-  if (!record)
-    return std::move(record.error());
-  auto specs = read_records<subtask_spec>(*found->view, found->number, spec_key(wanted, 0),
-                                          record->subtasks, "subtask");
-  if (!specs)
-    return std::move(specs.error());
+  const auto wanted = choose_revision(found->head, revision);
+  if (!wanted)
+    return wanted.error();
+  auto stored = read_plan(*found->view, found->number, *wanted);
+  if (!stored)
+    return std::move(stored.error());
   plan_spec plan;
-  plan.goal = std::move(record->goal);
-  plan.subtasks = std::move(*specs);
-  plan.tools = std::move(record->tools);
+  plan.goal = std::move(stored->record.goal);
+  plan.subtasks = std::move(stored->specs);
+  plan.tools = std::move(stored->record.tools);
   return plan;
+}
+
+result<plan_diff> query_plan_diff(store& from, const session_id& session,
+                                  std::optional<std::uint32_t> revision) {
+  auto found = find(from, session);
+  if (!found)
+    return std::move(found.error());
+  const auto wanted = choose_revision(found->head, revision);
+  if (!wanted)
+    return wanted.error();
+  auto next = read_plan(*found->view, found->number, *wanted);
+  if (!next)
+    return std::move(next.error());
+  core::stored_plan before;
+  if (next->record.replaces != 0) {
+    auto stored = read_plan(*found->view, found->number, next->record.replaces);
+    if (!stored)
+      return std::move(stored.error());
+    before = std::move(*stored);
+  }
+  std::vector<subtask_status> statuses;
+  for (const auto& one : before.states)
+    statuses.push_back(one.status);
+  plan_diff diff;
+  diff.revision = *wanted;
+  diff.replaces = next->record.replaces;
+  if (diff.replaces != 0 && before.record.goal != next->record.goal)
+    diff.goal_before = before.record.goal;
+  diff.subtasks = compare_plans(before.specs, statuses, next->specs);
+  return diff;
 }
 
 namespace {
@@ -201,6 +282,7 @@ caf::error add_transcript(found_session& found, const subtask_id& id, const subt
     if (!entry.text.empty()) {
       transcript_item said;
       said.subtask = id;
+      said.source = entry.source;
       said.text = std::move(entry.text);
       items.push_back(std::move(said));
     }
@@ -228,19 +310,11 @@ result<std::vector<transcript_item>> query_transcript(store& from, const session
   const auto revision = found->head.active_revision;
   if (revision == 0)
     return items;
-  auto plan = read_record<plan_record>(*found->view, found->number, plan_key(revision), "plan");
+  auto plan = read_plan(*found->view, found->number, revision);
   if (!plan)
     return std::move(plan.error());
-  auto specs = read_records<subtask_spec>(*found->view, found->number, spec_key(revision, 0),
-                                          plan->subtasks, "subtask");
-  if (!specs)
-    return std::move(specs.error());
-  auto records = read_records<subtask_record>(*found->view, found->number, subtask_key(revision, 0),
-                                              plan->subtasks, "subtask state");
-  if (!records)
-    return std::move(records.error());
-  for (std::size_t i = 0; i < specs->size(); ++i)
-    if (auto error = add_transcript(*found, (*specs)[i].id, (*records)[i], items))
+  for (std::size_t i = 0; i < plan->specs.size(); ++i)
+    if (auto error = add_transcript(*found, plan->specs[i].id, plan->states[i], items))
       return error;
   return items;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/messages/events.hpp>
+#include <fermata/messages/plan_diff.hpp>
 #include <fermata/messages/status.hpp>
 #include <fermata/storage/records.hpp>
 #include <fermata/storage/store.hpp>
@@ -26,6 +27,41 @@ namespace fermata {
 [[nodiscard]] result<std::vector<pending_item>>
 query_pending(store& from, const std::optional<session_id>& session, std::size_t limit = 10'000);
 
+/// Where a page of the pending index begins: behind this one.
+struct pending_cursor {
+  session_number session = 0;
+  std::uint64_t item = 0;
+
+  pending_cursor() = default;
+};
+
+/// Some of what waits for somebody outside, and where the next page begins.
+struct pending_page {
+  std::vector<pending_item> items;
+  std::optional<pending_cursor> next; ///< Nothing: this is the last page.
+
+  pending_page() = default;
+};
+
+/// As `query_pending`, page by page: at most `limit` items behind `after`.
+[[nodiscard]] result<pending_page> query_pending_page(store& from,
+                                                      const std::optional<session_id>& session,
+                                                      const pending_cursor& after,
+                                                      std::size_t limit);
+
+/// The folder that a session's tools work in; empty: it has none. Errors: `unknown_session`.
+[[nodiscard]] result<std::string> query_workspace(store& from, const session_id& session);
+
+/// Sessions with an armed timer and when it is due, earliest first, at most `limit`; with `until`:
+/// those that are due then.
+[[nodiscard]] result<std::vector<armed_timer>>
+query_timers(store& from, std::optional<timestamp> until, std::size_t limit = 10'000);
+
+/// What a revision would change, or has changed, in the plan that it was proposed to replace;
+/// without `revision`: the one that `query_plan` takes. Errors: as `query_plan`.
+[[nodiscard]] result<plan_diff> query_plan_diff(store& from, const session_id& session,
+                                                std::optional<std::uint32_t> revision = {});
+
 /// All sessions in the order of their creation, those after `after`; at most `limit`.
 [[nodiscard]] result<std::vector<session_summary>>
 query_sessions(store& from, std::optional<session_state> state = {}, std::size_t limit = 10'000);
@@ -39,6 +75,7 @@ query_sessions(store& from, std::optional<session_state> state = {}, std::size_t
 /// One entry of `query_transcript`: a text, or one call.
 struct transcript_item {
   subtask_id subtask;
+  entry_source source = entry_source::agent; ///< Who a text is by.
   std::string text;
   std::optional<call_record> call;
 

@@ -6,6 +6,7 @@
 #include <fermata/actors/detail/node.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/system_seams.hpp>
+#include <fermata/messages/digest.hpp>
 #include <fermata/messages/type_ids.hpp>
 
 #include <caf/actor_system.hpp>
@@ -32,6 +33,8 @@ void complete(runtime_options& options) {
     options.random = system_random();
   if (!options.pool)
     options.pool = thread_pool(options.limits.blocking_threads);
+  if (options.clock_check_interval.count() < 1)
+    throw std::invalid_argument("runtime_options::clock_check_interval is 1 millisecond or more");
 }
 
 node spawn_node(caf::actor_system& system, const services_ptr& shared) {
@@ -96,6 +99,10 @@ tool_registry& runtime::tools() noexcept {
   return implementation_->shared->tools;
 }
 
+model_registry& runtime::models() noexcept {
+  return implementation_->shared->models;
+}
+
 fermata::store& runtime::store() const noexcept {
   return implementation_->shared->store();
 }
@@ -151,12 +158,8 @@ void runtime::stop() {
 }
 
 session_id runtime::generate_id() {
-  constexpr std::string_view digits = "0123456789abcdef";
-  const auto value = implementation_->shared->options.random->next();
-  std::string text = "s-";
-  for (int shift = 60; shift >= 0; shift -= 4)
-    text += digits[(value >> shift) & 15];
-  return *session_id::parse(text);
+  return *session_id::parse("s-"
+                            + hexadecimal_digits(implementation_->shared->options.random->next()));
 }
 
 // -- session_handle

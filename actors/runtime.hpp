@@ -1,6 +1,8 @@
 #pragma once
 
 #include <fermata/actors/agent.hpp>
+#include <fermata/actors/live.hpp>
+#include <fermata/actors/model.hpp>
 #include <fermata/actors/policy.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/actors/seams.hpp>
@@ -32,6 +34,17 @@ struct runtime_options {
   /// True: the journal commits on a thread of its own. False: on the actor system's threads
   /// (simulation).
   bool journal_thread = true;
+  /// The agent that turns a user's message into a plan while none is live; empty: nobody does.
+  agent_name planner;
+  /// True: timers fire while the runtime is started. False: a session's timers fire when the
+  /// session is addressed, and only then (a program that applies one command and ends).
+  bool fire_timers = true;
+  /// How long at most until the wall clock is looked at again while a timer is armed: a clock that
+  /// is set forward is noticed within it.
+  std::chrono::milliseconds clock_check_interval{60'000};
+  /// How long a blocking tool may go on after it was told to stop because its time is up.
+  std::chrono::milliseconds tool_grace{10'000};
+  live_observer on_live;                 ///< Absent: nobody watches.
   std::shared_ptr<wall_clock> clock;     ///< Null: the system's clock.
   std::shared_ptr<random_source> random; ///< Null: the system's entropy.
   std::shared_ptr<blocking_pool> pool;   ///< Null: `limits.blocking_threads` threads.
@@ -127,6 +140,7 @@ public:
   /// To be filled before `start`. Has the agent `script`.
   [[nodiscard]] agent_registry& agents() noexcept;
   [[nodiscard]] tool_registry& tools() noexcept;
+  [[nodiscard]] model_registry& models() noexcept;
 
   void start();
   void stop();

@@ -3,6 +3,7 @@
 #include <fermata/actors/core/apply.hpp>
 #include <fermata/actors/core/decide.hpp>
 #include <fermata/actors/detail/tool_worker.hpp>
+#include <fermata/messages/digest.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -15,15 +16,59 @@ namespace {
 /// ever (P1).
 constexpr std::size_t max_fold = 64;
 
-/// How long after a failed commit a session is activated again if no command does it before.
+/// How long after a failed commit what could not be recorded is told to the session again.
 constexpr std::chrono::seconds retry_interval{1};
 
-std::string hexadecimal(std::uint64_t value) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4)
-    text += digits[(value >> shift) & 15];
-  return text;
+/// The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
+std::uint64_t mixed(std::uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
+  value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
+  return value ^ (value >> 31);
+}
+
+/// Reports a tool's progress to whoever watches, within limits. Kept by the run.
+class progress_reporter {
+public:
+  progress_reporter(services_ptr shared, call_id call)
+      : shared_{std::move(shared)}, call_{std::move(call)},
+        reported_{std::make_shared<std::atomic<std::uint32_t>>(0)} {}
+
+  void operator()(json content) const {
+    const auto& limits = shared_->options.limits;
+    if (!shared_->options.on_live || reported_->fetch_add(1) >= limits.progress_updates
+        || check_depth(content) || to_text(content).size() > limits.text_size_bytes)
+      return;
+    live_update update;
+    update.session = call_.session();
+    update.call = call_;
+    update.kind = live_kind::progress;
+    update.content = std::move(content);
+    shared_->show(update);
+  }
+
+private:
+  services_ptr shared_;
+  call_id call_;
+  std::shared_ptr<std::atomic<std::uint32_t>> reported_;
+};
+
+/// As the worker table keeps it.
+result<reconciliation> as_reconciliation(const result<json>& outcome) {
+  if (!outcome)
+    return outcome.error();
+  reconciliation found;
+  found.found = static_cast<reconciliation::verdict>(outcome->at("verdict").get<int>());
+  found.content = outcome->at("content");
+  return found;
+}
+
+/// True for a step behind which the agent would not hear of a message that came while it ran.
+bool goes_deaf(const coordinator::step_outcome& outcome) {
+  if (!outcome)
+    return false;
+  const auto& what = outcome->what();
+  return std::holds_alternative<step::finished>(what) || std::holds_alternative<step::slept>(what)
+         || std::holds_alternative<step::proposed>(what);
 }
 
 } // namespace
@@ -31,9 +76,10 @@ std::string hexadecimal(std::uint64_t value) {
 session::session(caf::event_based_actor* self, services_ptr shared, session_peers peers,
                  session_id id)
     : self_{self}, shared_{std::move(shared)}, peers_{std::move(peers)}, id_{std::move(id)},
-      environment_{shared_->environment()}, coordinator_{self} {}
+      environment_{shared_->environment()}, coordinator_{self, shared_} {}
 
 void session::activate() {
+  jitter_ = shared_->options.random->next();
   auto view = shared_->store().read();
   if (!view) {
     broken_ = view.error();
@@ -48,15 +94,27 @@ void session::activate() {
     return;
   number_ = (*loaded)->number;
   data_ = std::move((*loaded)->data);
+  tell_alarm_clock(); // a commit whose acknowledgement was lost may have armed a timer
+  look_at_clock();
   // Outcomes that workers still keep were not committed before the last activation ended.
   for (const auto call : std::vector<std::uint64_t>(data_.claimed.begin(), data_.claimed.end())) {
     run_finished finished;
     finished.call = call;
     finished.run = data_.calls.at(call).runs;
     take_outcome(finished);
+    if (shared_->workers.is_overdue(id_of(call)))
+      record_all(core::give_up_on(data_, call, finished.run));
   }
-  record_all(core::recover(
-      data_, [this](std::uint64_t call) { return shared_->workers.has(id_of(call)); }));
+  // A cancellation that was stored although its acknowledgement was lost.
+  for (const auto& call : shared_->workers.runs_of(id_))
+    if (const auto* known = data_.find_call(call.number());
+        known == nullptr || known->status == call_status::answered)
+      stop_run_of(call.number());
+  const auto is_running = [this](std::uint64_t call) { return shared_->workers.has(id_of(call)); };
+  record_all(core::recover(data_, is_running, environment_));
+  for (const auto call : data_.claimed)
+    if (!is_running(call))
+      unreconciled_.insert(call);
   activating_ = true;
   settle();
   activating_ = writing_.has_value();
@@ -88,12 +146,19 @@ void session::process(delivery& message) {
     --*peers_.waiting;
   if (broken_) {
     // Leaving, so that the next command tries to load the session again.
-    message.answer(broken_);
+    if (std::holds_alternative<worker_freed>(message.body))
+      pass_worker_on();
+    else if (!message.is_command() && !std::holds_alternative<timer_due>(message.body))
+      send_later(std::move(message.body));
+    else
+      message.answer(broken_);
     return leave();
   }
+  fire_timers();
   if (const auto* body = std::get_if<command>(&message.body)) {
     run_command(*body, std::move(message.answer));
-  } else if (std::holds_alternative<wake>(message.body)) {
+  } else if (std::holds_alternative<wake>(message.body)
+             || std::holds_alternative<timer_due>(message.body)) {
     receipt woken;
     woken.event = data_.head.events;
     if (data_.exists())
@@ -102,6 +167,8 @@ void session::process(delivery& message) {
       message.answer(make_error(errc::unknown_session, "there is no session " + id_.str()));
   } else if (const auto* finished = std::get_if<run_finished>(&message.body)) {
     take_outcome(*finished);
+  } else if (const auto* overdue = std::get_if<run_overdue>(&message.body)) {
+    record_all(core::give_up_on(data_, overdue->call, overdue->run));
   }
   settle();
   if (std::holds_alternative<worker_freed>(message.body))
@@ -111,12 +178,15 @@ void session::process(delivery& message) {
 }
 
 void session::run_command(const command& body, reply answer) {
-  if (!data_.exists() && !std::holds_alternative<propose_plan>(body))
+  const bool creates =
+      std::holds_alternative<propose_plan>(body)
+      || (std::holds_alternative<post_message>(body) && !environment_.planner.empty());
+  if (!data_.exists() && !creates)
     return answer(make_error(errc::unknown_session, "there is no session " + id_.str()));
   if (auto error = core::recall(data_, number_, body, shared_->store()))
     return answer(std::move(error));
   if (!data_.exists())
-    environment_.new_incarnation = hexadecimal(shared_->options.random->next());
+    environment_.new_incarnation = hexadecimal_digits(shared_->options.random->next());
   auto decided = core::decide(data_, body, environment_);
   if (!decided)
     return answer(std::move(decided.error()));
@@ -125,25 +195,39 @@ void session::run_command(const command& body, reply answer) {
   given.event = decided->first_event != 0 ? decided->first_event : data_.head.events + 1;
   if (!data_.exists())
     data_.head.id = id_;
-  const auto open_before = data_.claimed;
   record_all(std::move(decided->events));
-  for (const auto call : open_before)
-    if (!data_.claimed.contains(call))
-      building_.cancelled_runs.push_back(call);
-  cancel_stale_step();
   building_.replies.emplace_back(std::move(answer), std::move(given));
 }
 
 void session::take_outcome(const run_finished& finished) {
-  auto outcome = shared_->workers.outcome(id_of(finished.call));
+  auto outcome = shared_->workers.outcome(id_of(finished.call), finished.run);
   if (!outcome)
     return;
   if (auto error = core::recall(data_, number_, tool_result{id_of(finished.call), nullptr},
                                 shared_->store()))
     return fail(error);
-  record_all(
-      core::finish_call(data_, finished.call, finished.run, std::move(*outcome), environment_));
-  building_.ended_runs.push_back(finished.call);
+  if (shared_->workers.is_look(id_of(finished.call)))
+    record_all(core::reconcile(data_, finished.call, finished.run, as_reconciliation(*outcome),
+                               environment_));
+  else
+    record_all(
+        core::finish_call(data_, finished.call, finished.run, std::move(*outcome), environment_));
+  building_.ended_runs.push_back(finished);
+}
+
+void session::look_at_clock() {
+  environment_.now = shared_->options.clock->now();
+  environment_.random = mixed(jitter_ + data_.head.events);
+}
+
+void session::fire_timers() {
+  look_at_clock();
+  for (;;) {
+    auto events = core::fire_due(data_, environment_);
+    if (events.empty())
+      return;
+    record_all(std::move(events));
+  }
 }
 
 void session::record(event_body body) {
@@ -151,6 +235,13 @@ void session::record(event_body body) {
   fact.number = data_.head.events + 1;
   fact.at = shared_->options.clock->now();
   fact.body = std::move(body);
+  if (const auto* ended = std::get_if<call_answered>(&fact.body);
+      ended && data_.claimed.contains(ended->call)
+      && (ended->answer.outcome == call_outcome::cancelled
+          || ended->answer.outcome == call_outcome::expired))
+    building_.cancelled_runs.push_back(ended->call);
+  if (const auto* restarted = std::get_if<step_restarted>(&fact.body))
+    coordinator_.void_shown_text(id_, restarted->subtask);
   core::apply(data_, fact);
   building_.events.push_back(std::move(fact));
 }
@@ -164,11 +255,14 @@ void session::settle() {
   if (writing_ || leaving_)
     return;
   settling_ = true;
+  cancel_stale_step();
   if (auto outcome = std::exchange(finished_step_, std::nullopt))
     take_step(*outcome);
   for (;;) {
+    fire_timers();
+    cancel_stale_step(); // a deadline may have ended its subtask
     claim_queued();
-    if (auto next = core::advance(data_)) {
+    if (auto next = core::advance(data_, environment_.now)) {
       record(std::move(*next));
       continue;
     }
@@ -191,6 +285,9 @@ void session::settle() {
 }
 
 void session::claim_queued() {
+  reconcile_claims();
+  if (data_.head.suspended)
+    return;
   for (const auto number : std::vector<std::uint64_t>(data_.queued.begin(), data_.queued.end())) {
     const auto& call = data_.calls.at(number);
     const auto* tool = shared_->tools.find(call.tool);
@@ -203,17 +300,37 @@ void session::claim_queued() {
                                    environment_));
       continue;
     }
+    if (auto again = core::ask_again(data_, number, environment_)) {
+      record(std::move(*again));
+      continue;
+    }
     // What an earlier run reported has been taken: nobody runs a queued call.
     shared_->workers.forget(id_of(number));
     if (stopping_
-        || !shared_->workers.reserve(id_of(number),
-                                     std::holds_alternative<blocking_tool>(tool->run))) {
-      shared_->workers.wait(id_);
+        || !shared_->workers.reserve(id_of(number), call.runs + 1,
+                                     std::holds_alternative<blocking_tool>(tool->run)))
       continue;
-    }
     record(core::claim(data_, number));
     building_.claimed.push_back(number);
+    // What is to be forgotten is forgotten already.
+    std::erase_if(building_.ended_runs,
+                  [&](const run_finished& ended) { return ended.call == number; });
   }
+}
+
+void session::reconcile_claims() {
+  std::erase_if(unreconciled_, [&](std::uint64_t number) {
+    const auto* call = data_.find_call(number);
+    if (call == nullptr || call->status != call_status::claimed)
+      return true;
+    if (stopping_ || !shared_->workers.reserve_look(id_of(number), call->runs))
+      return false;
+    // It only looks, so it need not wait for a commit.
+    auto look = make_run(*call);
+    look->reconciles = true;
+    self_->send(peers_.worker, std::move(look));
+    return true;
+  });
 }
 
 void session::pass_worker_on() {
@@ -228,7 +345,7 @@ void session::pass_worker_on() {
 }
 
 void session::start_step() {
-  coordinator_.start(data_, shared_->agents,
+  coordinator_.start(data_, environment_.now,
                      [this](coordinator::step_outcome outcome) { step_done(std::move(outcome)); });
 }
 
@@ -243,15 +360,28 @@ void session::step_done(coordinator::step_outcome outcome) {
 }
 
 void session::take_step(const coordinator::step_outcome& outcome) {
+  look_at_clock();
+  if (const auto& usage = coordinator_.usage(); !(usage == model_usage{})) {
+    model_used fact;
+    fact.subtask = data_.running_spec().id;
+    fact.usage = usage;
+    record(std::move(fact));
+  }
+  if (goes_deaf(outcome) && data_.entries.size() > coordinator_.entries_seen()) {
+    step_restarted fact;
+    fact.subtask = data_.running_spec().id;
+    record(std::move(fact));
+    return;
+  }
   if (outcome)
     record_all(core::take_step(data_, *outcome, environment_));
   else
-    record_all(
-        core::fail_step(data_, "agent_failed: " + message_of(outcome.error()), environment_));
+    record_all(core::fail_step(data_, "agent_failed: " + message_of(outcome.error()),
+                               is(outcome.error(), errc::model_failed), environment_));
 }
 
 void session::cancel_stale_step() {
-  if (core::step_due(data_))
+  if (core::step_due(data_) && data_.running_subtask().started == coordinator_.attempt())
     return;
   if (coordinator_.busy())
     coordinator_.cancel();
@@ -263,8 +393,9 @@ void session::commit_transaction() {
     // Nothing to write: duplicates and wakes are answered from what is committed.
     for (auto& [to, with] : std::exchange(building_.replies, {}))
       answer(to, std::move(with));
-    for (const auto call : std::exchange(building_, {}).ended_runs)
-      shared_->workers.forget(id_of(call));
+    for (const auto& ended : std::exchange(building_, {}).ended_runs)
+      shared_->workers.forget(id_of(ended.call));
+    tell_alarm_clock(); // of a timer whose commit's acknowledgement was lost
     return;
   }
   writing_ = std::exchange(building_, {});
@@ -285,12 +416,14 @@ void session::committed(const commit_outcome& outcome) {
     answer(to, std::move(with));
   if (shared_->hub.publish(id_, data_.head.events))
     self_->send(peers_.directory, atoms::published_atom_v, id_);
+  tell_alarm_clock();
   for (const auto call : done->cancelled_runs)
-    shared_->workers.stop(id_of(call)); // what it reports is late
-  for (const auto call : done->ended_runs)
-    shared_->workers.forget(id_of(call));
+    stop_run_of(call);
+  for (const auto& ended : done->ended_runs)
+    shared_->workers.forget(id_of(ended.call));
   start_claimed(done->claimed);
-  if (stopping_)
+  // The order to stop may still be on its way.
+  if (stopping_ || shared_->stopping)
     return leave();
   activating_ = false;
   // Commands first, so that a long run of steps that fold does not keep them waiting.
@@ -299,21 +432,46 @@ void session::committed(const commit_outcome& outcome) {
     settle();
 }
 
+void session::stop_run_of(std::uint64_t call) {
+  auto stopped = std::make_shared<stop_run>();
+  stopped->call = id_of(call);
+  self_->send(peers_.worker, std::move(stopped)); // what it still reports is late
+}
+
+void session::tell_alarm_clock() {
+  const auto due = data_.head.armed;
+  if (shared_->options.fire_timers && due && due != told_alarm_)
+    self_->send(peers_.directory, atoms::armed_atom_v,
+                std::int64_t{due->time_since_epoch().count()});
+  told_alarm_ = due;
+}
+
 void session::start_claimed(const std::vector<std::uint64_t>& calls) {
   for (const auto number : calls) {
-    const auto& call = data_.calls.at(number);
-    auto run = std::make_shared<run_request>();
-    run->what = shared_->tools.find(call.tool);
-    run->run = call.runs;
-    run->context.call = id_of(number);
-    run->context.incarnation = number_;
-    run->context.idempotency_key = data_.head.incarnation + "/" + id_of(number).str();
-    run->context.arguments = call.arguments;
-    run->context.workspace = data_.head.workspace;
-    if (call.verdict && run->what->fingerprint)
-      run->context.approved_fingerprint = call.fingerprint;
-    self_->send(peers_.worker, std::move(run));
+    const auto* call = data_.find_call(number);
+    // A deadline that passed in the same transaction has taken it back.
+    if (call == nullptr || call->status != call_status::claimed) {
+      shared_->workers.release(id_of(number));
+      pass_worker_on();
+      continue;
+    }
+    self_->send(peers_.worker, make_run(*call));
   }
+}
+
+std::shared_ptr<run_request> session::make_run(const call_record& call) const {
+  auto run = std::make_shared<run_request>();
+  run->what = shared_->tools.find(call.tool);
+  run->context.call = id_of(call.number);
+  run->context.run = call.runs;
+  run->context.incarnation = number_;
+  run->context.idempotency_key = data_.head.incarnation + "/" + id_of(call.number).str();
+  run->context.arguments = call.arguments;
+  run->context.workspace = data_.head.workspace;
+  run->context.progress = progress_reporter{shared_, run->context.call};
+  if (call.verdict && run->what->fingerprint)
+    run->context.approved_fingerprint = call.fingerprint;
+  return run;
 }
 
 void session::answer(reply& to, receipt with) {
@@ -332,7 +490,8 @@ void session::process_queue() {
 
 bool session::idle() const {
   return !writing_ && queue_.empty() && building_.events.empty() && !coordinator_.busy()
-         && !finished_step_ && data_.queued.empty() && data_.claimed.empty();
+         && !finished_step_ && (data_.queued.empty() || data_.head.suspended)
+         && data_.claimed.empty();
 }
 
 void session::leave_if_idle() {
@@ -363,6 +522,9 @@ void session::fail(const caf::error& why) {
       to(why);
     for (const auto call : of.claimed)
       shared_->workers.release(id_of(call));
+    // The worker table keeps these outcomes until they are committed.
+    for (const auto& ended : of.ended_runs)
+      send_later(ended);
   };
   if (writing_)
     refuse(*writing_);
@@ -371,21 +533,29 @@ void session::fail(const caf::error& why) {
   building_ = {};
   pass_worker_on();
   // What waits for an activation that cannot be committed hears of it; another activation would
-  // fail in the same way, and so on for ever.
+  // fail in the same way, and so on for ever. What workers say is told to a later one.
   if (activating_)
     for (auto& message : std::exchange(queue_, {})) {
       if (message->is_command())
         --*peers_.waiting;
-      message->answer(why);
+      if (std::holds_alternative<run_finished>(message->body)
+          || std::holds_alternative<run_overdue>(message->body))
+        send_later(std::move(message->body));
+      else
+        message->answer(why);
     }
   if (!leaving_)
     leave();
   // What was under way has no caller to come back: the session looks for itself whether it can go
   // on (P6).
-  auto again = std::make_shared<delivery>();
-  again->session = id_;
-  again->body = wake{};
-  self_->delayed_send(peers_.directory, retry_interval, std::move(again));
+  self_->send(peers_.directory, atoms::again_atom_v, id_);
+}
+
+void session::send_later(decltype(delivery::body) body) {
+  auto message = std::make_shared<delivery>();
+  message->session = id_;
+  message->body = std::move(body);
+  self_->delayed_send(peers_.directory, retry_interval, std::move(message));
 }
 
 caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, services_ptr shared,

@@ -6,6 +6,7 @@
 
 #include <caf/fwd.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -27,14 +28,44 @@ struct tool_context {
   /// something compares it with what it finds at the moment of use, and returns `stale_approval`
   /// instead of running on something else.
   std::optional<std::string> approved_fingerprint;
-  std::stop_token
-      stop; ///< Asks the tool to end early: the runtime stops, or the call was cancelled.
+  /// Asks the tool to end early: its time is up, the call was cancelled, or the runtime stops.
+  std::stop_token stop;
+  std::uint32_t run = 1; ///< Which run of this call it is, from 1.
+  /// Tells whoever watches how far the run is; not recorded. Any JSON of at most
+  /// `limits::text_size_bytes`; what is more, or comes after `limits::progress_updates` of them, is
+  /// dropped. Called from any thread until the run ends.
+  std::function<void(json)> progress;
 
   tool_context() = default;
 };
 
+/// What a tool's `reconcile` found out about a run whose end is not known.
+struct reconciliation {
+  enum class verdict : std::uint8_t {
+    unknown,       ///< It cannot tell: a person is asked.
+    happened,      ///< The run did its work; `content` is its result.
+    did_not_happen ///< It had no effect: the call runs again.
+  };
+  verdict found = verdict::unknown;
+  json content;
+
+  reconciliation() = default;
+  [[nodiscard]] static reconciliation happened(json result) {
+    reconciliation made;
+    made.found = verdict::happened;
+    made.content = std::move(result);
+    return made;
+  }
+  [[nodiscard]] static reconciliation did_not_happen() {
+    reconciliation made;
+    made.found = verdict::did_not_happen;
+    return made;
+  }
+};
+
 /// Runs on a thread of the blocking pool. An error becomes a failed result that the agent sees, but
-/// `stale_approval`, which asks the person again. Exceptions are caught and become `tool_failed`.
+/// `stale_approval`, which asks the person again, and `tool_unavailable`, which is tried again as
+/// the tool's `retry` says. Exceptions are caught and become `tool_failed`.
 using blocking_tool = std::function<result<json>(const tool_context&)>;
 
 /// Runs as a coroutine on the tool worker's actor, which is `self` for `coro::ask` and
@@ -56,6 +87,18 @@ struct tool {
   /// How the runtime runs it. `std::monostate`: a client tool, which the host runs and answers with
   /// a `tool_result`.
   std::variant<std::monostate, blocking_tool, coroutine_tool> run;
+  /// How long one run may take; 0: for ever. Then a coroutine is destroyed, and the call fails with
+  /// `tool_timed_out`. A blocking function is asked to stop; if it does not end within
+  /// `runtime_options::tool_grace`, its outcome is unknown (P8), and its thread is taken until it
+  /// does end.
+  std::chrono::milliseconds time_limit{0};
+  /// The largest result as JSON text; 0: `limits::result_size_bytes`. More is a failed call.
+  std::uint32_t result_size_bytes = 0;
+  /// What becomes of `tool_unavailable`, and for an idempotent tool of `tool_timed_out` as well.
+  retry_policy retry;
+  /// Finds out what became of a run whose process died, so that no person need be asked (P8). Runs
+  /// on the blocking pool, must only look, and may be called again. Absent: a person is asked.
+  std::function<result<reconciliation>(const tool_context&)> reconcile;
   /// For a tool that changes a thing: identifies the present content of that thing, as a person is
   /// shown it. Must be quick; called from actors. Its value is part of the approval's digest (P9).
   std::function<result<std::string>(const json& arguments, const std::filesystem::path& workspace)>

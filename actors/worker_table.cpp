@@ -1,17 +1,38 @@
 #include <fermata/actors/detail/worker_table.hpp>
 
-#include <algorithm>
-
 namespace fermata::detail {
 
-bool worker_table::reserve(const call_id& call, bool blocking) {
+bool worker_table::reserve(const call_id& call, std::uint32_t number, bool blocking) {
+  return reserve(call, number, blocking, false);
+}
+
+bool worker_table::reserve_look(const call_id& call, std::uint32_t number) {
+  return reserve(call, number, true, true);
+}
+
+bool worker_table::reserve(const call_id& call, std::uint32_t number, bool blocking, bool look) {
   const std::lock_guard lock{mutex_};
-  if (closed_ || runs_.contains(call) || (blocking && free_slots_ == 0))
+  if (closed_ || runs_.contains(call))
     return false;
+  if (blocking && free_slots_ == 0) {
+    // In the same step as the refusal, so that no worker becomes free in between unnoticed.
+    if (lined_up_.insert(call.session()).second)
+      waiting_.push_back(call.session());
+    return false;
+  }
   if (blocking)
     --free_slots_;
-  runs_[call].blocking = blocking;
+  auto& added = runs_[call];
+  added.blocking = blocking;
+  added.look = look;
+  added.number = number;
   return true;
+}
+
+bool worker_table::is_look(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  return found != runs_.end() && found->second.look;
 }
 
 void worker_table::release(const call_id& call) {
@@ -20,12 +41,6 @@ void worker_table::release(const call_id& call) {
     free_slot(found->second);
     runs_.erase(found);
   }
-}
-
-void worker_table::wait(const session_id& session) {
-  const std::lock_guard lock{mutex_};
-  if (std::find(waiting_.begin(), waiting_.end(), session) == waiting_.end())
-    waiting_.push_back(session);
 }
 
 std::optional<session_id> worker_table::finish(const call_id& call, result<json> outcome) {
@@ -45,10 +60,33 @@ std::optional<session_id> worker_table::next_waiting() {
   return free_slots_ == 0 ? std::nullopt : take_waiting();
 }
 
-std::optional<result<json>> worker_table::outcome(const call_id& call) const {
+std::optional<result<json>> worker_table::outcome(const call_id& call, std::uint32_t number) const {
   const std::lock_guard lock{mutex_};
   const auto found = runs_.find(call);
-  return found == runs_.end() ? std::nullopt : found->second.outcome;
+  return found == runs_.end() || found->second.number != number ? std::nullopt
+                                                                : found->second.outcome;
+}
+
+void worker_table::note_overdue(const call_id& call) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = runs_.find(call); found != runs_.end())
+    found->second.overdue = true;
+}
+
+bool worker_table::is_overdue(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  return found != runs_.end() && found->second.overdue && !found->second.outcome;
+}
+
+std::optional<session_id> worker_table::abandon(const call_id& call) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = runs_.find(call); found != runs_.end()) {
+    if (!found->second.outcome)
+      free_slot(found->second);
+    runs_.erase(found);
+  }
+  return take_waiting();
 }
 
 void worker_table::forget(const call_id& call) {
@@ -65,6 +103,15 @@ void worker_table::forget(const call_id& call) {
 bool worker_table::has(const call_id& call) const {
   const std::lock_guard lock{mutex_};
   return runs_.contains(call);
+}
+
+std::vector<call_id> worker_table::runs_of(const session_id& session) const {
+  const std::lock_guard lock{mutex_};
+  std::vector<call_id> calls;
+  for (auto one = runs_.lower_bound(call_id{session, 0});
+       one != runs_.end() && one->first.session() == session; ++one)
+    calls.push_back(one->first);
+  return calls;
 }
 
 std::stop_token worker_table::stop_token(const call_id& call) const {
@@ -101,6 +148,7 @@ std::optional<session_id> worker_table::take_waiting() {
     return std::nullopt;
   auto next = std::move(waiting_.front());
   waiting_.pop_front();
+  lined_up_.erase(next);
   return next;
 }
 

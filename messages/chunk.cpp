@@ -29,6 +29,18 @@ struct kind_visitor {
   chunk_kind operator()(const outcome_unknown&) const { return chunk_kind::call; }
   chunk_kind operator()(const outcome_resolved&) const { return chunk_kind::call; }
   chunk_kind operator()(const late_result&) const { return chunk_kind::call; }
+  chunk_kind operator()(const call_backed_off&) const { return chunk_kind::call; }
+  chunk_kind operator()(const call_requeued&) const { return chunk_kind::call; }
+  chunk_kind operator()(const session_suspended&) const { return chunk_kind::status; }
+  chunk_kind operator()(const session_resumed&) const { return chunk_kind::status; }
+  chunk_kind operator()(const deadline_set&) const { return chunk_kind::status; }
+  chunk_kind operator()(const model_used&) const { return chunk_kind::status; }
+  chunk_kind operator()(const subtask_cancelled&) const { return chunk_kind::subtask; }
+  chunk_kind operator()(const subtask_slept&) const { return chunk_kind::subtask; }
+  chunk_kind operator()(const subtask_woke&) const { return chunk_kind::subtask; }
+  chunk_kind operator()(const subtask_handed_over&) const { return chunk_kind::subtask; }
+  chunk_kind operator()(const proposal_refused&) const { return chunk_kind::subtask; }
+  chunk_kind operator()(const message_received&) const { return chunk_kind::text; }
 };
 
 } // namespace

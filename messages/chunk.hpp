@@ -13,7 +13,7 @@ enum class chunk_kind : std::uint8_t {
   call, ///< A tool call was proposed, claimed or answered. One that is `awaiting_result` is handed
         ///< out to the host.
   approval, ///< Somebody decided on a plan or a call, or is asked again.
-  text,     ///< An agent said something.
+  text,     ///< An agent or a user said something.
 };
 constexpr std::array<std::string_view, 6> enum_names(chunk_kind) {
   return {"status", "plan", "subtask", "call", "approval", "text"};

@@ -27,9 +27,10 @@ struct propose_plan {
   }
 };
 
-/// Proposes a new revision of a plan that awaits a decision, was sent back, or needs attention (a
-/// replan: done subtasks that are unchanged, with all they depend on, are kept). It supersedes the
-/// revision before once it is approved.
+/// Proposes a new revision of a live plan: a draft that awaits a decision or was sent back, or a
+/// plan in progress (a replan: subtasks that are unchanged, with all they depend on, keep what they
+/// have done; `compare_plans` tells which). It supersedes the revision before once it is approved;
+/// until then nothing new is started, and what runs goes on.
 struct revise_plan {
   static constexpr std::string_view type = "revise_plan";
   plan_spec plan;
@@ -64,18 +65,21 @@ struct decide_plan {
   }
 };
 
-enum class call_verdict : std::uint8_t { approve, edit, reject };
-constexpr std::array<std::string_view, 3> enum_names(call_verdict) {
-  return {"approve", "edit", "reject"};
+/// respond: the tool does not run; what the person says is the call's result.
+enum class call_verdict : std::uint8_t { approve, edit, reject, respond };
+constexpr std::array<std::string_view, 4> enum_names(call_verdict) {
+  return {"approve", "edit", "reject", "respond"};
 }
 
 /// Decides on a tool call. Errors: `unknown_call`, `already_decided`, `superseded` (the call was
-/// cancelled with its plan), `stale_approval`, and for edited arguments `invalid_arguments`.
+/// cancelled with its plan, or has expired), `stale_approval`, and for edited arguments
+/// `invalid_arguments`.
 struct decide_call {
   static constexpr std::string_view type = "decide_call";
   call_id call;
   call_verdict verdict = call_verdict::approve;
   json arguments;       ///< For edit: the new arguments.
+  json content;         ///< For respond: the call's result.
   std::string feedback; ///< For reject: what the agent sees.
   std::string by;       ///< Who decided, as the host asserts.
   std::string digest;   ///< What was shown; empty: the recorded proposal.
@@ -87,6 +91,7 @@ struct decide_call {
     return std::tuple{field("call", &decide_call::call),
                       field("verdict", &decide_call::verdict),
                       optional_field("arguments", &decide_call::arguments),
+                      optional_field("content", &decide_call::content),
                       optional_field("feedback", &decide_call::feedback),
                       optional_field("by", &decide_call::by),
                       optional_field("digest", &decide_call::digest)};
@@ -109,6 +114,26 @@ struct tool_result {
   static constexpr auto fields() {
     return std::tuple{field("call", &tool_result::call), field("content", &tool_result::content),
                       optional_field("is_error", &tool_result::is_error)};
+  }
+};
+
+/// A person's answer to a question (the call of `question_tool`). Errors: `unknown_call`,
+/// `invalid_answer` when it does not fit the question's schema, `already_answered`, `not_allowed`
+/// for a call that is no question.
+struct answer_question {
+  static constexpr std::string_view type = "answer_question";
+  call_id call;
+  json content;
+  std::string by;
+
+  answer_question() = default;
+  answer_question(call_id of_call, json answer)
+      : call{std::move(of_call)}, content(std::move(answer)) {}
+  friend bool operator==(const answer_question&, const answer_question&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &answer_question::call),
+                      field("content", &answer_question::content),
+                      optional_field("by", &answer_question::by)};
   }
 };
 
@@ -140,8 +165,8 @@ struct resolve_outcome {
   }
 };
 
-/// Starts a failed subtask again. Errors: `unknown_subtask`, `not_allowed`, `limit_exceeded`
-/// (subtask_attempts).
+/// Starts a failed or cancelled subtask again, or one that backs off at once. Errors:
+/// `unknown_subtask`, `not_allowed`, `limit_exceeded` (subtask_attempts).
 struct retry_subtask {
   static constexpr std::string_view type = "retry_subtask";
   subtask_id subtask;
@@ -156,8 +181,8 @@ struct retry_subtask {
   }
 };
 
-/// Gives a failed subtask up; those that depend on it run, with null as its result. Errors:
-/// `unknown_subtask`, `not_allowed`.
+/// Gives a failed or cancelled subtask up; those that depend on it run, with null as its result.
+/// Errors: `unknown_subtask`, `not_allowed`.
 struct skip_subtask {
   static constexpr std::string_view type = "skip_subtask";
   subtask_id subtask;
@@ -205,8 +230,119 @@ struct cancel_plan {
   }
 };
 
-using command = std::variant<propose_plan, revise_plan, decide_plan, decide_call, tool_result,
-                             resolve_outcome, retry_subtask, skip_subtask, fail_plan, cancel_plan>;
+/// Ends an open call as cancelled: its agent sees that, and why. A run of its tool is asked to
+/// stop; what it still reports is late. Errors: `unknown_call`, `already_answered`.
+struct cancel_call {
+  static constexpr std::string_view type = "cancel_call";
+  call_id call;
+  std::string reason;
+  std::string by;
+
+  cancel_call() = default;
+  cancel_call(call_id of_call, std::string why)
+      : call{std::move(of_call)}, reason{std::move(why)} {}
+  friend bool operator==(const cancel_call&, const cancel_call&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &cancel_call::call),
+                      optional_field("reason", &cancel_call::reason),
+                      optional_field("by", &cancel_call::by)};
+  }
+};
+
+/// Ends a subtask that is not over as cancelled, with its open calls; those that depend on it
+/// become blocked. It can be retried or skipped. Errors: `unknown_subtask`, `not_allowed`.
+struct cancel_subtask {
+  static constexpr std::string_view type = "cancel_subtask";
+  subtask_id subtask;
+  std::string reason;
+  std::string by;
+
+  cancel_subtask() = default;
+  cancel_subtask(subtask_id cancelled, std::string why)
+      : subtask{std::move(cancelled)}, reason{std::move(why)} {}
+  friend bool operator==(const cancel_subtask&, const cancel_subtask&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &cancel_subtask::subtask),
+                      optional_field("reason", &cancel_subtask::reason),
+                      optional_field("by", &cancel_subtask::by)};
+  }
+};
+
+/// Holds a session: no step, no tool and no subtask starts until `resume_session`, or until a point
+/// in time. What runs already ends and is recorded, decisions and results are taken, timers fire.
+/// Again while it is suspended: changes `until`. Errors: `not_allowed`, `invalid_field` for a time
+/// that has passed, `limit_exceeded` (timer_horizon).
+struct suspend_session {
+  static constexpr std::string_view type = "suspend_session";
+  std::optional<timestamp> until; ///< Nothing: until `resume_session`.
+  std::string reason;
+  std::string by;
+
+  suspend_session() = default;
+  explicit suspend_session(std::string why) : reason{std::move(why)} {}
+  friend bool operator==(const suspend_session&, const suspend_session&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("until", &suspend_session::until),
+                      optional_field("reason", &suspend_session::reason),
+                      optional_field("by", &suspend_session::by)};
+  }
+};
+
+/// Lets a suspended session go on. Errors: `not_allowed`.
+struct resume_session {
+  static constexpr std::string_view type = "resume_session";
+  std::string by;
+
+  resume_session() = default;
+  explicit resume_session(std::string who) : by{std::move(who)} {}
+  friend bool operator==(const resume_session&, const resume_session&) = default;
+  static constexpr auto fields() { return std::tuple{optional_field("by", &resume_session::by)}; }
+};
+
+/// Sets, changes or clears the deadline of the plan in progress, or of one of its subtasks that is
+/// not over. When it passes, the plan or the subtask fails, and open calls expire. Errors:
+/// `not_allowed`, `unknown_subtask`, `invalid_field` for a time that has passed, `limit_exceeded`
+/// (timer_horizon).
+struct set_deadline {
+  static constexpr std::string_view type = "set_deadline";
+  std::optional<subtask_id> subtask; ///< Nothing: the plan's.
+  std::optional<timestamp> at;       ///< Nothing: clears it.
+  std::string by;
+
+  set_deadline() = default;
+  explicit set_deadline(std::optional<timestamp> when, std::optional<subtask_id> of = {})
+      : subtask{std::move(of)}, at{when} {}
+  friend bool operator==(const set_deadline&, const set_deadline&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("subtask", &set_deadline::subtask),
+                      optional_field("at", &set_deadline::at),
+                      optional_field("by", &set_deadline::by)};
+  }
+};
+
+/// Says something to the agents. While a plan is live it is kept, and every later step sees it;
+/// with no live plan the runtime's planner turns it into a plan (`runtime_options::planner`), in a
+/// new session if there is none of that id. Errors: `not_allowed` where there is no planner,
+/// `limit_exceeded` (plan_messages, text_size_bytes), `invalid_field` for an empty text.
+struct post_message {
+  static constexpr std::string_view type = "post_message";
+  std::string text;
+  std::string by;
+  std::string workspace; ///< For a new session: as in `propose_plan`.
+
+  post_message() = default;
+  explicit post_message(std::string said) : text{std::move(said)} {}
+  friend bool operator==(const post_message&, const post_message&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("text", &post_message::text), optional_field("by", &post_message::by),
+                      optional_field("workspace", &post_message::workspace)};
+  }
+};
+
+using command =
+    std::variant<propose_plan, revise_plan, decide_plan, decide_call, tool_result, resolve_outcome,
+                 retry_subtask, skip_subtask, fail_plan, cancel_plan, answer_question, cancel_call,
+                 cancel_subtask, suspend_session, resume_session, set_deadline, post_message>;
 
 /// The name of a command's type, as in its JSON.
 [[nodiscard]] inline std::string_view name_of(const command& value) {

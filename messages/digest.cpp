@@ -7,18 +7,32 @@
 
 namespace fermata {
 
+namespace {
+
+void append_byte(std::string& text, unsigned int byte) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  text += digits[byte >> 4];
+  text += digits[byte & 15];
+}
+
+} // namespace
+
+std::string hexadecimal_digits(std::uint64_t number) {
+  std::string text;
+  for (int shift = 56; shift >= 0; shift -= 8)
+    append_byte(text, (number >> shift) & 255);
+  return text;
+}
+
 std::string sha256(std::string_view data) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   if (EVP_Digest(data.data(), data.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
     throw std::runtime_error("SHA-256 is not available in this OpenSSL");
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
-  text.reserve(2 * size);
-  for (unsigned int i = 0; i < size; ++i) {
-    text += digits[digest[i] >> 4];
-    text += digits[digest[i] & 15];
-  }
+  text.reserve(std::size_t{2} * size);
+  for (unsigned int i = 0; i < size; ++i)
+    append_byte(text, digest[i]);
   return text;
 }
 

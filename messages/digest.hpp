@@ -7,6 +7,9 @@
 
 namespace fermata {
 
+/// A number in 16 lower-case hexadecimal digits.
+[[nodiscard]] std::string hexadecimal_digits(std::uint64_t number);
+
 /// The SHA-256 (FIPS 180-4) of `data` in 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256(std::string_view data);
 

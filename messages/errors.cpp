@@ -57,6 +57,8 @@ std::string_view name_of(errc code) noexcept {
     return "stale_approval";
   case errc::unknown_chunk:
     return "unknown_chunk";
+  case errc::invalid_answer:
+    return "invalid_answer";
   case errc::agent_failed:
     return "agent_failed";
   case errc::tool_failed:
@@ -65,6 +67,12 @@ std::string_view name_of(errc code) noexcept {
     return "outside_workspace";
   case errc::tool_timed_out:
     return "tool_timed_out";
+  case errc::tool_unavailable:
+    return "tool_unavailable";
+  case errc::model_failed:
+    return "model_failed";
+  case errc::deadline_passed:
+    return "deadline_passed";
   case errc::overloaded:
     return "overloaded";
   case errc::shutting_down:

@@ -43,11 +43,15 @@ enum class errc : std::uint8_t {
   superseded = 39,       ///< The decision is about an older revision of the plan.
   stale_approval = 40,   ///< What was shown is not what would run now; look at it again.
   unknown_chunk = 41,    ///< A stream was asked for from a number that does not exist yet.
+  invalid_answer = 42,   ///< An answer does not fit the question's JSON Schema.
   // Running.
   agent_failed = 50,      ///< An agent threw, or returned a step that cannot be taken.
   tool_failed = 51,       ///< A tool ended with an error of its own.
   outside_workspace = 52, ///< A path leaves the workspace.
   tool_timed_out = 53,    ///< A tool ran longer than its time limit.
+  tool_unavailable = 54,  ///< A tool could not do it now; it may be tried again.
+  model_failed = 55,      ///< A language model did not answer, or with something that is no answer.
+  deadline_passed = 56,   ///< A subtask or plan was not over at its deadline.
   // The runtime and its environment.
   overloaded = 70,        ///< Too much is waiting already; try again later.
   shutting_down = 71,     ///< The runtime is stopping.

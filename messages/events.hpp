@@ -11,6 +11,29 @@
 /// The facts of a session, as the journal keeps them and `fermata events` prints them.
 namespace fermata {
 
+/// What language models were asked for. Counts of tokens are the models' own.
+struct model_usage {
+  std::uint64_t requests = 0;
+  std::uint64_t input_tokens = 0;
+  std::uint64_t output_tokens = 0;
+
+  model_usage() = default;
+  model_usage(std::uint64_t count, std::uint64_t input, std::uint64_t output)
+      : requests{count}, input_tokens{input}, output_tokens{output} {}
+  friend bool operator==(const model_usage&, const model_usage&) = default;
+  model_usage& operator+=(const model_usage& more) {
+    requests += more.requests;
+    input_tokens += more.input_tokens;
+    output_tokens += more.output_tokens;
+    return *this;
+  }
+  static constexpr auto fields() {
+    return std::tuple{optional_field("requests", &model_usage::requests),
+                      optional_field("input_tokens", &model_usage::input_tokens),
+                      optional_field("output_tokens", &model_usage::output_tokens)};
+  }
+};
+
 /// The first event of every session.
 struct session_created {
   static constexpr std::string_view type = "session_created";
@@ -33,13 +56,23 @@ struct plan_proposed {
   std::uint32_t subtasks = 0;
   std::string digest;
   std::uint32_t replaces = 0; ///< The revision that a replan will replace; 0: none.
+  /// True: it only plans. Its one subtask is the planner's, who turns a message into a plan.
+  bool planning = false;
+  agent_name planner;                  ///< The agent that proposed it; empty: a host.
+  std::uint64_t first_message = 1;     ///< The first message of users that its agents see.
+  std::optional<timestamp> expires_at; ///< When the wait for a decision ends in a cancellation.
   plan_proposed() = default;
   friend bool operator==(const plan_proposed&, const plan_proposed&) = default;
   static constexpr auto fields() {
-    return std::tuple{
-        field("revision", &plan_proposed::revision), field("goal", &plan_proposed::goal),
-        field("subtasks", &plan_proposed::subtasks), field("digest", &plan_proposed::digest),
-        optional_field("replaces", &plan_proposed::replaces)};
+    return std::tuple{field("revision", &plan_proposed::revision),
+                      field("goal", &plan_proposed::goal),
+                      field("subtasks", &plan_proposed::subtasks),
+                      field("digest", &plan_proposed::digest),
+                      optional_field("replaces", &plan_proposed::replaces),
+                      optional_field("planning", &plan_proposed::planning),
+                      optional_field("planner", &plan_proposed::planner),
+                      optional_field("first_message", &plan_proposed::first_message),
+                      optional_field("expires_at", &plan_proposed::expires_at)};
   }
 };
 
@@ -86,12 +119,14 @@ struct plan_ended {
 struct subtask_started {
   static constexpr std::string_view type = "subtask_started";
   subtask_id subtask;
-  std::uint32_t attempt = 0; ///< From 1.
+  std::uint32_t attempt = 0;         ///< From 1.
+  std::optional<timestamp> deadline; ///< Where the attempt's time is limited.
   subtask_started() = default;
   friend bool operator==(const subtask_started&, const subtask_started&) = default;
   static constexpr auto fields() {
     return std::tuple{field("subtask", &subtask_started::subtask),
-                      field("attempt", &subtask_started::attempt)};
+                      field("attempt", &subtask_started::attempt),
+                      optional_field("deadline", &subtask_started::deadline)};
   }
 };
 
@@ -107,15 +142,18 @@ struct subtask_finished {
   }
 };
 
+/// With `retry_at` the subtask backs off until then, and what depends on it waits.
 struct subtask_failed {
   static constexpr std::string_view type = "subtask_failed";
   subtask_id subtask;
   std::string reason;
+  std::optional<timestamp> retry_at;
   subtask_failed() = default;
   friend bool operator==(const subtask_failed&, const subtask_failed&) = default;
   static constexpr auto fields() {
     return std::tuple{field("subtask", &subtask_failed::subtask),
-                      field("reason", &subtask_failed::reason)};
+                      field("reason", &subtask_failed::reason),
+                      optional_field("retry_at", &subtask_failed::retry_at)};
   }
 };
 
@@ -144,7 +182,7 @@ struct subtask_unblocked {
 struct subtask_retried {
   static constexpr std::string_view type = "subtask_retried";
   subtask_id subtask;
-  std::string by;
+  std::string by; ///< `backoff`: its timer fired.
   subtask_retried() = default;
   friend bool operator==(const subtask_retried&, const subtask_retried&) = default;
   static constexpr auto fields() {
@@ -165,6 +203,132 @@ struct subtask_skipped {
                       optional_field("reason", &subtask_skipped::reason),
                       optional_field("by", &subtask_skipped::by)};
   }
+};
+
+struct subtask_cancelled {
+  static constexpr std::string_view type = "subtask_cancelled";
+  subtask_id subtask;
+  std::string reason;
+  std::string by;
+  subtask_cancelled() = default;
+  friend bool operator==(const subtask_cancelled&, const subtask_cancelled&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_cancelled::subtask),
+                      optional_field("reason", &subtask_cancelled::reason),
+                      optional_field("by", &subtask_cancelled::by)};
+  }
+};
+
+/// An agent wants its next step at a point in time. Until then nothing but the timer exists.
+struct subtask_slept {
+  static constexpr std::string_view type = "subtask_slept";
+  subtask_id subtask;
+  timestamp until;
+  subtask_slept() = default;
+  friend bool operator==(const subtask_slept&, const subtask_slept&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_slept::subtask),
+                      field("until", &subtask_slept::until)};
+  }
+};
+
+struct subtask_woke {
+  static constexpr std::string_view type = "subtask_woke";
+  subtask_id subtask;
+  subtask_woke() = default;
+  friend bool operator==(const subtask_woke&, const subtask_woke&) = default;
+  static constexpr auto fields() { return std::tuple{field("subtask", &subtask_woke::subtask)}; }
+};
+
+/// An agent gave its subtask to another agent, which goes on from the same transcript.
+struct subtask_handed_over {
+  static constexpr std::string_view type = "subtask_handed_over";
+  subtask_id subtask;
+  agent_name agent; ///< Who goes on.
+  std::string note; ///< What it is told.
+  subtask_handed_over() = default;
+  friend bool operator==(const subtask_handed_over&, const subtask_handed_over&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &subtask_handed_over::subtask),
+                      field("agent", &subtask_handed_over::agent),
+                      optional_field("note", &subtask_handed_over::note)};
+  }
+};
+
+/// An agent proposed a plan that is none; it is told why, and takes another step.
+struct proposal_refused {
+  static constexpr std::string_view type = "proposal_refused";
+  subtask_id subtask;
+  std::string reason;
+  proposal_refused() = default;
+  friend bool operator==(const proposal_refused&, const proposal_refused&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &proposal_refused::subtask),
+                      field("reason", &proposal_refused::reason)};
+  }
+};
+
+/// What language models were asked for in one step.
+struct model_used {
+  static constexpr std::string_view type = "model_used";
+  subtask_id subtask;
+  model_usage usage;
+  model_used() = default;
+  friend bool operator==(const model_used&, const model_used&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("subtask", &model_used::subtask), field("usage", &model_used::usage)};
+  }
+};
+
+/// A user said something to the agents.
+struct message_received {
+  static constexpr std::string_view type = "message_received";
+  std::uint64_t number = 0; ///< Within its session, from 1.
+  std::string text;
+  std::string by;
+  message_received() = default;
+  friend bool operator==(const message_received&, const message_received&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &message_received::number),
+                      field("text", &message_received::text),
+                      optional_field("by", &message_received::by)};
+  }
+};
+
+struct deadline_set {
+  static constexpr std::string_view type = "deadline_set";
+  std::optional<subtask_id> subtask; ///< Nothing: the plan's.
+  std::optional<timestamp> at;       ///< Nothing: cleared.
+  std::string by;
+  deadline_set() = default;
+  friend bool operator==(const deadline_set&, const deadline_set&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("subtask", &deadline_set::subtask),
+                      optional_field("at", &deadline_set::at),
+                      optional_field("by", &deadline_set::by)};
+  }
+};
+
+struct session_suspended {
+  static constexpr std::string_view type = "session_suspended";
+  std::optional<timestamp> until;
+  std::string reason;
+  std::string by;
+  session_suspended() = default;
+  friend bool operator==(const session_suspended&, const session_suspended&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("until", &session_suspended::until),
+                      optional_field("reason", &session_suspended::reason),
+                      optional_field("by", &session_suspended::by)};
+  }
+};
+
+struct session_resumed {
+  static constexpr std::string_view type = "session_resumed";
+  std::string by; ///< `timer`: the time it was suspended until has come.
+  session_resumed() = default;
+  friend bool operator==(const session_resumed&, const session_resumed&) = default;
+  static constexpr auto fields() { return std::tuple{optional_field("by", &session_resumed::by)}; }
 };
 
 /// An agent said something without ending its subtask.
@@ -199,9 +363,10 @@ struct call_proposed {
   bool idempotent = false;
   json arguments;
   call_status status = call_status::awaiting_decision;
-  std::string digest;      ///< What an approval of this call approves (P9).
-  std::string fingerprint; ///< Of the thing that the call changes, as it is now; empty: none.
+  std::string digest;        ///< What an approval of this call approves (P9).
+  std::string fingerprint;   ///< Of the thing that the call changes, as it is now; empty: none.
   bool first_of_step = true; ///< False: it belongs to the same step as the call before it.
+  std::optional<timestamp> expires_at;
   call_proposed() = default;
   friend bool operator==(const call_proposed&, const call_proposed&) = default;
   static constexpr auto fields() {
@@ -215,12 +380,13 @@ struct call_proposed {
                       field("status", &call_proposed::status),
                       field("digest", &call_proposed::digest),
                       optional_field("fingerprint", &call_proposed::fingerprint),
-                      optional_field("first_of_step", &call_proposed::first_of_step)};
+                      optional_field("first_of_step", &call_proposed::first_of_step),
+                      optional_field("expires_at", &call_proposed::expires_at)};
   }
 };
 
-/// A person decided on a call. `status` is where the call goes; a rejection is followed by
-/// `call_answered`.
+/// A person decided on a call. `status` is where the call goes; a rejection and a response are
+/// followed by `call_answered`.
 struct call_decided {
   static constexpr std::string_view type = "call_decided";
   std::uint64_t call = 0;
@@ -257,30 +423,63 @@ struct call_claimed {
   }
 };
 
-/// At execution the thing to change was not what had been shown: the person is asked again.
+/// A run of the call failed and is tried again after a while.
+struct call_backed_off {
+  static constexpr std::string_view type = "call_backed_off";
+  std::uint64_t call = 0;
+  std::uint32_t run = 0; ///< The one that failed.
+  std::string reason;
+  timestamp retry_at;
+  call_backed_off() = default;
+  friend bool operator==(const call_backed_off&, const call_backed_off&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("call", &call_backed_off::call), field("run", &call_backed_off::run),
+                      field("reason", &call_backed_off::reason),
+                      field("retry_at", &call_backed_off::retry_at)};
+  }
+};
+
+/// The backoff is over: the call waits for a worker.
+struct call_requeued {
+  static constexpr std::string_view type = "call_requeued";
+  std::uint64_t call = 0;
+  call_requeued() = default;
+  friend bool operator==(const call_requeued&, const call_requeued&) = default;
+  static constexpr auto fields() { return std::tuple{field("call", &call_requeued::call)}; }
+};
+
+/// What would run is not what had been shown (the thing to change, the tool's version, or the
+/// plan's revision has changed): the person is asked again.
 struct call_asked_again {
   static constexpr std::string_view type = "call_asked_again";
   std::uint64_t call = 0;
   std::string reason;
   std::string digest;
   std::string fingerprint;
+  std::uint32_t tool_version = 0;
   call_asked_again() = default;
   friend bool operator==(const call_asked_again&, const call_asked_again&) = default;
   static constexpr auto fields() {
     return std::tuple{field("call", &call_asked_again::call),
                       field("reason", &call_asked_again::reason),
                       field("digest", &call_asked_again::digest),
-                      optional_field("fingerprint", &call_asked_again::fingerprint)};
+                      optional_field("fingerprint", &call_asked_again::fingerprint),
+                      optional_field("tool_version", &call_asked_again::tool_version)};
   }
 };
 
-/// A claim was found open at recovery: nobody knows whether the tool ran.
+/// A claim was found open at recovery, or a run does not end although it was told to: nobody knows
+/// what the tool did.
 struct outcome_unknown {
   static constexpr std::string_view type = "outcome_unknown";
   std::uint64_t call = 0;
+  std::string reason;
   outcome_unknown() = default;
   friend bool operator==(const outcome_unknown&, const outcome_unknown&) = default;
-  static constexpr auto fields() { return std::tuple{field("call", &outcome_unknown::call)}; }
+  static constexpr auto fields() {
+    return std::tuple{field("call", &outcome_unknown::call),
+                      optional_field("reason", &outcome_unknown::reason)};
+  }
 };
 
 /// Somebody said what became of it; for happened and failed `call_answered` follows.
@@ -289,7 +488,9 @@ struct outcome_resolved {
   std::uint64_t call = 0;
   outcome_resolution resolution = outcome_resolution::failed;
   std::string reason;
-  std::string by; ///< `idempotent`: nobody was asked, because the tool is declared so.
+  /// `idempotent`: nobody was asked, because the tool is declared so. `reconcile`: the tool's hook
+  /// found out. `tool`: the run ended after all.
+  std::string by;
   outcome_resolved() = default;
   friend bool operator==(const outcome_resolved&, const outcome_resolved&) = default;
   static constexpr auto fields() {
@@ -306,11 +507,13 @@ struct call_answered {
   std::uint64_t call = 0;
   tool_answer answer;
   std::string digest; ///< Of the answer, to tell a duplicate from a contradiction.
+  std::string by;     ///< The person who answered or cancelled; empty: none did.
   call_answered() = default;
   friend bool operator==(const call_answered&, const call_answered&) = default;
   static constexpr auto fields() {
     return std::tuple{field("call", &call_answered::call), field("answer", &call_answered::answer),
-                      field("digest", &call_answered::digest)};
+                      field("digest", &call_answered::digest),
+                      optional_field("by", &call_answered::by)};
   }
 };
 
@@ -353,7 +556,10 @@ using event_body =
                  subtask_started, subtask_finished, subtask_failed, subtask_blocked,
                  subtask_unblocked, subtask_retried, subtask_skipped, agent_said, step_restarted,
                  call_proposed, call_decided, call_claimed, call_asked_again, outcome_unknown,
-                 outcome_resolved, call_answered, late_result, state_changed, session_activated>;
+                 outcome_resolved, call_answered, late_result, state_changed, session_activated,
+                 subtask_cancelled, subtask_slept, subtask_woke, subtask_handed_over,
+                 proposal_refused, model_used, message_received, deadline_set, session_suspended,
+                 session_resumed, call_backed_off, call_requeued>;
 
 [[nodiscard]] inline std::string_view name_of(const event_body& body) {
   return std::visit([](const auto& one) { return one.type; }, body);

@@ -169,19 +169,23 @@ struct codec<json> {
   static json decode(const json& in, unknown_fields) { return in; }
 };
 
+/// A duration in milliseconds; in JSON that number, and the field's name ends in `_ms`.
+template <>
+struct codec<std::chrono::milliseconds> {
+  static json encode(std::chrono::milliseconds value) { return value.count(); }
+  static std::chrono::milliseconds decode(const json& in, unknown_fields policy) {
+    const auto count = codec<std::int64_t>::decode(in, policy);
+    if (count < 0 || count > max_duration.count())
+      refuse("expected milliseconds from 0 to " + std::to_string(max_duration.count()));
+    return std::chrono::milliseconds{count};
+  }
+};
+
 template <>
 struct codec<timestamp> {
   static json encode(timestamp value) { return value.time_since_epoch().count(); }
   static timestamp decode(const json& in, unknown_fields policy) {
     return timestamp{std::chrono::milliseconds{codec<std::int64_t>::decode(in, policy)}};
-  }
-};
-
-template <>
-struct codec<std::chrono::milliseconds> {
-  static json encode(std::chrono::milliseconds value) { return value.count(); }
-  static std::chrono::milliseconds decode(const json& in, unknown_fields policy) {
-    return std::chrono::milliseconds{codec<std::int64_t>::decode(in, policy)};
   }
 };
 

@@ -321,4 +321,23 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
+caf::error check_utf8(const json& value) {
+  if (value.is_string() && !is_utf8(value.get_ref<const std::string&>()))
+    return make_error(errc::invalid_json, "the text "
+                                              + quoted_excerpt(value.get_ref<const std::string&>())
+                                              + " is not UTF-8");
+  if (value.is_array())
+    for (const auto& element : value)
+      if (auto error = check_utf8(element))
+        return error;
+  if (value.is_object())
+    for (const auto& [key, member] : value.items()) {
+      if (!is_utf8(key))
+        return make_error(errc::invalid_json, "the key " + quoted_excerpt(key) + " is not UTF-8");
+      if (auto error = check_utf8(member))
+        return error;
+    }
+  return caf::none;
+}
+
 } // namespace fermata

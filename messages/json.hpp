@@ -38,6 +38,10 @@ using bytes = std::vector<std::uint8_t>;
 /// not be read back otherwise. Errors: `limit_exceeded` (json_depth).
 [[nodiscard]] caf::error check_depth(const json& value);
 
+/// Checks that all strings and keys of a value are well-formed UTF-8, as JSON demands. The value
+/// has passed `check_depth`. Errors: `invalid_json`.
+[[nodiscard]] caf::error check_utf8(const json& value);
+
 /// Writes CBOR.
 [[nodiscard]] bytes to_cbor(const json& value);
 

@@ -21,10 +21,14 @@ struct limits {
   std::uint32_t subtask_entries = 10'000;      ///< Transcript entries of one attempt at a subtask.
   std::uint32_t subtask_attempts = 1'000;      ///< Attempts at one subtask.
   std::uint32_t late_results = 16;             ///< Audited late results of one call.
-  std::uint32_t session_queue = 128;           ///< Commands that wait for one session.
-  std::uint32_t runtime_queue = 16'384;        ///< Commands under way in one runtime.
-  std::uint32_t resident_sessions = 10'000;    ///< Sessions that are in memory at once.
-  std::uint32_t blocking_threads = 4;          ///< Blocking tools that run at once.
+  std::uint32_t plan_messages = 1'000;         ///< Messages of users while one plan is live.
+  std::uint32_t progress_updates = 1'000;      ///< Progress that one run of a tool may report.
+  /// How far ahead a timer may be armed: a sleep, a deadline, an expiry, a backoff.
+  std::chrono::milliseconds timer_horizon = std::chrono::hours{24 * 366 * 10};
+  std::uint32_t session_queue = 128;        ///< Commands that wait for one session.
+  std::uint32_t runtime_queue = 16'384;     ///< Commands under way in one runtime.
+  std::uint32_t resident_sessions = 10'000; ///< Sessions that are in memory at once.
+  std::uint32_t blocking_threads = 4;       ///< Blocking tools that run at once.
 
   limits() = default;
 };

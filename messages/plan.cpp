@@ -24,6 +24,13 @@ caf::error check_subtask(const subtask_spec& subtask, const limits& limits) {
   if (auto error =
           check_limit("text_size_bytes", subtask.description.size(), limits.text_size_bytes))
     return error;
+  if (auto error = check_retry(subtask.retry, limits))
+    return make_error(code_of(error),
+                      "subtask " + quoted(subtask.id) + ": retry: " + message_of(error));
+  if (subtask.time_limit.count() < 0 || subtask.time_limit > limits.timer_horizon)
+    return make_error(errc::limit_exceeded, "subtask " + quoted(subtask.id)
+                                                + ": time_limit_ms is from 0 to the limit "
+                                                  "timer_horizon");
   return check_limit("subtask_dependencies", subtask.depends_on.size(),
                      limits.subtask_dependencies);
 }
@@ -89,6 +96,30 @@ caf::error check_acyclic(const plan_spec& plan, const index_by_id& indexes) {
 }
 
 } // namespace
+
+caf::error check_retry(const retry_policy& policy, const limits& limits) {
+  if (policy.max_attempts == 0)
+    return make_error(errc::invalid_field, "max_attempts counts the first one, so it is 1 or more");
+  if (auto error = check_limit("subtask_attempts", policy.max_attempts, limits.subtask_attempts))
+    return error;
+  if (policy.initial_backoff.count() < 1 || policy.initial_backoff > policy.max_backoff)
+    return make_error(errc::invalid_field,
+                      "initial_backoff_ms is at least 1 and at most max_backoff_ms");
+  if (policy.max_backoff > limits.timer_horizon)
+    return make_error(errc::limit_exceeded, "max_backoff_ms is beyond the limit timer_horizon");
+  return caf::none;
+}
+
+std::chrono::milliseconds backoff_after(const retry_policy& policy, std::uint32_t failed,
+                                        std::uint64_t random) {
+  auto whole = std::clamp(policy.initial_backoff, std::chrono::milliseconds{1}, max_duration);
+  const auto longest = std::clamp(policy.max_backoff, whole, max_duration);
+  for (std::uint32_t i = 1; i < failed && whole < longest; ++i)
+    whole = std::min(whole * 2, longest);
+  const auto half = whole / 2;
+  const auto scaled = random % static_cast<std::uint64_t>((whole - half).count() + 1);
+  return half + std::chrono::milliseconds{static_cast<std::int64_t>(scaled)};
+}
 
 result<plan_spec> parse_plan(std::string_view text, const limits& limits) {
   if (auto error = check_limit("plan_size_bytes", text.size(), limits.plan_size_bytes))

@@ -5,15 +5,44 @@
 
 namespace fermata {
 
+/// How often something that failed is tried again by itself, and how long after. Only failures that
+/// are said to be retryable are; while it backs off, nothing but a timer exists.
+struct retry_policy {
+  std::uint32_t max_attempts = 1; ///< In all; 1: nothing is tried again.
+  std::chrono::milliseconds initial_backoff{1'000};
+  std::chrono::milliseconds max_backoff{3'600'000};
+
+  retry_policy() = default;
+  retry_policy(std::uint32_t attempts, std::chrono::milliseconds initial,
+               std::chrono::milliseconds longest)
+      : max_attempts{attempts}, initial_backoff{initial}, max_backoff{longest} {}
+  friend bool operator==(const retry_policy&, const retry_policy&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("max_attempts", &retry_policy::max_attempts),
+                      optional_field("initial_backoff_ms", &retry_policy::initial_backoff),
+                      optional_field("max_backoff_ms", &retry_policy::max_backoff)};
+  }
+};
+
+/// How long to back off after attempt number `failed` (from 1): `initial_backoff`, doubled with
+/// each further attempt up to `max_backoff`, of which a half is fixed and the other half is scaled
+/// by `random` ("equal jitter"; Marc Brooker, Exponential Backoff And Jitter, AWS, 2015).
+[[nodiscard]] std::chrono::milliseconds backoff_after(const retry_policy& policy,
+                                                      std::uint32_t failed, std::uint64_t random);
+
 /// One unit of work of a plan, as proposed.
 struct subtask_spec {
   subtask_id id;
   std::string description;
   agent_name agent;                   ///< Absent: `script`.
   std::vector<subtask_id> depends_on; ///< Ids of subtasks that must be done or skipped before.
-  json steps;      ///< For agent `script`: the tool calls; see agents/script.hpp.
-  json result;     ///< For agent `script`: the final result.
-  json parameters; ///< For other agents: whatever they define.
+  json steps;         ///< For agent `script`: the tool calls; see agents/script.hpp.
+  json result;        ///< For agent `script`: the final result.
+  json parameters;    ///< For other agents: whatever they define.
+  retry_policy retry; ///< What becomes of a failure that its agent calls retryable.
+  /// How long one attempt may take from its start, pauses included; then it fails, and is tried
+  /// again as `retry` says. 0: for ever.
+  std::chrono::milliseconds time_limit{0};
 
   subtask_spec() = default;
   friend bool operator==(const subtask_spec&, const subtask_spec&) = default;
@@ -24,14 +53,17 @@ struct subtask_spec {
                       optional_field("depends_on", &subtask_spec::depends_on),
                       optional_field("steps", &subtask_spec::steps),
                       optional_field("result", &subtask_spec::result),
-                      optional_field("parameters", &subtask_spec::parameters)};
+                      optional_field("parameters", &subtask_spec::parameters),
+                      optional_field("retry", &subtask_spec::retry),
+                      optional_field("time_limit_ms", &subtask_spec::time_limit)};
   }
 };
 
-/// Who runs a tool: the runtime, or the host, which answers with a `tool_result` message.
-enum class tool_kind : std::uint8_t { client, server };
-constexpr std::array<std::string_view, 2> enum_names(tool_kind) {
-  return {"client", "server"};
+/// Who answers a call: the host, with a `tool_result` message; the runtime, which runs the tool; or
+/// a person, who is asked a question.
+enum class tool_kind : std::uint8_t { client, server, person };
+constexpr std::array<std::string_view, 3> enum_names(tool_kind) {
+  return {"client", "server", "person"};
 }
 
 /// A client tool that a plan brings along.
@@ -67,6 +99,9 @@ struct plan_spec {
 /// `invalid_id`, `limit_exceeded` (plan_size_bytes).
 [[nodiscard]] result<plan_spec> parse_plan(std::string_view text, const limits& limits = {});
 
+/// Errors: `invalid_field`, `limit_exceeded` (subtask_attempts, timer_horizon).
+[[nodiscard]] caf::error check_retry(const retry_policy& policy, const limits& limits);
+
 /// Checks what a plan says of itself. Errors: `empty_plan`, `duplicate_subtask`,
 /// `unknown_dependency`, `self_dependency`, `dependency_cycle` (the message names the cycle),
 /// `limit_exceeded`, `invalid_field`, `invalid_id`. Whether its agents and tools exist is the
@@ -88,8 +123,8 @@ constexpr std::array<std::string_view, 7> enum_names(plan_status) {
   return {"draft", "approved", "in_progress", "completed", "failed", "cancelled", "rejected"};
 }
 
-/// pending -> running -> done | failed; failed -> pending (retry) | skipped; pending <-> blocked;
-/// any open one -> cancelled
+/// pending -> running -> done | failed | backing_off; backing_off -> pending (its timer, or retry);
+/// failed, cancelled -> pending (retry) | skipped; pending <-> blocked; any open one -> cancelled
 enum class subtask_status : std::uint8_t {
   pending,
   blocked,
@@ -97,10 +132,11 @@ enum class subtask_status : std::uint8_t {
   done,
   failed,
   skipped,
-  cancelled
+  cancelled,
+  backing_off ///< It failed and will be tried again when its timer fires.
 };
-constexpr std::array<std::string_view, 7> enum_names(subtask_status) {
-  return {"pending", "blocked", "running", "done", "failed", "skipped", "cancelled"};
+constexpr std::array<std::string_view, 8> enum_names(subtask_status) {
+  return {"pending", "blocked", "running", "done", "failed", "skipped", "cancelled", "backing_off"};
 }
 
 } // namespace fermata

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/messages/events.hpp>
 #include <fermata/messages/fields.hpp>
 #include <fermata/messages/plan.hpp>
 #include <fermata/messages/session_state.hpp>
@@ -14,7 +15,7 @@ struct waiting_counts {
   std::uint32_t decision = 0; ///< A person must decide.
   std::uint32_t answer = 0;   ///< A person must answer a question.
   std::uint32_t result = 0;   ///< A host must post the result of a client tool.
-  std::uint32_t backoff = 0;  ///< A timer must fire.
+  std::uint32_t backoff = 0;  ///< A timer must fire: something backs off, or an agent sleeps.
 
   waiting_counts() = default;
   friend bool operator==(const waiting_counts&, const waiting_counts&) = default;
@@ -53,6 +54,8 @@ struct subtask_summary {
   std::string description;
   agent_name agent;
   std::vector<subtask_id> depends_on;
+  std::optional<timestamp> deadline;
+  std::optional<timestamp> next_step; ///< Of one that sleeps or backs off.
 
   subtask_summary() = default;
   friend bool operator==(const subtask_summary&, const subtask_summary&) = default;
@@ -64,7 +67,9 @@ struct subtask_summary {
                       optional_field("error", &subtask_summary::error),
                       optional_field("description", &subtask_summary::description),
                       optional_field("agent", &subtask_summary::agent),
-                      optional_field("depends_on", &subtask_summary::depends_on)};
+                      optional_field("depends_on", &subtask_summary::depends_on),
+                      optional_field("deadline", &subtask_summary::deadline),
+                      optional_field("next_step", &subtask_summary::next_step)};
   }
 };
 
@@ -79,6 +84,9 @@ struct session_status {
   std::vector<subtask_summary> subtasks;
   std::string workspace;
   std::uint64_t events = 0;
+  std::optional<timestamp> next_timer; ///< When the session goes on by itself at the latest.
+  std::optional<timestamp> suspended_until;
+  model_usage usage; ///< Of all steps so far.
 
   session_status() = default;
   friend bool operator==(const session_status&, const session_status&) = default;
@@ -89,7 +97,10 @@ struct session_status {
                       field("plan", &session_status::plan),
                       field("subtasks", &session_status::subtasks),
                       optional_field("workspace", &session_status::workspace),
-                      field("events", &session_status::events)};
+                      field("events", &session_status::events),
+                      optional_field("next_timer", &session_status::next_timer),
+                      optional_field("suspended_until", &session_status::suspended_until),
+                      optional_field("usage", &session_status::usage)};
   }
 };
 
@@ -116,6 +127,7 @@ struct pending_item {
   std::string fingerprint; ///< Of the thing that the call changes; empty: none.
   std::string goal;        ///< For a plan.
   timestamp since;
+  std::optional<timestamp> expires_at;
 
   pending_item() = default;
   friend bool operator==(const pending_item&, const pending_item&) = default;
@@ -130,7 +142,20 @@ struct pending_item {
                       optional_field("digest", &pending_item::digest),
                       optional_field("fingerprint", &pending_item::fingerprint),
                       optional_field("goal", &pending_item::goal),
-                      field("since", &pending_item::since)};
+                      field("since", &pending_item::since),
+                      optional_field("expires_at", &pending_item::expires_at)};
+  }
+};
+
+/// A session whose earliest timer is armed: a line of `fermata timers`.
+struct armed_timer {
+  session_id session;
+  timestamp due;
+
+  armed_timer() = default;
+  friend bool operator==(const armed_timer&, const armed_timer&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &armed_timer::session), field("due", &armed_timer::due)};
   }
 };
 

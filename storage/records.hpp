@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/messages/commands.hpp>
+#include <fermata/messages/events.hpp>
 #include <fermata/messages/plan.hpp>
 #include <fermata/messages/status.hpp>
 #include <fermata/messages/tool_call.hpp>
@@ -26,6 +27,11 @@ struct head_record {
   std::uint64_t calls = 0;              ///< How many tool calls there were.
   std::uint64_t entries = 0;            ///< How many transcript entries there were.
   std::optional<std::uint32_t> running; ///< The position of the running subtask in the active plan.
+  std::uint64_t messages = 0;           ///< How many messages of users there were.
+  bool suspended = false;
+  std::optional<timestamp> suspended_until;
+  std::optional<timestamp> armed; ///< Where the session's one entry in the due-time index is.
+  model_usage usage;
   json unknown;
 
   head_record() = default;
@@ -42,7 +48,12 @@ struct head_record {
                       optional_field("last_revision", &head_record::last_revision),
                       optional_field("calls", &head_record::calls),
                       optional_field("entries", &head_record::entries),
-                      optional_field("running", &head_record::running)};
+                      optional_field("running", &head_record::running),
+                      optional_field("messages", &head_record::messages),
+                      optional_field("suspended", &head_record::suspended),
+                      optional_field("suspended_until", &head_record::suspended_until),
+                      optional_field("armed", &head_record::armed),
+                      optional_field("usage", &head_record::usage)};
   }
 };
 
@@ -60,6 +71,11 @@ struct plan_record {
   std::uint64_t decision_event = 0;
   timestamp proposed;
   std::map<std::string, tool_declaration> tools;
+  bool planning = false;               ///< Its one subtask is a planner's.
+  agent_name planner;                  ///< The agent that proposed it; empty: a host.
+  std::uint64_t first_message = 1;     ///< The first message of users that its agents see.
+  std::optional<timestamp> expires_at; ///< Of the wait for a decision.
+  std::optional<timestamp> deadline;
   json unknown;
 
   plan_record() = default;
@@ -76,7 +92,12 @@ struct plan_record {
                       optional_field("verdict", &plan_record::verdict),
                       optional_field("decision_event", &plan_record::decision_event),
                       field("proposed", &plan_record::proposed),
-                      optional_field("tools", &plan_record::tools)};
+                      optional_field("tools", &plan_record::tools),
+                      optional_field("planning", &plan_record::planning),
+                      optional_field("planner", &plan_record::planner),
+                      optional_field("first_message", &plan_record::first_message),
+                      optional_field("expires_at", &plan_record::expires_at),
+                      optional_field("deadline", &plan_record::deadline)};
   }
 };
 
@@ -92,6 +113,12 @@ struct subtask_record {
   std::uint32_t open_calls = 0;  ///< Those that have no answer yet.
   std::uint64_t first_entry = 0; ///< Of the last attempt.
   std::uint32_t entries = 0;     ///< Of the last attempt.
+  std::uint64_t started = 0; ///< The event that started the last attempt; names it in the session.
+  std::uint64_t messages_before = 0;     ///< How many messages of users there were at its start.
+  std::optional<timestamp> deadline;     ///< That somebody has set; over all attempts.
+  std::optional<timestamp> attempt_ends; ///< Where the running attempt's time is limited.
+  std::optional<timestamp> next_step;    ///< When it wakes from a sleep, or its backoff is over.
+  agent_name agent; ///< Who has it since it was handed over; empty: the spec's.
   json unknown;
 
   subtask_record() = default;
@@ -104,7 +131,13 @@ struct subtask_record {
                       optional_field("calls", &subtask_record::calls),
                       optional_field("open_calls", &subtask_record::open_calls),
                       optional_field("first_entry", &subtask_record::first_entry),
-                      optional_field("entries", &subtask_record::entries)};
+                      optional_field("entries", &subtask_record::entries),
+                      optional_field("started", &subtask_record::started),
+                      optional_field("messages_before", &subtask_record::messages_before),
+                      optional_field("deadline", &subtask_record::deadline),
+                      optional_field("attempt_ends", &subtask_record::attempt_ends),
+                      optional_field("next_step", &subtask_record::next_step),
+                      optional_field("agent", &subtask_record::agent)};
   }
 };
 
@@ -131,6 +164,8 @@ struct call_record {
   std::string answer_digest;
   std::uint64_t answer_event = 0;
   std::uint32_t late = 0;
+  std::optional<timestamp> expires_at;
+  std::optional<timestamp> retry_at; ///< While it backs off.
   json unknown;
 
   call_record() = default;
@@ -156,23 +191,57 @@ struct call_record {
                       optional_field("answer", &call_record::answer),
                       optional_field("answer_digest", &call_record::answer_digest),
                       optional_field("answer_event", &call_record::answer_event),
-                      optional_field("late", &call_record::late)};
+                      optional_field("late", &call_record::late),
+                      optional_field("expires_at", &call_record::expires_at),
+                      optional_field("retry_at", &call_record::retry_at)};
   }
 };
 
-/// One entry of a subtask's transcript: something the agent said, or the calls it asked for in one
-/// step.
+/// Who a text of a transcript is by.
+enum class entry_source : std::uint8_t {
+  agent,    ///< The subtask's agent said it.
+  user,     ///< A user's message.
+  handover, ///< A note of the agent that handed the subtask over.
+  runtime,  ///< The runtime tells what became of a proposed plan.
+  refusal,  ///< The runtime tells why what was proposed is no plan.
+  timer     ///< The agent slept; `until` says until when. There is no text.
+};
+constexpr std::array<std::string_view, 6> enum_names(entry_source) {
+  return {"agent", "user", "handover", "runtime", "refusal", "timer"};
+}
+
+/// One entry of a subtask's transcript: a text, or the calls that the agent asked for in one step.
 struct entry_record {
+  entry_source source = entry_source::agent;
   std::string text;
+  std::optional<timestamp> until;
   std::uint64_t first_call = 0;
   std::uint32_t calls = 0;
   json unknown;
 
   entry_record() = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("text", &entry_record::text),
+    return std::tuple{optional_field("source", &entry_record::source),
+                      optional_field("text", &entry_record::text),
+                      optional_field("until", &entry_record::until),
                       optional_field("first_call", &entry_record::first_call),
                       optional_field("calls", &entry_record::calls)};
+  }
+};
+
+/// A user's message.
+struct message_record {
+  std::uint64_t number = 0;
+  std::string text;
+  std::string by;
+  timestamp at;
+  json unknown;
+
+  message_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &message_record::number),
+                      field("text", &message_record::text),
+                      optional_field("by", &message_record::by), field("at", &message_record::at)};
   }
 };
 
@@ -195,6 +264,12 @@ struct entry_record {
 [[nodiscard]] inline record_key entry_key(std::uint64_t number) {
   return {record_kind::entry, 0, number};
 }
+[[nodiscard]] inline record_key message_key(std::uint64_t number) {
+  return {record_kind::message, 0, number};
+}
+
+/// The number of a session's one timer in the due-time index: its earliest.
+inline constexpr std::uint64_t session_timer = 0;
 
 /// Item numbers of the pending index: calls by their number, plans by their revision above all
 /// calls.

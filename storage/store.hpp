@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace fermata {
@@ -30,6 +31,7 @@ enum class record_kind : std::uint8_t {
   subtask = 4,      ///< State of a subtask; group: plan revision, index: position in the plan.
   call = 5,         ///< index: call number.
   entry = 6,        ///< Transcript; group: subtask position, index: entry number.
+  message = 7,      ///< A user's message; index: its number.
 };
 
 /// Names one record of a session. Ordered by kind, group, index.
@@ -132,8 +134,10 @@ struct due_timer {
   session_id session;
   session_number number = 0;
   std::uint64_t timer = 0;
+  caf::error damage; ///< Why `session` cannot be told: the session's own record is damaged.
 
   due_timer() = default;
+  [[nodiscard]] auto place() const { return std::tuple{due, number, timer}; }
 };
 
 /// Durable state of many sessions: an append-only journal of their events, their current records,
@@ -202,9 +206,9 @@ public:
             std::size_t limit) = 0;
 
     /// Armed timers that are due at `until` or before, in the order of their due times, at most
-    /// `limit`.
-    [[nodiscard]] virtual result<std::vector<due_timer>> due(timestamp until,
-                                                             std::size_t limit) = 0;
+    /// `limit`; those behind `after`, or from the first on.
+    [[nodiscard]] virtual result<std::vector<due_timer>>
+    due(timestamp until, std::size_t limit, const std::optional<due_timer>& after = {}) = 0;
   };
 
   /// Opens a view of the last committed state. Views must be gone before the store is closed.

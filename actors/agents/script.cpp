@@ -26,12 +26,14 @@ constexpr std::array<std::string_view, 2> enum_names(reaction) {
 struct script_call {
   tool_name tool;
   json arguments = json::object();
+  std::chrono::milliseconds expires_after{0};
 
   script_call() = default;
   friend bool operator==(const script_call&, const script_call&) = default;
   static constexpr auto fields() {
     return std::tuple{field("tool", &script_call::tool),
-                      optional_field("arguments", &script_call::arguments)};
+                      optional_field("arguments", &script_call::arguments),
+                      optional_field("expires_after_ms", &script_call::expires_after)};
   }
 };
 
@@ -39,6 +41,7 @@ struct script_call {
 struct script_step {
   std::optional<tool_name> tool;
   json arguments = json::object();
+  std::chrono::milliseconds expires_after{0};
   std::vector<script_call> calls;
   reaction on_error = reaction::fail;
   reaction on_rejected = reaction::go_on;
@@ -48,6 +51,7 @@ struct script_step {
   static constexpr auto fields() {
     return std::tuple{optional_field("tool", &script_step::tool),
                       optional_field("arguments", &script_step::arguments),
+                      optional_field("expires_after_ms", &script_step::expires_after),
                       optional_field("calls", &script_step::calls),
                       optional_field("on_error", &script_step::on_error),
                       optional_field("on_rejected", &script_step::on_rejected)};
@@ -83,9 +87,12 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
     script_call only;
     only.tool = *read->tool;
     only.arguments = read->arguments;
+    only.expires_after = read->expires_after;
     read->calls.push_back(std::move(only));
   } else if (written.contains("arguments")) {
     return refuse(path + ".arguments", "each of \"calls\" has arguments of its own");
+  } else if (written.contains("expires_after_ms")) {
+    return refuse(path + ".expires_after_ms", "each of \"calls\" has an expiry of its own");
   } else if (read->calls.empty()) {
     return refuse(path + ".calls", "at least one call is needed");
   }
@@ -255,32 +262,36 @@ public:
 
   step next() const {
     if (!taken_.empty() && taken_.size() <= steps_size())
-      if (auto error = check_last_step())
-        return step::fail(message_of(error));
+      if (auto failed = check_last_step())
+        return std::move(*failed);
     return taken_.size() < steps_size() ? call_next() : finish();
   }
 
 private:
   std::size_t steps_size() const { return ctx_.subtask.steps.size(); }
 
-  /// An error when the script does not go on after the answers to the last step.
-  caf::error check_last_step() const {
+  /// The end of the script when it does not go on after the answers to the last step. A tool's
+  /// failure may pass by itself; what a person decided does not.
+  std::optional<step> check_last_step() const {
     const auto index = taken_.size() - 1;
     const auto written = read_step(ctx_.subtask, index);
     if (!written)
-      return written.error();
+      return step::fail(message_of(written.error()));
     for (const auto& call : *taken_[index]) {
       const auto outcome = call.answer.outcome;
       if (outcome == call_outcome::succeeded)
         continue;
       const bool rejected = outcome == call_outcome::rejected;
-      if ((rejected ? written->on_rejected : written->on_error) == reaction::fail)
-        return make_error(errc::tool_failed,
-                          indexed("steps", index) + " (" + call.tool.str() + ") "
-                              + std::string{enum_names(outcome)[static_cast<std::size_t>(outcome)]}
-                              + ": " + shown(call.answer.content));
+      if ((rejected ? written->on_rejected : written->on_error) == reaction::go_on)
+        continue;
+      auto reason = indexed("steps", index) + " (" + call.tool.str() + ") "
+                    + std::string{enum_names(outcome)[static_cast<std::size_t>(outcome)]} + ": "
+                    + shown(call.answer.content);
+      if (outcome == call_outcome::failed || outcome == call_outcome::expired)
+        return step::fail_retryable(std::move(reason));
+      return step::fail(std::move(reason));
     }
-    return caf::none;
+    return std::nullopt;
   }
 
   /// An answer's content for people: its message where it has one.
@@ -312,7 +323,8 @@ private:
       auto arguments = resolve(call.arguments, index, arguments_path(ctx_.subtask, index, i));
       if (!arguments)
         return step::fail(message_of(arguments.error()));
-      requests.emplace_back(std::move(call.tool), std::move(*arguments));
+      auto& request = requests.emplace_back(std::move(call.tool), std::move(*arguments));
+      request.expires_after = call.expires_after;
     }
     return step::calls(std::move(requests));
   }

@@ -7,9 +7,10 @@ namespace fermata {
 /// The agent `script`, which needs no model: its subtask carries the tool calls to make, one after
 /// the other.
 ///
-///     "steps":  [{"tool": NAME, "arguments": {...}, "on_error": "fail" | "continue",
-///                 "on_rejected": "continue" | "fail"}, ...]      (or {"calls": [{"tool",
-///                 "arguments"}, ...]} for several at once)
+///     "steps":  [{"tool": NAME, "arguments": {...}, "expires_after_ms": NUMBER,
+///                 "on_error": "fail" | "continue", "on_rejected": "continue" | "fail"}, ...]
+///                 (or {"calls": [{"tool", "arguments", "expires_after_ms"}, ...]} for several at
+///                 once)
 ///     "result": any JSON; absent or null: the result of the last step, or null
 ///
 /// Anywhere in arguments and result, an object with the only key "$ref" is replaced by the value
@@ -23,7 +24,10 @@ namespace fermata {
 /// ...}` as its result, and the script goes on, since a person rejected this call and not the
 /// subtask; `"on_rejected": "fail"` fails the subtask instead. A failed call has
 /// `{"error": ...}` and fails the subtask unless `"on_error": "continue"`; one that has expired or
-/// was cancelled counts as failed.
+/// was cancelled counts as failed. A failed or expired call fails the subtask in a way that may
+/// pass by itself, so a subtask with `retry` makes all its calls again.
+///
+/// A person is asked with the tool `ask_human`, whose arguments are `question` and `schema`.
 ///
 /// What a reference names is data: a `{"$ref": ...}` in it stays as it is. There is no way to write
 /// an object of that form literally.

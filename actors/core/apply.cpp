@@ -1,5 +1,7 @@
 #include <fermata/actors/core/apply.hpp>
 
+#include <fermata/messages/plan_diff.hpp>
+
 #include <cassert>
 
 namespace fermata::core {
@@ -19,13 +21,22 @@ public:
   }
 
   void operator()(const plan_proposed& fact) {
+    if (data_.awaits_own_proposal())
+      tell_proposer(data_.draft->record.revision,
+                    "was superseded by revision " + std::to_string(fact.revision));
     drop_draft();
+    if (fact.replaces == 0)
+      forget_messages_before(fact.first_message);
     plan_record record;
     record.revision = fact.revision;
     record.goal = fact.goal;
     record.subtasks = fact.subtasks;
     record.digest = fact.digest;
     record.replaces = fact.replaces;
+    record.planning = fact.planning;
+    record.planner = fact.planner;
+    record.first_message = fact.first_message;
+    record.expires_at = fact.expires_at;
     record.proposed = at_;
     record.tools = fact.plan.tools;
     data_.draft.emplace(std::move(record), fact.plan.subtasks,
@@ -51,20 +62,34 @@ public:
     --data_.head.waiting.decision;
     switch (fact.verdict) {
     case plan_verdict::modify:
-      record.sent_back = true;
+      if (record.planner.empty()) {
+        record.sent_back = true;
+        return;
+      }
+      // The agent that proposed it proposes another one, so nobody else is waited for.
+      if (data_.awaits_own_proposal())
+        tell_proposer(fact.revision, "was sent back: " + fact.feedback);
+      data_.draft->set_plan_status(plan_status::cancelled);
+      retire_draft();
       return;
-    case plan_verdict::approve:
+    case plan_verdict::approve: {
       data_.draft->set_plan_status(plan_status::approved);
-      if (record.replaces != 0)
-        take_over_results();
+      const bool proposed_by_running = data_.awaits_own_proposal();
+      const auto continued = record.replaces != 0 ? take_over() : std::optional<std::uint32_t>{};
       activate_draft();
+      data_.head.running = continued;
+      if (!continued)
+        forget_attempt();
+      else if (proposed_by_running)
+        tell_proposer(fact.revision, "was approved and is in force now");
       return;
+    }
     case plan_verdict::reject:
+      if (data_.awaits_own_proposal())
+        tell_proposer(fact.revision, "was rejected: " + fact.feedback);
       data_.draft->set_plan_status(plan_status::rejected);
-      if (record.replaces == 0)
-        activate_draft();
-      else
-        drop_draft();
+      retire_draft();
+      end_suspension_if_over();
       return;
     }
   }
@@ -79,20 +104,21 @@ public:
     auto& plan = of_draft ? *data_.draft : *data_.active;
     if (fact.status == plan_status::cancelled)
       cancel_open_subtasks(plan);
+    else if (fact.status == plan_status::failed)
+      cancel_subtasks_under_way(plan);
     if (of_draft && !plan.record.sent_back)
       --data_.head.waiting.decision;
+    if (of_draft && data_.awaits_own_proposal())
+      tell_proposer(fact.revision, "was withdrawn: " + fact.reason);
     plan.set_plan_status(fact.status);
     if (!fact.reason.empty())
       plan.record.feedback = fact.reason;
     if (!fact.by.empty())
       plan.record.by = fact.by;
     data_.changed.insert(plan_key(fact.revision));
-    if (!of_draft)
-      return;
-    if (plan.record.replaces == 0)
-      activate_draft();
-    else
-      drop_draft();
+    if (of_draft)
+      retire_draft();
+    end_suspension_if_over();
   }
 
   void operator()(const subtask_started& fact) {
@@ -106,6 +132,10 @@ public:
     subtask.open_calls = 0;
     subtask.first_entry = data_.head.entries + 1;
     subtask.entries = 0;
+    subtask.started = number_;
+    subtask.messages_before = data_.head.messages;
+    subtask.agent = {};
+    subtask.attempt_ends = fact.deadline;
     set_status(position, subtask_status::running);
     data_.head.running = position;
     forget_attempt();
@@ -120,8 +150,79 @@ public:
   void operator()(const subtask_failed& fact) {
     const auto position = end_running(fact.subtask);
     data_.active->edit(position).error = fact.reason;
-    set_status(position, subtask_status::failed);
+    set_status(position, fact.retry_at ? subtask_status::backing_off : subtask_status::failed,
+               fact.retry_at);
   }
+
+  void operator()(const subtask_cancelled& fact) {
+    const auto position = end_running(fact.subtask);
+    data_.active->edit(position).error =
+        fact.reason.empty() ? "cancelled" : "cancelled: " + fact.reason;
+    set_status(position, subtask_status::cancelled);
+  }
+
+  void operator()(const subtask_slept& fact) {
+    set_next_step(fact.until);
+    entry_record entry;
+    entry.source = entry_source::timer;
+    entry.until = fact.until;
+    add_entry(std::move(entry));
+  }
+
+  void operator()(const subtask_woke&) { set_next_step(std::nullopt); }
+
+  void operator()(const subtask_handed_over& fact) {
+    edit_running().agent = fact.agent;
+    entry_record entry;
+    entry.source = entry_source::handover;
+    entry.text = fact.note;
+    add_entry(std::move(entry));
+  }
+
+  void operator()(const proposal_refused& fact) {
+    entry_record entry;
+    entry.source = entry_source::refusal;
+    entry.text = "The proposed plan is refused: " + fact.reason;
+    add_entry(std::move(entry));
+  }
+
+  void operator()(const model_used& fact) { data_.head.usage += fact.usage; }
+
+  void operator()(const message_received& fact) {
+    message_record message;
+    message.number = fact.number;
+    message.text = fact.text;
+    message.by = fact.by;
+    message.at = at_;
+    data_.head.messages = fact.number;
+    data_.changed.insert(message_key(fact.number));
+    data_.unwritten_messages[fact.number] = message;
+    data_.messages.push_back(std::move(message));
+    if (!data_.head.running)
+      return; // every later attempt begins with it
+    entry_record entry;
+    entry.source = entry_source::user;
+    entry.text = fact.text;
+    add_entry(std::move(entry));
+  }
+
+  void operator()(const deadline_set& fact) {
+    if (!fact.subtask) {
+      data_.active->record.deadline = fact.at;
+      data_.changed.insert(plan_key(data_.active->record.revision));
+      return;
+    }
+    const auto position = data_.active->position(*fact.subtask);
+    data_.active->set_deadline(position, fact.at);
+    data_.changed.insert(subtask_key(data_.active->record.revision, position));
+  }
+
+  void operator()(const session_suspended& fact) {
+    data_.head.suspended = true;
+    data_.head.suspended_until = fact.until;
+  }
+
+  void operator()(const session_resumed&) { end_suspension(); }
 
   void operator()(const subtask_blocked& fact) {
     const auto position = data_.active->position(fact.subtask);
@@ -136,7 +237,12 @@ public:
   }
 
   void operator()(const subtask_retried& fact) {
-    set_status(data_.active->position(fact.subtask), subtask_status::pending);
+    const auto position = data_.active->position(fact.subtask);
+    // A deadline that has passed would fail it again before it starts.
+    if (const auto deadline = data_.active->subtasks()[position].deadline;
+        deadline && *deadline <= at_)
+      data_.active->set_deadline(position, std::nullopt);
+    set_status(position, subtask_status::pending);
   }
 
   void operator()(const subtask_skipped& fact) {
@@ -167,6 +273,7 @@ public:
     call.status = fact.status;
     call.digest = fact.digest;
     call.fingerprint = fact.fingerprint;
+    call.expires_at = fact.expires_at;
     call.since = at_;
     data_.count_call(call, true);
     data_.changed.insert(call_key(fact.call));
@@ -192,7 +299,7 @@ public:
     call.digest = fact.digest;
     call.fingerprint = fact.fingerprint;
     data_.changed.insert(call_key(fact.call));
-    if (fact.verdict == call_verdict::reject)
+    if (fact.verdict == call_verdict::reject || fact.verdict == call_verdict::respond)
       return; // `call_answered` follows
     call.since = at_;
     data_.set_call_status(call, fact.status);
@@ -204,10 +311,19 @@ public:
     data_.set_call_status(call, call_status::claimed);
   }
 
+  void operator()(const call_backed_off& fact) {
+    data_.set_call_status(data_.calls.at(fact.call), call_status::backing_off, fact.retry_at);
+  }
+
+  void operator()(const call_requeued& fact) {
+    data_.set_call_status(data_.calls.at(fact.call), call_status::queued);
+  }
+
   void operator()(const call_asked_again& fact) {
     auto& call = data_.calls.at(fact.call);
     call.verdict.reset();
     call.decision_event = 0;
+    call.tool_version = fact.tool_version;
     call.digest = fact.digest;
     call.fingerprint = fact.fingerprint;
     call.since = at_;
@@ -231,6 +347,8 @@ public:
     call.answer = fact.answer;
     call.answer_digest = fact.digest;
     call.answer_event = number_;
+    if (!fact.by.empty())
+      call.by = fact.by;
     data_.set_call_status(call, call_status::answered);
     --edit_running().open_calls;
   }
@@ -245,9 +363,58 @@ public:
   void operator()(const session_activated&) {}
 
 private:
-  void set_status(std::uint32_t position, subtask_status status) {
-    data_.active->set_status(position, status);
+  /// Changes a subtask's status; `next_step` is when it goes on by itself.
+  void set_status(std::uint32_t position, subtask_status status,
+                  std::optional<timestamp> next_step = {}) {
+    set_status(*data_.active, position, status, next_step);
+  }
+
+  void set_status(plan_data& plan, std::uint32_t position, subtask_status status,
+                  std::optional<timestamp> next_step = {}) {
+    data_.head.waiting.backoff -= waits_for_timer(plan, position);
+    plan.set_next_step(position, next_step);
+    plan.set_status(position, status);
+    data_.head.waiting.backoff += waits_for_timer(plan, position);
+    data_.changed.insert(subtask_key(plan.record.revision, position));
+  }
+
+  /// The running subtask sleeps until then, or does not sleep any more.
+  void set_next_step(std::optional<timestamp> at) {
+    const auto position = *data_.head.running;
+    data_.head.waiting.backoff -= waits_for_timer(*data_.active, position);
+    data_.active->set_next_step(position, at);
+    data_.head.waiting.backoff += waits_for_timer(*data_.active, position);
     data_.changed.insert(subtask_key(data_.active->record.revision, position));
+  }
+
+  static std::uint32_t waits_for_timer(const plan_data& plan, std::uint32_t position) {
+    const auto& subtask = plan.subtasks()[position];
+    return subtask.status == subtask_status::backing_off
+                   || (subtask.status == subtask_status::running && subtask.next_step)
+               ? 1
+               : 0;
+  }
+
+  void end_suspension() {
+    data_.head.suspended = false;
+    data_.head.suspended_until.reset();
+  }
+
+  /// A session with no live plan has nothing to hold.
+  void end_suspension_if_over() {
+    if (data_.draft || !data_.active)
+      return;
+    const auto status = data_.active->record.status;
+    if (status != plan_status::approved && status != plan_status::in_progress)
+      end_suspension();
+  }
+
+  /// What became of the plan that the running subtask's agent has proposed.
+  void tell_proposer(std::uint32_t revision, const std::string& what) {
+    entry_record entry;
+    entry.source = entry_source::runtime;
+    entry.text = "The proposed plan, revision " + std::to_string(revision) + ", " + what;
+    add_entry(std::move(entry));
   }
 
   subtask_record& edit_running() {
@@ -256,11 +423,13 @@ private:
     return data_.active->edit(position);
   }
 
+  /// The subtask's attempt is over, if there is one. Returns its position.
   std::uint32_t end_running(const subtask_id& id) {
     const auto position = data_.active->position(id);
-    assert(data_.head.running == position);
-    data_.head.running.reset();
-    forget_attempt();
+    if (data_.head.running == position) {
+      data_.head.running.reset();
+      forget_attempt();
+    }
     return position;
   }
 
@@ -295,55 +464,95 @@ private:
   void cancel_open_subtasks(plan_data& plan) {
     for (std::uint32_t i = 0; i < plan.subtasks().size(); ++i) {
       const auto status = plan.subtasks()[i].status;
-      if (status == subtask_status::done || status == subtask_status::skipped
-          || status == subtask_status::cancelled)
-        continue;
-      plan.set_status(i, subtask_status::cancelled);
-      data_.changed.insert(subtask_key(plan.record.revision, i));
+      if (status != subtask_status::done && status != subtask_status::skipped
+          && status != subtask_status::cancelled)
+        set_status(plan, i, subtask_status::cancelled);
     }
-    if (data_.active && &plan == &*data_.active) {
-      data_.head.running.reset();
-      forget_attempt();
-    }
+    end_attempt_of(plan);
   }
 
-  /// Keeps done subtasks of the plan that is replaced: those that are unchanged, with all that they
-  /// depend on.
-  void take_over_results() {
+  /// Those that run or back off; the others show how far a failed plan came.
+  void cancel_subtasks_under_way(plan_data& plan) {
+    for (std::uint32_t i = 0; i < plan.subtasks().size(); ++i) {
+      const auto status = plan.subtasks()[i].status;
+      if (status == subtask_status::running || status == subtask_status::backing_off)
+        set_status(plan, i, subtask_status::cancelled);
+    }
+    end_attempt_of(plan);
+  }
+
+  void end_attempt_of(const plan_data& plan) {
+    if (!data_.active || &plan != &*data_.active)
+      return;
+    data_.head.running.reset();
+    forget_attempt();
+  }
+
+  /// The draft takes the place of the plan in progress, and keeps what `compare_plans` says.
+  /// Returns the position of the running subtask, if it goes on.
+  std::optional<std::uint32_t> take_over() {
     auto& next = *data_.draft;
     auto& before = *data_.active;
-    // In the order of dependencies: a subtask becomes ready when all it depends on are done.
-    std::vector<std::uint32_t> candidates(next.ready().begin(), next.ready().end());
-    while (!candidates.empty()) {
-      const auto position = candidates.back();
-      candidates.pop_back();
-      const auto& spec = next.specs[position];
-      const auto old = before.find(spec.id);
-      if (!old || before.subtasks()[*old].status != subtask_status::done
-          || before.specs[*old] != spec)
+    std::vector<subtask_status> statuses;
+    for (const auto& subtask : before.subtasks())
+      statuses.push_back(subtask.status);
+    std::optional<std::uint32_t> running;
+    for (const auto& change : compare_plans(before.specs, statuses, next.specs)) {
+      if (change.fate == subtask_fate::added || change.fate == subtask_fate::dropped)
         continue;
-      next.edit(position) = before.subtasks()[*old];
-      next.edit(position).status = subtask_status::pending;
-      next.set_status(position, subtask_status::done);
+      const auto position = next.position(change.subtask);
+      const auto old = before.position(change.subtask);
+      if (change.fate == subtask_fate::kept || change.fate == subtask_fate::continued) {
+        next.edit(position) = before.subtasks()[old];
+        next.edit(position).status = subtask_status::pending;
+        set_status(next, position, statuses[old], before.subtasks()[old].next_step);
+      }
+      // Deadlines are for the work, not for one revision of the plan.
+      next.set_deadline(position, before.subtasks()[old].deadline);
       data_.changed.insert(subtask_key(next.record.revision, position));
-      for (const auto dependent : next.dependents(position))
-        if (next.ready().contains(dependent))
-          candidates.push_back(dependent);
+      if (change.fate == subtask_fate::continued && data_.head.running == old)
+        running = position;
     }
+    // The plan that is replaced stays as it stood: that is what a diff compares with.
+    for (std::uint32_t i = 0; i < before.subtasks().size(); ++i)
+      data_.head.waiting.backoff -= waits_for_timer(before, i);
     before.record.feedback = "replaced by revision " + std::to_string(next.record.revision);
-    cancel_open_subtasks(before);
     before.set_plan_status(plan_status::cancelled);
     data_.changed.insert(plan_key(before.record.revision));
+    next.record.deadline = before.record.deadline;
+    return running;
+  }
+
+  /// A draft that is over becomes the session's last plan, or is only remembered where another one
+  /// is in force.
+  void retire_draft() {
+    if (data_.draft->record.replaces == 0)
+      activate_draft();
+    else
+      drop_draft();
   }
 
   void activate_draft() {
     if (data_.active)
-      data_.past_plans[data_.active->record.revision] = data_.active->record;
+      retire(std::move(*data_.active));
     data_.active = std::move(data_.draft);
     data_.draft.reset();
     data_.head.active_revision = data_.active->record.revision;
     data_.head.draft_revision = 0;
     data_.head.running.reset();
+    forget_messages_before(data_.active->record.first_message);
+  }
+
+  void forget_messages_before(std::uint64_t first) {
+    std::erase_if(data_.messages,
+                  [&](const message_record& message) { return message.number < first; });
+  }
+
+  /// The plan leaves memory, once it is written.
+  void retire(plan_data plan) {
+    const auto revision = plan.record.revision;
+    data_.past_plans[revision] = plan.record;
+    data_.retired.insert_or_assign(revision, std::move(plan));
   }
 
   void drop_draft() {
@@ -352,8 +561,8 @@ private:
     auto& record = data_.draft->record;
     if (record.status == plan_status::draft && !record.sent_back)
       --data_.head.waiting.decision; // a new revision takes its place
-    data_.past_plans[record.revision] = record;
     data_.changed.insert(plan_key(record.revision));
+    retire(std::move(*data_.draft));
     data_.draft.reset();
     data_.head.draft_revision = 0;
   }

@@ -9,7 +9,8 @@ const plan_data* find_plan(const session_data& data, std::uint32_t revision) {
     return &*data.active;
   if (data.draft && data.draft->record.revision == revision)
     return &*data.draft;
-  return nullptr;
+  const auto retired = data.retired.find(revision);
+  return retired == data.retired.end() ? nullptr : &retired->second;
 }
 
 template <class Item>
@@ -50,6 +51,9 @@ public:
     case record_kind::entry:
       put(key, data_.unwritten_entries.at(key.index));
       return;
+    case record_kind::message:
+      put(key, data_.unwritten_messages.at(key.index));
+      return;
     }
   }
 
@@ -66,9 +70,10 @@ private:
     const auto* plan = find_plan(data_, key.group);
     const auto& record = plan ? plan->record : data_.past_plans.at(key.group);
     put(key, record);
-    // A plan that is not in memory any more waits for nobody.
+    // A plan that leaves memory waits for nobody.
+    const bool stays = plan && !data_.retired.contains(key.group);
     change_pending(out_, pending_plan_base + key.group,
-                   plan ? pending_of(data_.head.id, record) : std::nullopt);
+                   stays ? pending_of(data_.head.id, record) : std::nullopt);
   }
 
   const session_data& data_;
@@ -80,7 +85,29 @@ void forget_past(session_data& data) {
   const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
   data.calls.erase(data.calls.begin(), data.calls.lower_bound(first));
   data.past_plans.clear();
+  data.retired.clear();
   data.unwritten_entries.clear();
+  data.unwritten_messages.clear();
+}
+
+/// A session has one entry in the due-time index, for its earliest alarm.
+void change_timer(session_data& data, commit& out) {
+  const auto due = next_due(data);
+  const auto at = due ? std::optional{due->at} : std::nullopt;
+  if (at == data.head.armed)
+    return;
+  const auto add = [&](timestamp when, bool armed) {
+    timer_change change;
+    change.due = when;
+    change.timer = session_timer;
+    change.armed = armed;
+    out.timers.push_back(change);
+  };
+  if (data.head.armed)
+    add(*data.head.armed, false);
+  if (at)
+    add(*at, true);
+  data.head.armed = at;
 }
 
 } // namespace
@@ -97,20 +124,26 @@ std::optional<pending_item> pending_of(const session_id& session, const call_rec
   case call_status::awaiting_outcome:
     item.waiting_for = wait_cause::outcome;
     break;
+  case call_status::awaiting_answer:
+    item.waiting_for = wait_cause::answer;
+    break;
   case call_status::queued:
   case call_status::claimed:
+  case call_status::backing_off:
   case call_status::answered:
     return std::nullopt;
   }
   item.id = call_id{session, call.number}.str();
   item.session = session;
-  item.kind = pending_kind::call;
+  item.kind = call.kind == tool_kind::person ? pending_kind::input : pending_kind::call;
   item.tool = call.tool;
   item.arguments = call.arguments;
   item.subtask = call.subtask;
   item.digest = call.digest;
   item.fingerprint = call.fingerprint;
   item.since = call.since;
+  if (call.status != call_status::awaiting_outcome)
+    item.expires_at = call.expires_at;
   return item;
 }
 
@@ -125,6 +158,7 @@ std::optional<pending_item> pending_of(const session_id& session, const plan_rec
   item.digest = plan.digest;
   item.goal = plan.goal;
   item.since = plan.proposed;
+  item.expires_at = plan.expires_at;
   return item;
 }
 
@@ -137,6 +171,7 @@ commit make_commit(session_data& data, session_number number, std::span<const ev
   for (const auto& fact : facts)
     out.events.push_back(to_record(fact));
   out.status = static_cast<std::uint8_t>(data.head.state);
+  change_timer(data, out);
   committer writer{data, out};
   for (const auto& key : data.changed)
     writer.write(key);

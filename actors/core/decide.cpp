@@ -1,11 +1,13 @@
 #include <fermata/actors/core/decide.hpp>
 
+#include <fermata/actors/core/call_rules.hpp>
+#include <fermata/actors/core/plan_rules.hpp>
 #include <fermata/actors/core/transitions.hpp>
 #include <fermata/actors/tools/schema.hpp>
 #include <fermata/messages/digest.hpp>
+#include <fermata/messages/plan_diff.hpp>
 
 #include <algorithm>
-#include <cassert>
 
 namespace fermata::core {
 
@@ -15,144 +17,9 @@ std::string in_quotes(std::string_view text) {
   return "\"" + std::string{text} + "\"";
 }
 
-/// A tool as a session sees it: registered with the runtime, or declared by the plan.
-struct known_tool {
-  const tool* registered = nullptr;
-  const tool_declaration* declared = nullptr;
-
-  [[nodiscard]] tool_kind kind() const {
-    return registered ? registered->kind() : tool_kind::client;
-  }
-  [[nodiscard]] std::uint32_t version() const { return registered ? registered->version : 1; }
-  [[nodiscard]] bool idempotent() const { return registered && registered->idempotent; }
-  [[nodiscard]] const json& schema() const {
-    return registered ? registered->schema : declared->schema;
-  }
-};
-
-std::optional<known_tool> find_tool(const plan_record& plan, const tool_name& name,
-                                    const environment& env) {
-  known_tool found;
-  found.registered = env.tools.find(name);
-  if (found.registered)
-    return found;
-  const auto declared = plan.tools.find(name.str());
-  if (declared == plan.tools.end())
-    return std::nullopt;
-  found.declared = &declared->second;
-  return found;
-}
-
-caf::error no_such_tool(const tool_name& name) {
-  return make_error(errc::unknown_tool,
-                    "no tool is called " + in_quotes(name.str())
-                        + "; tools are registered with the runtime or declared by the plan");
-}
-
-result<std::string> fingerprint_of(const known_tool& tool, const json& arguments,
-                                   const session_data& data) {
-  if (!tool.registered || !tool.registered->fingerprint)
-    return std::string{};
-  try {
-    return tool.registered->fingerprint(arguments, data.head.workspace);
-  } catch (const std::exception& thrown) {
-    return make_error(errc::tool_failed,
-                      std::string{"the tool's fingerprint threw: "} + thrown.what());
-  }
-}
-
-/// Checks a result before it becomes part of a record: how deep it is nested, and how large it is.
-caf::error check_result(const json& content, const environment& env) {
-  // The depth first, since writing recurses as deep as the value is nested.
-  if (auto error = check_depth(content))
-    return error;
-  return check_limit("result_size_bytes", to_text(content).size(), env.limits.result_size_bytes);
-}
-
-/// Cuts what a program says in a message of its own to the limit of texts.
-std::string shortened(std::string text, const environment& env) {
-  if (text.size() > env.limits.text_size_bytes)
-    text.resize(env.limits.text_size_bytes);
-  return text;
-}
-
-/// Checks arguments as they would run: an object, within the limit, fitting the schema.
-caf::error check_arguments(const known_tool& tool, const json& arguments, const environment& env) {
-  if (!arguments.is_object())
-    return make_error(errc::invalid_arguments,
-                      std::string{"arguments must be an object, not "} + arguments.type_name());
-  if (auto error = check_depth(arguments))
-    return error;
-  if (auto error = check_limit("arguments_size_bytes", to_text(arguments).size(),
-                               env.limits.arguments_size_bytes))
-    return error;
-  return check_schema(tool.schema(), arguments);
-}
-
-json error_content(const caf::error& error, const environment& env) {
-  return {{"error", std::string{name_of(code_of(error))}},
-          {"message", shortened(message_of(error), env)}};
-}
-
-event_body answered(std::uint64_t call, tool_answer answer) {
-  call_answered fact;
-  fact.call = call;
-  fact.digest = digest_of(to_json(answer));
-  fact.answer = std::move(answer);
-  return fact;
-}
-
-call_status granted_status(tool_kind kind) {
-  return kind == tool_kind::client ? call_status::awaiting_result : call_status::queued;
-}
-
-/// Those that depend on `failed`, directly or not, and are still pending, become blocked.
-void block_dependents(const plan_data& plan, std::uint32_t failed,
-                      std::vector<event_body>& events) {
-  std::vector<std::uint32_t> causes{failed};
-  std::set<std::uint32_t> seen;
-  for (std::size_t i = 0; i < causes.size(); ++i) {
-    for (const auto dependent : plan.dependents(causes[i])) {
-      if (plan.subtasks()[dependent].status != subtask_status::pending
-          || !seen.insert(dependent).second)
-        continue;
-      subtask_blocked fact;
-      fact.subtask = plan.specs[dependent].id;
-      fact.by = plan.specs[causes[i]].id;
-      events.emplace_back(std::move(fact));
-      causes.push_back(dependent);
-    }
-  }
-}
-
-/// Those that were blocked by `cleared` alone become pending again.
-void unblock_dependents(const plan_data& plan, std::uint32_t cleared,
-                        std::vector<event_body>& events) {
-  std::set<std::uint32_t> free{cleared};
-  std::vector<std::uint32_t> causes{cleared};
-  for (std::size_t i = 0; i < causes.size(); ++i) {
-    for (const auto dependent : plan.dependents(causes[i])) {
-      if (plan.subtasks()[dependent].status != subtask_status::blocked || free.contains(dependent))
-        continue;
-      const auto& dependencies = plan.specs[dependent].depends_on;
-      const bool still =
-          std::any_of(dependencies.begin(), dependencies.end(), [&](const subtask_id& id) {
-            const auto on = plan.position(id);
-            const auto status = plan.subtasks()[on].status;
-            return !free.contains(on)
-                   && (status == subtask_status::failed || status == subtask_status::blocked);
-          });
-      // A dependency that is itself about to be freed is in `free`, or will look at this one again
-      // when it is.
-      if (still)
-        continue;
-      free.insert(dependent);
-      causes.push_back(dependent);
-      subtask_unblocked fact;
-      fact.subtask = plan.specs[dependent].id;
-      events.emplace_back(std::move(fact));
-    }
-  }
+template <class Enum>
+std::string name(Enum value) {
+  return std::string{enum_names(value)[static_cast<std::size_t>(value)]};
 }
 
 /// Decides on one command; one overload for each.
@@ -161,34 +28,32 @@ public:
   decider(const session_data& data, const environment& env) : data_{data}, env_{env} {}
 
   result<verdict> operator()(const propose_plan& body) const {
-    if (auto error = check_proposal(body.plan))
+    if (auto error = check_proposal(body.plan, env_))
       return error;
-    if (!body.workspace.empty() && body.workspace.front() != '/')
-      return make_error(errc::invalid_field, "workspace: an absolute path is needed");
     verdict decided;
-    if (!data_.exists()) {
-      session_created created;
-      created.incarnation = env_.new_incarnation;
-      created.workspace = body.workspace;
-      decided.events.emplace_back(std::move(created));
-    } else if (!body.workspace.empty() && body.workspace != data_.head.workspace) {
-      return make_error(errc::invalid_field, "workspace: the session's is " + data_.head.workspace
-                                                 + "; a session keeps its workspace");
-    }
-    add_proposal(decided, body.plan, 0);
+    if (auto error = enter_workspace(body.workspace, decided.events))
+      return error;
+    proposal how;
+    how.first_message = data_.head.messages + 1;
+    propose(data_, body.plan, how, env_, decided.events);
     return decided;
   }
 
   result<verdict> operator()(const revise_plan& body) const {
-    if (auto error = check_proposal(body.plan))
+    if (auto error = check_proposal(body.plan, env_))
       return error;
-    std::uint32_t replaces = 0;
+    proposal how;
     if (data_.draft)
-      replaces = data_.draft->record.replaces;
+      how.replaces = data_.draft->record.replaces;
     else if (data_.active)
-      replaces = data_.active->record.revision;
+      how.replaces = data_.active->record.revision;
+    how.first_message =
+        data_.draft ? data_.draft->record.first_message : data_.active->record.first_message;
     verdict decided;
-    add_proposal(decided, body.plan, replaces);
+    // What runs ends first where nobody will be asked: the revision takes its place at once.
+    if (!env_.policy.ask_for_plans)
+      make_way(body.plan.subtasks, how.replaces, data_.head.last_revision + 1, decided.events);
+    propose(data_, body.plan, how, env_, decided.events);
     return decided;
   }
 
@@ -196,16 +61,8 @@ public:
     if (auto error = check_text(body.feedback))
       return error;
     if (data_.draft && data_.draft->record.revision == body.revision
-        && !data_.draft->record.sent_back) {
-      verdict decided;
-      plan_decided fact;
-      fact.revision = body.revision;
-      fact.verdict = body.verdict;
-      fact.feedback = body.feedback;
-      fact.by = body.by;
-      decided.events.emplace_back(std::move(fact));
-      return decided;
-    }
+        && !data_.draft->record.sent_back)
+      return decide_on_draft(body);
     return decide_again(body);
   }
 
@@ -219,7 +76,52 @@ public:
       return decide_again(body, *call);
     if (body.verdict == call_verdict::reject)
       return reject(body, *call);
+    if (body.verdict == call_verdict::respond)
+      return respond(body, *call);
     return grant(body, *call);
+  }
+
+  result<verdict> operator()(const answer_question& body) const {
+    const auto* call = find_call(body.call);
+    if (call == nullptr)
+      return unknown(body.call);
+    if (call->kind != tool_kind::person)
+      return make_error(errc::not_allowed,
+                        "answer refused: the call " + body.call.str() + " is no question");
+    if (auto error = check_result(body.content, env_))
+      return error;
+    const tool_answer answer{call_outcome::succeeded, body.content};
+    if (call->status == call_status::answered)
+      return answer_again(*call, answer);
+    if (call->arguments.contains("schema"))
+      if (auto error = check_schema(call->arguments.at("schema"), body.content))
+        return make_error(errc::invalid_answer, "answer refused: " + message_of(error));
+    verdict decided;
+    decided.events.push_back(answered(call->number, answer, body.by));
+    return decided;
+  }
+
+  result<verdict> operator()(const cancel_call& body) const {
+    const auto* call = find_call(body.call);
+    if (call == nullptr)
+      return unknown(body.call);
+    if (auto error = check_text(body.reason))
+      return error;
+    verdict decided;
+    if (call->status != call_status::answered) {
+      decided.events.push_back(answered(
+          call->number,
+          {call_outcome::cancelled, synthetic_content(call_outcome::cancelled, body.reason)},
+          body.by));
+      return decided;
+    }
+    if (call->answer->outcome != call_outcome::cancelled)
+      return make_error(errc::already_answered,
+                        "cancellation refused: the call " + body.call.str()
+                            + " has its result: " + name(call->answer->outcome));
+    decided.kind = receipt_kind::duplicate;
+    decided.first_event = call->answer_event;
+    return decided;
   }
 
   result<verdict> operator()(const tool_result& body) const {
@@ -242,8 +144,13 @@ public:
                             + " and its outcome is unknown; resolve the outcome instead");
     case call_status::queued:
     case call_status::claimed:
+    case call_status::backing_off:
       return make_error(errc::not_allowed,
                         "result refused: the runtime itself runs " + body.call.str());
+    case call_status::awaiting_answer:
+      return make_error(errc::not_allowed, "result refused: " + body.call.str()
+                                               + " is a question to a person; answer_question "
+                                                 "answers it");
     case call_status::awaiting_result:
       break;
     }
@@ -263,11 +170,9 @@ public:
     if (call->status == call_status::answered && body.resolution != outcome_resolution::rerun)
       return answer_again(*call, resolution_answer(body));
     if (call->status != call_status::awaiting_outcome)
-      return make_error(
-          errc::not_allowed,
-          "outcome refused: the call " + body.call.str() + " is "
-              + std::string{enum_names(call->status)[static_cast<std::size_t>(call->status)]}
-              + "; only one that is awaiting_outcome can be resolved");
+      return make_error(errc::not_allowed,
+                        "outcome refused: the call " + body.call.str() + " is " + name(call->status)
+                            + "; only one that is awaiting_outcome can be resolved");
     verdict decided;
     outcome_resolved fact;
     fact.call = call->number;
@@ -281,7 +186,9 @@ public:
   }
 
   result<verdict> operator()(const retry_subtask& body) const {
-    const auto position = failed_subtask(body.subtask);
+    const auto position = subtask_in(
+        body.subtask, "retried",
+        {subtask_status::failed, subtask_status::cancelled, subtask_status::backing_off});
     if (!position)
       return position.error();
     if (auto error =
@@ -293,14 +200,22 @@ public:
     fact.subtask = body.subtask;
     fact.by = body.by;
     decided.events.emplace_back(std::move(fact));
-    unblock_dependents(*data_.active, *position, decided.events);
+    if (const auto cause = blocking_dependency(*data_.active, *position)) {
+      subtask_blocked blocked;
+      blocked.subtask = body.subtask;
+      blocked.by = *cause;
+      decided.events.emplace_back(std::move(blocked));
+    } else {
+      unblock_dependents(*data_.active, *position, decided.events);
+    }
     return decided;
   }
 
   result<verdict> operator()(const skip_subtask& body) const {
     if (auto error = check_text(body.reason))
       return error;
-    const auto position = failed_subtask(body.subtask);
+    const auto position =
+        subtask_in(body.subtask, "skipped", {subtask_status::failed, subtask_status::cancelled});
     if (!position)
       return position.error();
     verdict decided;
@@ -310,6 +225,106 @@ public:
     fact.by = body.by;
     decided.events.emplace_back(std::move(fact));
     unblock_dependents(*data_.active, *position, decided.events);
+    return decided;
+  }
+
+  result<verdict> operator()(const cancel_subtask& body) const {
+    if (auto error = check_text(body.reason))
+      return error;
+    const auto position =
+        subtask_in(body.subtask, "cancelled",
+                   {subtask_status::pending, subtask_status::blocked, subtask_status::running,
+                    subtask_status::backing_off, subtask_status::failed});
+    if (!position)
+      return position.error();
+    verdict decided;
+    if (data_.head.running == *position)
+      end_open_calls(data_, call_outcome::cancelled, body.reason, decided.events);
+    subtask_cancelled fact;
+    fact.subtask = body.subtask;
+    fact.reason = body.reason;
+    fact.by = body.by;
+    decided.events.emplace_back(std::move(fact));
+    block_dependents(*data_.active, *position, decided.events);
+    return decided;
+  }
+
+  result<verdict> operator()(const suspend_session& body) const {
+    if (auto error = check_text(body.reason))
+      return error;
+    if (body.until)
+      if (auto error = check_time("until", *body.until, env_))
+        return error;
+    verdict decided;
+    session_suspended fact;
+    fact.until = body.until;
+    fact.reason = body.reason;
+    fact.by = body.by;
+    decided.events.emplace_back(std::move(fact));
+    return decided;
+  }
+
+  result<verdict> operator()(const resume_session& body) const {
+    verdict decided;
+    session_resumed fact;
+    fact.by = body.by;
+    decided.events.emplace_back(std::move(fact));
+    return decided;
+  }
+
+  result<verdict> operator()(const set_deadline& body) const {
+    if (body.at)
+      if (auto error = check_time("at", *body.at, env_))
+        return error;
+    if (!has_active())
+      return make_error(errc::not_allowed,
+                        "deadline refused: no plan is in progress; one that is, and its subtasks, "
+                        "have deadlines");
+    if (body.subtask) {
+      const auto position = subtask_in(*body.subtask, "given a deadline",
+                                       {subtask_status::pending, subtask_status::blocked,
+                                        subtask_status::running, subtask_status::backing_off});
+      if (!position)
+        return position.error();
+    }
+    verdict decided;
+    deadline_set fact;
+    fact.subtask = body.subtask;
+    fact.at = body.at;
+    fact.by = body.by;
+    decided.events.emplace_back(std::move(fact));
+    return decided;
+  }
+
+  result<verdict> operator()(const post_message& body) const {
+    if (body.text.empty())
+      return make_error(errc::invalid_field, "message refused: text: it is empty");
+    if (auto error = check_text(body.text))
+      return error;
+    verdict decided;
+    message_received fact;
+    fact.number = data_.head.messages + 1;
+    fact.text = body.text;
+    fact.by = body.by;
+    if (!is_over()) {
+      const auto first = (data_.draft ? data_.draft : data_.active)->record.first_message;
+      if (auto error =
+              check_limit("plan_messages", fact.number - first + 1, env_.limits.plan_messages))
+        return error;
+      decided.events.emplace_back(std::move(fact));
+      return decided;
+    }
+    if (env_.planner.empty())
+      return make_error(errc::not_allowed,
+                        "message refused: no plan is live, and this runtime has no planner to make "
+                        "one of it; propose a plan");
+    if (auto error = enter_workspace(body.workspace, decided.events))
+      return error;
+    proposal how;
+    how.planning = true;
+    how.first_message = fact.number;
+    decided.events.emplace_back(std::move(fact));
+    propose(data_, planning_plan(body.text, nullptr, env_), how, env_, decided.events);
     return decided;
   }
 
@@ -327,49 +342,92 @@ private:
   }
 
   caf::error check_text(std::string_view text) const {
+    if (!is_utf8(text))
+      return make_error(errc::invalid_field, "refused: a text of it is not UTF-8");
     return check_limit("text_size_bytes", text.size(), env_.limits.text_size_bytes);
   }
 
-  caf::error check_proposal(const plan_spec& plan) const {
-    if (auto error = check_plan(plan, env_.limits))
-      return error;
-    for (const auto& [name, declaration] : plan.tools) {
-      if (env_.tools.find(*tool_name::parse(name)) != nullptr)
-        return make_error(errc::invalid_field,
-                          "tools." + name
-                              + ": the runtime has a tool of that name; choose another");
-      if (auto error = check_is_schema(declaration.schema))
-        return make_error(code_of(error), "tools." + name + ".schema: " + message_of(error));
+  /// True when no plan is live: neither a draft nor one in force.
+  [[nodiscard]] bool is_over() const { return !data_.draft && !has_active(); }
+
+  /// True when an approved plan is not over.
+  [[nodiscard]] bool has_active() const {
+    return data_.active && !is_terminal(plan_transitions, data_.active->record.status);
+  }
+
+  /// A new session is created in the workspace; an old one keeps its own.
+  caf::error enter_workspace(const std::string& folder, std::vector<event_body>& events) const {
+    if (!folder.empty() && folder.front() != '/')
+      return make_error(errc::invalid_field, "workspace: an absolute path is needed");
+    if (data_.exists()) {
+      if (!folder.empty() && folder != data_.head.workspace)
+        return make_error(errc::invalid_field, "workspace: the session's is " + data_.head.workspace
+                                                   + "; a session keeps its workspace");
+      return caf::none;
     }
-    for (std::size_t i = 0; i < plan.subtasks.size(); ++i) {
-      const auto& subtask = plan.subtasks[i];
-      const auto where = "subtasks[" + std::to_string(i) + "] (" + subtask.id.str() + "): ";
-      if (auto error = env_.agents.check(subtask))
-        return make_error(code_of(error), where + message_of(error));
-      for (const auto& name : env_.agents.tools_of(subtask))
-        if (env_.tools.find(name) == nullptr && !plan.tools.contains(name.str()))
-          return make_error(errc::unknown_tool, where + message_of(no_such_tool(name)));
-    }
+    session_created created;
+    created.incarnation = env_.new_incarnation;
+    created.workspace = folder;
+    events.emplace_back(std::move(created));
     return caf::none;
   }
 
-  void add_proposal(verdict& decided, const plan_spec& plan, std::uint32_t replaces) const {
-    plan_proposed fact;
-    fact.revision = data_.head.last_revision + 1;
-    fact.plan = plan;
-    fact.goal = plan.goal;
-    fact.subtasks = static_cast<std::uint32_t>(plan.subtasks.size());
-    fact.digest = digest_of(to_json(plan));
-    fact.replaces = replaces;
-    const auto revision = fact.revision;
+  result<verdict> decide_on_draft(const decide_plan& body) const {
+    const auto& draft = *data_.draft;
+    verdict decided;
+    if (body.verdict == plan_verdict::approve)
+      make_way(draft.specs, draft.record.replaces, body.revision, decided.events);
+    plan_decided fact;
+    fact.revision = body.revision;
+    fact.verdict = body.verdict;
+    fact.feedback = body.feedback;
+    fact.by = body.by;
     decided.events.emplace_back(std::move(fact));
-    if (env_.policy.ask_for_plans)
+    // A plan that the planner made goes back to it; an agent that is in the middle of its subtask
+    // hears of it there.
+    if (body.verdict == plan_verdict::modify && !draft.record.planner.empty()
+        && draft.record.replaces == 0)
+      plan_again(body.feedback, decided.events);
+    return decided;
+  }
+
+  /// A revision is about to take the place of the plan in progress. If the running subtask does not
+  /// go on in it, its open calls are cancelled; if it does, those that wait for a decision are
+  /// asked again, since what is approved includes the revision (P9).
+  void make_way(std::span<const subtask_spec> next, std::uint32_t replaces, std::uint32_t revision,
+                std::vector<event_body>& events) const {
+    if (replaces == 0 || !data_.head.running)
       return;
-    plan_decided approved;
-    approved.revision = revision;
-    approved.verdict = plan_verdict::approve;
-    approved.by = "policy";
-    decided.events.emplace_back(std::move(approved));
+    std::vector<subtask_status> statuses;
+    for (const auto& subtask : data_.active->subtasks())
+      statuses.push_back(subtask.status);
+    const auto& running = data_.running_spec().id;
+    const auto changes = compare_plans(data_.active->specs, statuses, next);
+    const auto reason = "replaced by revision " + std::to_string(revision);
+    if (std::none_of(changes.begin(), changes.end(), [&](const subtask_change& change) {
+          return change.subtask == running && change.fate == subtask_fate::continued;
+        }))
+      return end_open_calls(data_, call_outcome::cancelled, reason, events);
+    const auto& subtask = data_.running_subtask();
+    for (auto number = subtask.first_call; number < subtask.first_call + subtask.calls; ++number)
+      if (const auto& call = data_.calls.at(number); call.status == call_status::awaiting_decision)
+        events.push_back(asked_again(data_, call, revision, reason, env_));
+  }
+
+  /// The planner makes another plan of what the user said, knowing what was wrong with this one.
+  void plan_again(const std::string& feedback, std::vector<event_body>& events) const {
+    const auto& draft = *data_.draft;
+    plan_spec refused;
+    refused.goal = draft.record.goal;
+    refused.subtasks = draft.specs;
+    refused.tools = draft.record.tools;
+    auto made = planning_plan(data_.messages.empty() ? refused.goal : data_.messages.front().text,
+                              {{"revises", to_json(refused)}, {"feedback", feedback}}, env_);
+    made.subtasks.front().agent = draft.record.planner;
+    proposal how;
+    how.planning = true;
+    how.first_message = draft.record.first_message;
+    propose(data_, made, how, env_, events);
   }
 
   /// A decision on a revision that is not waiting for one.
@@ -420,7 +478,9 @@ private:
   /// A decision on a call that is not waiting for one.
   result<verdict> decide_again(const decide_call& body, const call_record& call) const {
     const bool same = call.verdict == body.verdict
-                      && (body.verdict != call_verdict::edit || call.arguments == body.arguments);
+                      && (body.verdict != call_verdict::edit || call.arguments == body.arguments)
+                      && (body.verdict != call_verdict::respond
+                          || (call.answer && call.answer->content == body.content));
     if (same) {
       verdict again;
       again.kind = receipt_kind::duplicate;
@@ -428,13 +488,14 @@ private:
       return again;
     }
     const auto text = "decision refused: the call " + body.call.str() + " ";
-    if (call.verdict)
-      return make_error(
-          errc::already_decided,
-          text + "was decided before: "
-              + std::string{enum_names(*call.verdict)[static_cast<std::size_t>(*call.verdict)]});
     if (call.answer && call.answer->outcome == call_outcome::cancelled)
-      return make_error(errc::superseded, text + "was cancelled with its plan");
+      return make_error(errc::superseded, text + "was cancelled");
+    if (call.answer && call.answer->outcome == call_outcome::expired)
+      return make_error(errc::superseded, text + "has expired");
+    if (call.verdict)
+      return make_error(errc::already_decided, text + "was decided before: " + name(*call.verdict));
+    if (call.kind == tool_kind::person)
+      return make_error(errc::not_allowed, text + "is a question; answer_question answers it");
     return make_error(errc::already_decided, text + "needed no decision: the policy allowed it");
   }
 
@@ -451,6 +512,24 @@ private:
     decided.events.emplace_back(std::move(fact));
     json content = {{"rejected", true}, {"feedback", body.feedback}};
     decided.events.push_back(answered(call.number, {call_outcome::rejected, std::move(content)}));
+    return decided;
+  }
+
+  /// The person answers in place of the tool, which does not run.
+  result<verdict> respond(const decide_call& body, const call_record& call) const {
+    if (auto error = check_result(body.content, env_))
+      return error;
+    verdict decided;
+    call_decided fact;
+    fact.call = call.number;
+    fact.verdict = call_verdict::respond;
+    fact.by = body.by;
+    fact.digest = call.digest;
+    fact.fingerprint = call.fingerprint;
+    fact.status = call_status::answered;
+    decided.events.emplace_back(std::move(fact));
+    decided.events.push_back(
+        answered(call.number, {call_outcome::succeeded, body.content}, body.by));
     return decided;
   }
 
@@ -480,16 +559,16 @@ private:
       auto fingerprint = fingerprint_of(*tool, arguments, data_);
       if (!fingerprint)
         return std::move(fingerprint.error());
-      const auto shown_now =
-          approval_digest(data_, call.number, call.tool, tool->version(), call.arguments,
-                          edits ? current_fingerprint(*tool, call) : *fingerprint);
+      const auto shown_now = approval_digest(
+          data_, call.number, data_.active->record.revision, call.tool, tool->version(),
+          call.arguments, edits ? current_fingerprint(*tool, call) : *fingerprint);
       if (!shown_is_recorded && body.digest != shown_now)
         return make_error(errc::stale_approval,
                           "decision refused: what was shown of " + body.call.str()
                               + " is not what would run now; look at it again");
       fact.fingerprint = std::move(*fingerprint);
-      fact.digest = approval_digest(data_, call.number, call.tool, tool->version(), arguments,
-                                    fact.fingerprint);
+      fact.digest = approval_digest(data_, call.number, data_.active->record.revision, call.tool,
+                                    tool->version(), arguments, fact.fingerprint);
     }
     verdict decided;
     decided.events.emplace_back(std::move(fact));
@@ -532,17 +611,24 @@ private:
     return again;
   }
 
-  result<std::uint32_t> failed_subtask(const subtask_id& id) const {
-    const auto position = data_.active ? data_.active->find(id) : std::nullopt;
+  /// A subtask that has one of these statuses.
+  result<std::uint32_t> subtask_in(const subtask_id& id, std::string_view to_be,
+                                   std::initializer_list<subtask_status> accepted) const {
+    if (!has_active())
+      return make_error(errc::not_allowed, "refused: no plan is in progress, so no subtask can be "
+                                               + std::string{to_be});
+    const auto position = data_.active->find(id);
     if (!position)
       return make_error(errc::unknown_subtask, "the plan has no subtask " + in_quotes(id.str()));
     const auto status = data_.active->subtasks()[*position].status;
-    if (status != subtask_status::failed)
-      return make_error(errc::not_allowed,
-                        "refused: the subtask " + in_quotes(id.str()) + " is "
-                            + std::string{enum_names(status)[static_cast<std::size_t>(status)]}
-                            + "; only a failed one can be retried or skipped");
-    return *position;
+    if (std::find(accepted.begin(), accepted.end(), status) != accepted.end())
+      return *position;
+    std::string names;
+    for (const auto one : accepted)
+      names += (names.empty() ? "" : ", ") + name(one);
+    return make_error(errc::not_allowed, "refused: the subtask " + in_quotes(id.str()) + " is "
+                                             + name(status) + "; to be " + std::string{to_be}
+                                             + " it must be one of " + names);
   }
 
   result<verdict> end_plan(plan_status status, const std::string& reason,
@@ -550,31 +636,9 @@ private:
     if (auto error = check_text(reason))
       return error;
     verdict decided;
-    // A draft beside a live plan goes first; the plan's own end is the last word.
-    for (const auto* plan : {&data_.draft, &data_.active}) {
-      if (!*plan || is_terminal(plan_transitions, (*plan)->record.status))
-        continue;
-      if (plan == &data_.active)
-        cancel_open_calls(decided.events, reason);
-      plan_ended fact;
-      fact.revision = (*plan)->record.revision;
-      fact.status = status;
-      fact.reason = reason;
-      fact.by = by;
-      decided.events.emplace_back(std::move(fact));
-    }
+    end_open_calls(data_, call_outcome::cancelled, reason, decided.events);
+    end_plans(data_, status, reason, by, decided.events);
     return decided;
-  }
-
-  void cancel_open_calls(std::vector<event_body>& events, const std::string& reason) const {
-    if (!data_.head.running)
-      return;
-    const auto& subtask = data_.running_subtask();
-    for (std::uint64_t number = subtask.first_call; number < subtask.first_call + subtask.calls;
-         ++number)
-      if (data_.calls.at(number).status != call_status::answered)
-        events.push_back(answered(
-            number, {call_outcome::cancelled, json{{"cancelled", true}, {"reason", reason}}}));
   }
 
   const session_data& data_;
@@ -586,63 +650,18 @@ caf::error check_texts(const command& body, const environment& env) {
   return std::visit(
       [&](const auto& one) -> caf::error {
         const auto limit = env.limits.text_size_bytes;
+        caf::error error;
         if constexpr (requires { one.by; })
-          return check_limit("text_size_bytes", one.by.size(), limit);
-        else if constexpr (requires { one.workspace; })
-          return check_limit("text_size_bytes", one.workspace.size(), limit);
-        else
-          return caf::none;
+          error = check_limit("text_size_bytes", one.by.size(), limit);
+        if constexpr (requires { one.workspace; })
+          if (!error)
+            error = check_limit("text_size_bytes", one.workspace.size(), limit);
+        return error;
       },
       body);
 }
 
-/// Proposes one call of a step: asks, grants, or answers it at once when it cannot run.
-void propose_call(const session_data& data, const tool_request& request, std::uint64_t number,
-                  bool first, const environment& env, std::vector<event_body>& events) {
-  call_proposed fact;
-  fact.call = number;
-  fact.subtask = data.running_spec().id;
-  fact.tool = request.tool;
-  fact.arguments = request.arguments;
-  fact.first_of_step = first;
-  const auto tool = find_tool(data.active->record, request.tool, env);
-  caf::error refusal =
-      tool ? check_arguments(*tool, request.arguments, env) : no_such_tool(request.tool);
-  if (tool) {
-    fact.kind = tool->kind();
-    fact.tool_version = tool->version();
-    fact.idempotent = tool->idempotent();
-  }
-  if (!refusal && env.policy.asks_for(request.tool)) {
-    auto fingerprint = fingerprint_of(*tool, request.arguments, data);
-    if (fingerprint)
-      fact.fingerprint = std::move(*fingerprint);
-    else
-      refusal = std::move(fingerprint.error());
-  }
-  fact.digest = approval_digest(data, number, request.tool, fact.tool_version, request.arguments,
-                                fact.fingerprint);
-  fact.status = refusal || env.policy.asks_for(request.tool) ? call_status::awaiting_decision
-                                                             : granted_status(fact.kind);
-  events.emplace_back(std::move(fact));
-  // The agent sees why its call was refused, as the call's result; nobody is asked about it.
-  if (refusal)
-    events.push_back(answered(number, {call_outcome::failed, error_content(refusal, env)}));
-}
-
 } // namespace
-
-std::string approval_digest(const session_data& data, std::uint64_t call, const tool_name& tool,
-                            std::uint32_t tool_version, const json& arguments,
-                            const std::string& fingerprint) {
-  return digest_of({{"incarnation", data.head.incarnation},
-                    {"call", call_id{data.head.id, call}.str()},
-                    {"tool", tool.str()},
-                    {"tool_version", tool_version},
-                    {"arguments", arguments},
-                    {"revision", data.active->record.revision},
-                    {"fingerprint", fingerprint}});
-}
 
 result<verdict> decide(const session_data& data, const command& body, const environment& env) {
   if (auto error = check_command(data.head.state, body))
@@ -650,155 +669,6 @@ result<verdict> decide(const session_data& data, const command& body, const envi
   if (auto error = check_texts(body, env))
     return error;
   return std::visit(decider{data, env}, body);
-}
-
-std::vector<event_body> fail_step(const session_data& data, std::string reason,
-                                  const environment& env) {
-  std::vector<event_body> events;
-  subtask_failed fact;
-  fact.subtask = data.running_spec().id;
-  fact.reason = shortened(std::move(reason), env);
-  events.emplace_back(std::move(fact));
-  block_dependents(*data.active, *data.head.running, events);
-  return events;
-}
-
-std::vector<event_body> take_step(const session_data& data, const step& taken,
-                                  const environment& env) {
-  const auto& what = taken.what();
-  if (const auto* failed = std::get_if<step::failed>(&what))
-    return fail_step(data, failed->reason, env);
-  std::vector<event_body> events;
-  if (const auto* finished = std::get_if<step::finished>(&what)) {
-    if (auto error = check_result(finished->result, env))
-      return fail_step(data, "the subtask's result is refused: " + message_of(error), env);
-    subtask_finished fact;
-    fact.subtask = data.running_spec().id;
-    fact.result = finished->result;
-    events.emplace_back(std::move(fact));
-    return events;
-  }
-  if (auto error = check_limit("subtask_entries", data.running_subtask().entries + 1,
-                               env.limits.subtask_entries))
-    return fail_step(data, "the agent takes too many steps: " + message_of(error), env);
-  if (const auto* said = std::get_if<step::said>(&what)) {
-    if (auto error = check_limit("text_size_bytes", said->text.size(), env.limits.text_size_bytes))
-      return fail_step(data, "the agent said too much: " + message_of(error), env);
-    agent_said fact;
-    fact.subtask = data.running_spec().id;
-    fact.text = said->text;
-    events.emplace_back(std::move(fact));
-    return events;
-  }
-  const auto& requests = std::get<step::called>(what).requests;
-  if (requests.empty())
-    return fail_step(data, "agent_failed: the agent returned a step with no calls", env);
-  if (auto error = check_limit("calls_per_step", requests.size(), env.limits.calls_per_step))
-    return fail_step(data, "the agent called too many tools at once: " + message_of(error), env);
-  auto number = data.head.calls;
-  for (const auto& request : requests)
-    propose_call(data, request, ++number, &request == &requests.front(), env, events);
-  return events;
-}
-
-std::optional<event_body> advance(const session_data& data) {
-  if (!data.active || data.head.running || data.draft)
-    return std::nullopt;
-  const auto& plan = *data.active;
-  if (plan.record.status == plan_status::approved) {
-    plan_started fact;
-    fact.revision = plan.record.revision;
-    return fact;
-  }
-  if (plan.record.status != plan_status::in_progress)
-    return std::nullopt;
-  if (const auto ready = plan.first_ready()) {
-    subtask_started fact;
-    fact.subtask = plan.specs[*ready].id;
-    fact.attempt = plan.subtasks()[*ready].attempts + 1;
-    return fact;
-  }
-  if (plan.count(subtask_status::done) + plan.count(subtask_status::skipped) == plan.specs.size()) {
-    plan_ended fact;
-    fact.revision = plan.record.revision;
-    fact.status = plan_status::completed;
-    return fact;
-  }
-  return std::nullopt;
-}
-
-event_body claim(const session_data& data, std::uint64_t call) {
-  assert(data.queued.contains(call));
-  call_claimed fact;
-  fact.call = call;
-  fact.run = data.calls.at(call).runs + 1;
-  return fact;
-}
-
-std::vector<event_body> finish_call(const session_data& data, std::uint64_t number,
-                                    std::uint32_t run, result<json> outcome,
-                                    const environment& env) {
-  std::vector<event_body> events;
-  const auto* call = data.find_call(number);
-  if (call == nullptr)
-    return events;
-  if (call->status != call_status::claimed || call->runs != run) {
-    if (call->status == call_status::answered && call->late < env.limits.late_results) {
-      late_result fact;
-      fact.call = number;
-      fact.digest = digest_of(outcome ? *outcome : error_content(outcome.error(), env));
-      events.emplace_back(std::move(fact));
-    }
-    return events;
-  }
-  if (!outcome && is(outcome.error(), errc::stale_approval)) {
-    call_asked_again fact;
-    fact.call = number;
-    fact.reason = shortened(message_of(outcome.error()), env);
-    if (const auto tool = find_tool(data.active->record, call->tool, env))
-      if (auto fingerprint = fingerprint_of(*tool, call->arguments, data))
-        fact.fingerprint = std::move(*fingerprint);
-    fact.digest = approval_digest(data, number, call->tool, call->tool_version, call->arguments,
-                                  fact.fingerprint);
-    events.emplace_back(std::move(fact));
-    return events;
-  }
-  if (outcome)
-    if (auto error = check_result(*outcome, env))
-      outcome = std::move(error);
-  if (outcome)
-    events.push_back(answered(number, {call_outcome::succeeded, std::move(*outcome)}));
-  else
-    events.push_back(answered(number, {call_outcome::failed, error_content(outcome.error(), env)}));
-  return events;
-}
-
-std::vector<event_body> recover(const session_data& data,
-                                const std::function<bool(std::uint64_t)>& is_running) {
-  std::vector<event_body> events;
-  for (const auto number : data.claimed) {
-    if (is_running(number))
-      continue;
-    if (data.calls.at(number).idempotent) {
-      outcome_resolved fact;
-      fact.call = number;
-      fact.resolution = outcome_resolution::rerun;
-      fact.by = "idempotent";
-      events.emplace_back(std::move(fact));
-    } else {
-      outcome_unknown fact;
-      fact.call = number;
-      events.emplace_back(std::move(fact));
-    }
-  }
-  if (step_due(data)) {
-    step_restarted fact;
-    fact.subtask = data.running_spec().id;
-    events.emplace_back(std::move(fact));
-  }
-  if (!events.empty() || data.head.state == session_state::running)
-    events.insert(events.begin(), session_activated{});
-  return events;
 }
 
 } // namespace fermata::core

@@ -1,12 +1,12 @@
 #include <fermata/actors/core/persistence.hpp>
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace fermata::core {
 
-namespace {
-
-result<plan_data> load_plan(store::view& from, session_number number, std::uint32_t revision) {
+result<stored_plan> read_plan(store::view& from, session_number number, std::uint32_t revision) {
+  stored_plan plan;
   auto record = read_record<plan_record>(from, number, plan_key(revision), "plan");
   if (!record)
     return std::move(record.error());
@@ -18,15 +18,27 @@ result<plan_data> load_plan(store::view& from, session_number number, std::uint3
                                              record->subtasks, "subtask state");
   if (!states)
     return std::move(states.error());
+  plan.record = std::move(*record);
+  plan.specs = std::move(*specs);
+  plan.states = std::move(*states);
+  return plan;
+}
+
+namespace {
+
+result<plan_data> load_plan(store::view& from, session_number number, std::uint32_t revision) {
+  auto plan = read_plan(from, number, revision);
+  if (!plan)
+    return std::move(plan.error());
   std::unordered_set<subtask_id> ids;
-  for (const auto& spec : *specs)
+  for (const auto& spec : plan->specs)
     ids.insert(spec.id);
-  for (const auto& spec : *specs)
+  for (const auto& spec : plan->specs)
     for (const auto& dependency : spec.depends_on)
       if (!ids.contains(dependency))
         return make_error(errc::store_corrupt, "subtask " + spec.id.str() + " depends on "
                                                    + dependency.str() + ", which is not stored");
-  return plan_data{std::move(*record), std::move(*specs), std::move(*states)};
+  return plan_data{std::move(plan->record), std::move(plan->specs), std::move(plan->states)};
 }
 
 /// The running subtask's calls and transcript.
@@ -47,6 +59,22 @@ caf::error load_attempt(store::view& from, session_number number, session_data& 
   if (!entries)
     return std::move(entries.error());
   data.entries = std::move(*entries);
+  return caf::none;
+}
+
+/// Users' messages to the plan in force, or to the draft that is the only plan.
+caf::error load_messages(store::view& from, session_number number, session_data& data) {
+  const auto* plan = data.active && !(data.draft && data.draft->record.replaces == 0)
+                         ? &*data.active
+                         : (data.draft ? &*data.draft : nullptr);
+  if (plan == nullptr || plan->record.first_message > data.head.messages)
+    return caf::none;
+  const auto first = std::max<std::uint64_t>(plan->record.first_message, 1);
+  auto messages = read_records<message_record>(from, number, message_key(first),
+                                               data.head.messages - first + 1, "message");
+  if (!messages)
+    return std::move(messages.error());
+  data.messages = std::move(*messages);
   return caf::none;
 }
 
@@ -80,6 +108,8 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
       return std::move(plan.error());
     data.draft = std::move(*plan);
   }
+  if (auto error = load_messages(from, loaded.number, data))
+    return error;
   if (data.head.running) {
     if (!data.active)
       return make_error(errc::store_corrupt,
@@ -134,6 +164,10 @@ caf::error recall(session_data& data, session_number number, const command& body
     return recall_call(data, number, answer->call, from);
   if (const auto* outcome = std::get_if<resolve_outcome>(&body))
     return recall_call(data, number, outcome->call, from);
+  if (const auto* answer = std::get_if<answer_question>(&body))
+    return recall_call(data, number, answer->call, from);
+  if (const auto* cancelled = std::get_if<cancel_call>(&body))
+    return recall_call(data, number, cancelled->call, from);
   return caf::none;
 }
 

@@ -79,6 +79,19 @@ template <class T>
   return values;
 }
 
+/// One plan revision as it is stored.
+struct stored_plan {
+  plan_record record;
+  std::vector<subtask_spec> specs;
+  std::vector<subtask_record> states; ///< One for each of `specs`.
+
+  stored_plan() = default;
+};
+
+/// Errors: as `read_record`.
+[[nodiscard]] result<stored_plan> read_plan(store::view& from, session_number session,
+                                            std::uint32_t revision);
+
 /// The pending index's entry of a call, if it waits for somebody.
 [[nodiscard]] std::optional<pending_item> pending_of(const session_id& session,
                                                      const call_record& call);

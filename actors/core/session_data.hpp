@@ -4,6 +4,7 @@
 #include <fermata/storage/records.hpp>
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -12,6 +13,23 @@
 #include <vector>
 
 namespace fermata::core {
+
+/// Points in time with what they belong to, the earliest first; one for each of them at most.
+class alarms {
+public:
+  /// Sets, moves or removes the alarm of `of`.
+  void set(std::uint64_t of, std::optional<timestamp> at);
+  struct alarm {
+    timestamp at;
+    std::uint64_t of = 0;
+    friend auto operator<=>(const alarm&, const alarm&) = default;
+  };
+  [[nodiscard]] std::optional<alarm> first() const;
+
+private:
+  std::set<alarm> ordered_;
+  std::map<std::uint64_t, timestamp> times_;
+};
 
 /// One plan revision in memory: its records, and what is derived from them so that a step need not
 /// scan the plan (P11).
@@ -37,9 +55,14 @@ public:
   /// The first pending subtask in list order whose dependencies are done or skipped.
   [[nodiscard]] std::optional<std::uint32_t> first_ready() const;
   [[nodiscard]] const std::set<std::uint32_t>& ready() const noexcept { return ready_; }
+  /// The earliest deadline, end of a sleep or end of a backoff of its subtasks, by position.
+  [[nodiscard]] std::optional<alarms::alarm> first_alarm() const { return alarms_.first(); }
 
-  /// The record of a subtask, to change anything but its status.
+  /// The record of a subtask, to change anything but its status and times.
   [[nodiscard]] subtask_record& edit(std::uint32_t position) { return subtasks_[position]; }
+  void set_deadline(std::uint32_t position, std::optional<timestamp> at);
+  /// When it wakes from its sleep, or its backoff is over; nothing: neither.
+  void set_next_step(std::uint32_t position, std::optional<timestamp> at);
   /// Changes a subtask's status and what is derived from it.
   void set_status(std::uint32_t position, subtask_status status);
   void set_plan_status(plan_status status);
@@ -48,6 +71,7 @@ private:
   static bool satisfies(subtask_status status) {
     return status == subtask_status::done || status == subtask_status::skipped;
   }
+  void note_alarm(std::uint32_t position);
 
   std::vector<subtask_record> subtasks_;
   std::unordered_map<subtask_id, std::uint32_t> positions_;
@@ -55,6 +79,7 @@ private:
   std::vector<std::uint32_t> unmet_; // dependencies that are neither done nor skipped
   std::set<std::uint32_t> ready_;    // pending ones with no unmet dependency
   std::array<std::uint32_t, enum_names(subtask_status{}).size()> counts_{};
+  alarms alarms_; // of subtasks that are not over
 };
 
 /// All that a session's decisions depend on: what `load` brings from the store and `apply` changes.
@@ -69,13 +94,19 @@ public:
   std::optional<plan_data> draft;
   std::map<std::uint64_t, call_record> calls;
   std::map<std::uint32_t, plan_record> past_plans;
-  std::vector<entry_record> entries; ///< Of the running subtask's attempt.
-  std::set<record_key> changed;      ///< Records to write with the next commit.
+  std::map<std::uint32_t, plan_data> retired; ///< Plans that leave memory with the next commit.
+  std::vector<entry_record> entries;          ///< Of the running subtask's attempt.
+  /// Users' messages to the plan in force, from its `first_message` on.
+  std::vector<message_record> messages;
+  std::set<record_key> changed; ///< Records to write with the next commit.
   /// Transcript entries among `changed`, by number; those of an attempt that has ended are nowhere
   /// else.
   std::map<std::uint64_t, entry_record> unwritten_entries;
-  std::set<std::uint64_t> queued;  ///< Calls that wait for a worker.
-  std::set<std::uint64_t> claimed; ///< Calls that a worker runs.
+  std::map<std::uint64_t, message_record> unwritten_messages; ///< Those among `changed`.
+  std::set<std::uint64_t> queued;                             ///< Calls that wait for a worker.
+  std::set<std::uint64_t> claimed;                            ///< Calls that a worker runs.
+  std::set<std::uint64_t> backing_off;                        ///< Calls that are tried again later.
+  alarms call_alarms; ///< When open calls expire or are tried again.
 
   session_data() = default;
 
@@ -89,16 +120,33 @@ public:
   }
   [[nodiscard]] const subtask_spec& running_spec() const { return active->specs[*head.running]; }
 
-  /// Changes a call's status and what is counted of it.
-  void set_call_status(call_record& call, call_status status);
+  /// True when the running subtask's agent has proposed a plan that waits for a decision.
+  [[nodiscard]] bool awaits_own_proposal() const noexcept {
+    return draft && active && head.running && !draft->record.planner.empty();
+  }
+
+  /// Changes a call's status, and when it is tried again, and what is counted of it.
+  void set_call_status(call_record& call, call_status status,
+                       std::optional<timestamp> retry_at = {});
   /// Counts a call that is there for the first time: proposed, or loaded.
   void count_call(const call_record& call, bool also_waiting);
 };
 
+/// What a session's earliest alarm is about.
+struct due_item {
+  enum class kind : std::uint8_t { end_of_suspension, draft_expiry, plan_deadline, subtask, call };
+  timestamp at;
+  kind what = kind::call;
+  std::uint64_t of = 0; ///< A subtask's position, or a call's number.
+};
+
+/// The earliest of all alarms of a session; one entry of the due-time index stands for all of them.
+[[nodiscard]] std::optional<due_item> next_due(const session_data& data);
+
 /// The session's state as it follows from its data.
 [[nodiscard]] session_state derive_state(const session_data& data);
 
-/// True when the running subtask's agent is to take its next step.
+/// True when the running subtask's agent is to take its next step. Never while it is suspended.
 [[nodiscard]] bool step_due(const session_data& data);
 
 } // namespace fermata::core

@@ -3,6 +3,7 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/core/session_data.hpp>
 #include <fermata/actors/coro/scope.hpp>
+#include <fermata/actors/detail/services.hpp>
 
 #include <caf/event_based_actor.hpp>
 
@@ -19,36 +20,45 @@ class coordinator {
 public:
   using step_outcome = caf::expected<step>;
 
-  explicit coordinator(caf::event_based_actor* self) : self_{self}, scope_{self} {}
+  coordinator(caf::event_based_actor* self, services_ptr shared)
+      : self_{self}, shared_{std::move(shared)}, scope_{self} {}
 
   /// Starts the step that is due. Calls `done` once with what the agent returned, unless `cancel`
   /// comes first: inside this call if the agent awaits nothing, else in a later message.
-  void start(const core::session_data& data, const agent_registry& agents,
-             std::function<void(step_outcome)> done);
+  void start(const core::session_data& data, timestamp now, std::function<void(step_outcome)> done);
 
   /// Destroys the step's frames.
   void cancel();
 
+  /// Tells whoever watches that what was shown of the subtask's step is void.
+  void void_shown_text(const session_id& session, const subtask_id& subtask) const;
+
   [[nodiscard]] bool busy() const noexcept { return busy_; }
 
-private:
-  /// Which attempt at which subtask.
-  struct attempt {
-    std::uint32_t revision = 0;
-    std::uint32_t position = 0;
-    std::uint32_t number = 0;
-    friend bool operator==(const attempt&, const attempt&) = default;
-  };
+  /// The attempt that the last step belongs to, by the event that started it.
+  [[nodiscard]] std::uint64_t attempt() const noexcept { return attempt_; }
+  /// How long the attempt's transcript was when the last step began.
+  [[nodiscard]] std::size_t entries_seen() const noexcept { return transcript_.size(); }
+  /// What models were asked for in the last step, so far.
+  [[nodiscard]] const model_usage& usage() const noexcept { return usage_; }
 
+private:
   /// What an agent is given for its next step.
-  [[nodiscard]] std::unique_ptr<step_context> make_context(const core::session_data& data);
+  [[nodiscard]] std::unique_ptr<step_context> make_context(const core::session_data& data,
+                                                           timestamp now);
   void extend_transcript(const core::session_data& data);
+  void end();
 
   caf::event_based_actor* self_;
+  services_ptr shared_;
   /// Of the attempt that ran last, kept between its steps: a step costs what is new, not what is
   /// past (P11).
   std::vector<transcript_entry> transcript_;
-  attempt seen_;
+  std::vector<message_record> messages_; ///< Of users, from before the attempt.
+  std::map<std::string, tool_declaration> declared_tools_;
+  std::uint64_t attempt_ = 0;
+  std::uint32_t revision_ = 0; ///< Whose tools `declared_tools_` are.
+  model_usage usage_;
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/detail/alarm_clock.hpp>
 #include <fermata/actors/detail/followers.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
@@ -30,9 +31,13 @@ public:
   void left(const session_id& id);
   /// An actor ended. False: the directory did not expect it, and it was no session.
   [[nodiscard]] bool ended(const caf::actor_addr& who);
+  /// The session's commit has failed: activates it again a little later, for what was under way.
+  void activate_again(const session_id& id);
+  void retry(const session_id& id);
   void tick();
   void stop();
   [[nodiscard]] followers& readers() noexcept { return followers_; }
+  [[nodiscard]] alarm_clock& alarms() noexcept { return alarms_; }
 
 private:
   struct resident {
@@ -60,13 +65,15 @@ private:
   caf::actor journal_;
   caf::actor worker_;
   std::unordered_map<session_id, resident> residents_;
-  std::list<session_id> by_use_;      ///< Least recently used first.
+  std::list<session_id> by_use_;         ///< Least recently used first.
+  std::set<session_id> activated_again_; ///< Those that `retry` will activate.
   std::set<caf::actor_addr> leaving_; ///< Sessions that have left and whose actors have not ended.
   /// For sessions that there is no room for yet; a resident one has none here.
   std::unordered_map<session_id, std::vector<delivery_ptr>> parked_;
   std::deque<session_id> parked_order_;
   std::size_t parked_messages_ = 0;
   followers followers_;
+  alarm_clock alarms_;
   std::optional<caf::actor_clock::time_point> next_tick_;
   bool stopping_ = false;
 };

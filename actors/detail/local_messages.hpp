@@ -26,6 +26,18 @@ struct run_finished {
   run_finished() = default;
 };
 
+/// A run's time is up, and it does not end although it was told to.
+struct run_overdue {
+  std::uint64_t call = 0;
+  std::uint32_t run = 0;
+  run_overdue() = default;
+};
+
+/// The session's earliest alarm may be due.
+struct timer_due {
+  timer_due() = default;
+};
+
 /// A worker may be free for a queued call.
 struct worker_freed {
   worker_freed() = default;
@@ -34,7 +46,7 @@ struct worker_freed {
 /// Something for a session, by way of the directory.
 struct delivery {
   session_id session;
-  std::variant<command, wake, run_finished, worker_freed> body;
+  std::variant<command, wake, run_finished, worker_freed, run_overdue, timer_due> body;
   reply answer;
 
   delivery() = default;

@@ -22,6 +22,7 @@ struct services {
   runtime_options options;
   agent_registry agents;
   tool_registry tools;
+  model_registry models;
   worker_table workers;
   stream_hub hub;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
@@ -29,7 +30,13 @@ struct services {
 
   [[nodiscard]] fermata::store& store() const { return *options.store; }
   [[nodiscard]] core::environment environment() const {
-    return core::environment{options.limits, options.policy, agents, tools};
+    core::environment made{options.limits, options.policy, agents, tools};
+    made.planner = options.planner;
+    return made;
+  }
+  void show(const live_update& update) const {
+    if (options.on_live)
+      options.on_live(update);
   }
 };
 using services_ptr = std::shared_ptr<services>;

@@ -4,6 +4,7 @@
 #include <fermata/actors/detail/coordinator.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/detail/tool_worker.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/stateful_actor.hpp>
@@ -50,7 +51,7 @@ private:
     std::vector<event> events;
     std::vector<std::pair<reply, receipt>> replies;
     std::vector<std::uint64_t> claimed;        ///< To start after the commit.
-    std::vector<std::uint64_t> ended_runs;     ///< To forget after the commit.
+    std::vector<run_finished> ended_runs;      ///< To forget after the commit.
     std::vector<std::uint64_t> cancelled_runs; ///< To stop after the commit.
     transaction() = default;
   };
@@ -59,11 +60,17 @@ private:
   void redeliver(delivery_ptr message);
   void run_command(const command& body, reply answer);
   void take_outcome(const run_finished& finished);
+  /// Says to the core what time it is.
+  void look_at_clock();
+  /// What is due happens before anything else.
+  void fire_timers();
   void record(event_body body);
   void record_all(std::vector<event_body> bodies);
   /// Follows the state as far as it goes by itself, then commits.
   void settle();
   void claim_queued();
+  /// Lets the tools' hooks look at claims that an earlier process left open.
+  void reconcile_claims();
   void pass_worker_on();
   void start_step();
   void step_done(coordinator::step_outcome outcome);
@@ -71,8 +78,13 @@ private:
   void cancel_stale_step();
   void commit_transaction();
   void start_claimed(const std::vector<std::uint64_t>& calls);
+  /// Without what the worker adds.
+  [[nodiscard]] std::shared_ptr<run_request> make_run(const call_record& call) const;
+  void stop_run_of(std::uint64_t call);
+  void tell_alarm_clock();
   void answer(reply& to, receipt with);
   void process_queue();
+  void send_later(decltype(delivery::body) body);
   void leave();
   void fail(const caf::error& why);
   [[nodiscard]] bool idle() const;
@@ -90,7 +102,10 @@ private:
   transaction building_;
   std::optional<transaction> writing_;
   std::optional<coordinator::step_outcome>
-      finished_step_; ///< Came while a transaction was being written.
+      finished_step_;                    ///< Came while a transaction was being written.
+  std::set<std::uint64_t> unreconciled_; ///< Open claims whose tools' hooks have not looked yet.
+  std::optional<timestamp> told_alarm_;  ///< What the alarm clock was told last.
+  std::uint64_t jitter_ = 0;             ///< Drawn once; mixed with event numbers.
   bool settling_ = false;
   bool activating_ = false; ///< The activation's own transaction is being written.
   bool leaving_ = false;

@@ -4,31 +4,90 @@
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/tool.hpp>
 
+#include <caf/actor_clock.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include <atomic>
+#include <map>
+#include <optional>
+
 namespace fermata::detail {
 
-/// One claimed run on its way to the worker.
+/// One claimed run on its way to the worker, or the look of a tool's `reconcile` at one.
 struct run_request {
   const tool* what = nullptr;
-  std::uint32_t run = 0;
   tool_context context;
+  bool reconciles = false;
+  std::atomic<bool> timed_out{false};
   run_request() = default;
 };
 using run_ptr = std::shared_ptr<run_request>;
 
-struct tool_worker_state {
-  explicit tool_worker_state(caf::event_based_actor* self) : scope{self} {}
-  static inline const char* name = "fermata.tool_worker";
-  coro::actor_scope scope;
+/// Ends a run that nobody waits for any more.
+struct stop_run {
+  call_id call;
+  stop_run() = default;
+};
+using stop_run_ptr = std::shared_ptr<stop_run>;
+
+/// A blocking function has ended, and was reported.
+struct run_over {
+  run_ptr run;
+  run_over() = default;
+};
+using run_over_ptr = std::shared_ptr<run_over>;
+
+/// Runs claimed calls: coroutine tools on its actor, blocking ones on the pool, each within its
+/// time limit. A run's outcome goes to the worker table and then to its session, by way of the
+/// directory.
+class tool_worker {
+public:
+  tool_worker(caf::event_based_actor* self, services_ptr shared, caf::actor directory)
+      : self_{self}, shared_{std::move(shared)}, directory_{std::move(directory)}, scope_{self} {}
+
+  void start(run_ptr run);
+  /// The run is cancelled: a coroutine is destroyed, a blocking function asked to end.
+  void stop(const call_id& call);
+  /// A blocking function has ended, and was reported.
+  void ended(const run_ptr& run);
+  /// Looks whose time is up.
+  void tick();
+
+private:
+  /// A run that can be destroyed, or whose time is limited.
+  struct watched {
+    run_ptr run;
+    coro::root_handle task; ///< Of a coroutine.
+    std::optional<caf::actor_clock::time_point> deadline;
+    watched() = default;
+  };
+
+  void start_blocking(const run_ptr& run);
+  void start_coroutine(const run_ptr& run, const coroutine_tool& coroutine);
+  watched& watch(const run_ptr& run);
+  void time_is_up(watched& of);
+  void set_deadline(watched& of, std::chrono::milliseconds wait);
+  void arm_tick(caf::actor_clock::time_point at);
+
+  caf::event_based_actor* self_;
+  services_ptr shared_;
+  caf::actor directory_;
+  std::map<call_id, watched> watched_;
+  std::optional<caf::actor_clock::time_point> next_tick_;
+  coro::actor_scope scope_; // last: frames refer to the rest
 };
 
-/// Starts claimed runs: coroutine tools on itself, blocking ones on the pool. Each run's outcome
-/// goes to the worker table and then to its session, by way of `directory`.
-caf::behavior tool_worker(caf::stateful_actor<tool_worker_state>* self, services_ptr shared,
-                          caf::actor directory);
+struct tool_worker_state {
+  static inline const char* name = "fermata.tool_worker";
+  std::unique_ptr<tool_worker> body;
+};
+
+caf::behavior tool_worker_actor(caf::stateful_actor<tool_worker_state>* self, services_ptr shared,
+                                caf::actor directory);
 
 } // namespace fermata::detail
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::run_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::stop_run_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::run_over_ptr)

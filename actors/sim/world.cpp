@@ -33,6 +33,7 @@ class virtual_clock final : public wall_clock {
 public:
   timestamp now() override { return now_; }
   void pass(std::chrono::milliseconds duration) { now_ += duration; }
+  void set(timestamp to) { now_ = to; }
 
 private:
   timestamp now_{std::chrono::sys_days{std::chrono::year{2030} / 1 / 1}};
@@ -70,6 +71,10 @@ public:
     runtime.limits = options.limits;
     runtime.passivate_after = options.passivate_after;
     runtime.journal_thread = false;
+    runtime.planner = options.planner;
+    runtime.fire_timers = options.fire_timers;
+    runtime.clock_check_interval = options.clock_check_interval;
+    runtime.on_live = options.on_live;
     runtime.clock = std::move(clock);
     runtime.random = std::move(random);
     runtime.pool = pool_;
@@ -78,6 +83,8 @@ public:
       throw std::logic_error(message_of(error));
     if (options.setup)
       options.setup(shared->agents, shared->tools);
+    if (options.setup_models)
+      options.setup_models(shared->models);
     node = detail::spawn_node(*system_, shared);
   }
 
@@ -247,6 +254,10 @@ void world::advance(std::chrono::milliseconds duration) {
   }
 }
 
+void world::set_clock(timestamp to) {
+  implementation_->clock->set(to);
+}
+
 void world::crash() {
   implementation_->die();
 }
@@ -285,7 +296,8 @@ std::size_t world::actors() const {
 
 std::size_t world::resident_sessions() const {
   // Besides sessions there are the directory, the tool worker and the journal.
-  return actors() - 3;
+  constexpr std::size_t others = 3;
+  return actors() > others ? actors() - others : 0;
 }
 
 std::vector<event> world::events(const session_id& session) const {

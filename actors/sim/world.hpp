@@ -59,8 +59,15 @@ struct world_options {
   std::chrono::milliseconds passivate_after{60'000};
   /// True: actors run in a random order that the seed decides. False: first come, first served.
   bool random_schedule = true;
+  agent_name planner; ///< As `runtime_options::planner`.
+  bool fire_timers = true;
+  /// As in `runtime_options`; long, since virtual time only jumps when the test says so.
+  std::chrono::milliseconds clock_check_interval{3'600'000};
+  live_observer on_live;
   /// Fills in agents and tools; called each time the node starts.
   std::function<void(agent_registry&, tool_registry&)> setup;
+  /// Fills in models; called each time the node starts.
+  std::function<void(model_registry&)> setup_models;
   /// The store to start from; null: an empty one.
   std::shared_ptr<memory_store> store;
 
@@ -90,6 +97,9 @@ public:
   /// Lets time pass, running whatever becomes due.
   void advance(std::chrono::milliseconds duration);
 
+  /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
+  void set_clock(timestamp to);
+
   /// Kills the node as SIGKILL does, between two events, and starts it again.
   void crash();
   /// Stops the node as a host does, and starts it again.
@@ -99,7 +109,8 @@ public:
   [[nodiscard]] timestamp now() const;
   [[nodiscard]] memory_store& store() const noexcept;
 
-  /// The node's actor system and directory, for actors of one's own; until the next crash or restart.
+  /// The node's actor system and directory, for actors of one's own; until the next crash or
+  /// restart.
   [[nodiscard]] caf::actor_system& system() const;
   [[nodiscard]] caf::actor directory() const;
 

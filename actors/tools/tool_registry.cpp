@@ -6,6 +6,16 @@ namespace fermata {
 caf::error tool_registry::add(tool added) {
   if (added.name.empty())
     return make_error(errc::invalid_field, "a tool needs a name");
+  if (added.name == question_tool())
+    return make_error(errc::invalid_field, "every runtime has the tool " + added.name.str()
+                                               + ", which asks a person; choose another name");
+  const limits ours;
+  if (added.time_limit.count() < 0 || added.time_limit > ours.timer_horizon)
+    return make_error(errc::invalid_field, "the tool " + added.name.str()
+                                               + ": time_limit is from 0 to limits::timer_horizon");
+  if (auto error = check_retry(added.retry, ours))
+    return make_error(code_of(error),
+                      "the tool " + added.name.str() + ": retry: " + message_of(error));
   if (auto error = check_is_schema(added.schema))
     return make_error(errc::invalid_field,
                       "the tool " + added.name.str() + ": " + message_of(error));

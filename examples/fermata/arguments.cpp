@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 
 #include "help.hpp"
+#include "times.hpp"
 #include "version.hpp"
 
 #include <CLI/CLI.hpp>
@@ -34,6 +35,37 @@ void add_reason(CLI::App* command, arguments& given, const char* what) {
   command->add_option("--reason", given.reason, what)->option_text("TEXT");
 }
 
+void add_digest(CLI::App* command, arguments& given, const char* what) {
+  command->add_option("--digest", given.digest, what)->option_text("DIGEST");
+}
+
+void add_duration(CLI::App* command, const char* name, arguments& given, const char* what) {
+  const auto read = [&given, option = std::string{name}](const std::string& text) {
+    const auto duration = parse_duration(text);
+    if (!duration)
+      throw CLI::ValidationError{option, message_of(duration.error())};
+    given.after = *duration;
+  };
+  command->add_option_function<std::string>(name, read, what)->option_text("DURATION");
+}
+
+void add_time(CLI::App* command, const char* name, arguments& given, const char* what) {
+  const auto read = [&given, option = std::string{name}](const std::string& text) {
+    const auto time = parse_time(text);
+    if (!time)
+      throw CLI::ValidationError{option, message_of(time.error())};
+    given.at = *time;
+  };
+  command->add_option_function<std::string>(name, read, what)->option_text("TIME");
+}
+
+void add_limit(CLI::App* command, arguments& given, const char* what) {
+  command->add_option("--limit", given.limit, what)
+      ->option_text("N")
+      ->check(
+          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
+}
+
 void add_workspace(CLI::App* command, arguments& given, const char* what) {
   command->add_option("--workspace", given.workspace, what)->option_text("DIR");
 }
@@ -56,12 +88,17 @@ void add_running_commands(CLI::App& app, arguments& given) {
   add_workspace(run, given, "The folder that tools work in; absent: the current one");
   add_approve(run, given);
 
-  auto* resume = add_command(app, "resume", "Continue a session, after an interruption or a crash");
-  add_session(resume, given);
+  auto* resume = add_command(app, "resume",
+                             "Continue a session: after an interruption or a crash, when it was "
+                             "suspended, when a timer is due");
+  resume->add_option("SESSION", given.session, "The session's id");
+  resume->add_flag("--due", given.due, "Instead: all sessions with a timer that is due, in turn");
   add_workspace(resume, given, "Work in this folder, for this invocation (it was moved)");
   add_approve(resume, given);
 
-  auto* revise = add_command(app, "revise", "Propose a new revision of a session's plan");
+  auto* revise = add_command(app, "revise",
+                             "Propose a new revision of a session's plan: of one that waits for a "
+                             "decision, was sent back, or is in progress");
   add_session(revise, given);
   add_plan_file(revise, given);
 }
@@ -71,17 +108,22 @@ void add_queries(CLI::App& app, arguments& given) {
   auto* plan = add_command(app, "plan", "Show a session's plan");
   add_session(plan, given);
   plan->add_option("--revision", given.revision, "Absent: the one that counts")->option_text("N");
+  plan->add_flag("--diff", given.diff, "What the proposed revision does to the plan in progress");
   auto* events = add_command(app, "events", "Show what happened in a session");
   add_session(events, given);
   events->add_option("--from", given.from, "Begin with event number N")
       ->option_text("N")
       ->check(
-          CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()).description(""));
+          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
   add_session(add_command(app, "transcript", "Show what agents said and called"), given);
   auto* sessions = add_command(app, "sessions", "List the sessions of the store");
   sessions->add_option("--state", given.state, "Only those in this state")->option_text("STATE");
   auto* pending = add_command(app, "pending", "List what waits for somebody");
   pending->add_option("SESSION", given.session, "Only this session's");
+  add_limit(pending, given, "At most so many; absent: all");
+  auto* timers =
+      add_command(app, "timers", "List when sessions go on by themselves, earliest first");
+  add_limit(timers, given, "At most so many; absent: 1000");
   add_command(app, "verify", "Check the store's files");
   add_command(app, "version", "Print the version");
 }
@@ -89,10 +131,8 @@ void add_queries(CLI::App& app, arguments& given) {
 void add_decisions(CLI::App& app, arguments& given) {
   auto* approve = add_command(app, "approve", "Approve a call or a plan");
   add_id(approve, given, "ID", "The call's or the plan's id");
-  approve
-      ->add_option("--digest", given.digest,
-                   "Refuse unless the call has this digest, as `pending --json` shows it")
-      ->option_text("DIGEST");
+  add_digest(approve, given,
+             "Refuse unless the call has this digest, as `pending --json` shows it");
 
   auto* reject = add_command(app, "reject", "Reject a call or a plan");
   add_id(reject, given, "ID", "The call's or the plan's id");
@@ -104,12 +144,22 @@ void add_decisions(CLI::App& app, arguments& given) {
   edit->add_option("--arguments", given.new_arguments, "The new arguments")
       ->option_text("JSON")
       ->required();
-  edit->add_option("--digest", given.digest, "As for approve")->option_text("DIGEST");
+  add_digest(edit, given, "As for approve");
 
-  auto* answer = add_command(app, "result", "Post the result of a client tool's call");
-  add_id(answer, given, "CALL", "The call's id");
-  answer->add_option("JSON", given.content, "The result")->required();
-  answer->add_flag("--error", given.is_error, "The tool failed; the result says why");
+  auto* respond = add_command(app, "respond", "Answer a call in place of its tool");
+  add_id(respond, given, "CALL", "The call's id");
+  respond->add_option("JSON", given.content, "What the agent gets as its result")->required();
+}
+
+void add_answers(CLI::App& app, arguments& given) {
+  auto* answer = add_command(app, "answer", "Answer an agent's question");
+  add_id(answer, given, "CALL", "The question's id");
+  answer->add_option("JSON", given.content, "The answer")->required();
+
+  auto* result = add_command(app, "result", "Post the result of a client tool's call");
+  add_id(result, given, "CALL", "The call's id");
+  result->add_option("JSON", given.content, "The result")->required();
+  result->add_flag("--error", given.is_error, "The tool failed; the result says why");
 
   auto* outcome =
       add_command(app, "outcome", "Say what became of a call whose outcome is not known");
@@ -123,36 +173,75 @@ void add_decisions(CLI::App& app, arguments& given) {
 
 void add_operations(CLI::App& app, arguments& given) {
   for (const auto& [name, does] :
-       {std::pair{"retry", "Run a failed subtask again"},
-        std::pair{"skip", "Give a failed subtask up; those that depend on it run without"}}) {
+       {std::pair{"retry",
+                  "Run a failed or cancelled subtask again, or one that backs off at once"},
+        std::pair{"skip", "Give a failed or cancelled subtask up; those that depend on it run "
+                          "without"}}) {
     auto* command = add_command(app, name, does);
     add_session(command, given);
     command->add_option("SUBTASK", given.subtask, "The subtask's id")->required();
     if (std::string_view{name} == "skip")
       add_reason(command, given, "Why");
   }
-  for (const auto& [name, does] : {std::pair{"fail", "End a plan that needs attention as failed"},
-                                   std::pair{"cancel", "End a plan that is not over yet"}}) {
-    auto* command = add_command(app, name, does);
-    add_session(command, given);
-    add_reason(command, given, "Why");
-  }
+  auto* fail = add_command(app, "fail", "End a plan that needs attention as failed");
+  add_session(fail, given);
+  add_reason(fail, given, "Why");
+
+  auto* cancel = add_command(app, "cancel", "End a plan, a subtask or a call that is not over yet");
+  add_id(cancel, given, "ID", "The session's id, or the call's");
+  cancel->add_option("--subtask", given.subtask, "Only this subtask of the session's plan")
+      ->option_text("ID");
+  add_reason(cancel, given, "Why, for the agent");
+
+  auto* message = add_command(app, "message", "Say something to a session's agents");
+  add_session(message, given);
+  message->add_option("TEXT", given.text, "What every later step sees")->required();
+}
+
+void add_timing(CLI::App& app, arguments& given) {
+  auto* suspend = add_command(app, "suspend", "Let nothing of a session start until it is resumed");
+  add_session(suspend, given);
+  add_time(suspend, "--until", given, "Resume it by itself then");
+  add_duration(suspend, "--for", given, "Resume it by itself after so long");
+  add_reason(suspend, given, "Why");
+
+  auto* deadline =
+      add_command(app, "deadline", "Set when a plan or a subtask fails if it is not over");
+  add_session(deadline, given);
+  add_duration(deadline, "--in", given, "So long from now");
+  add_time(deadline, "--at", given, "At this time");
+  deadline->add_flag("--clear", given.clear, "There is none any more");
+  deadline->add_option("--subtask", given.subtask, "Of this subtask; absent: of the plan")
+      ->option_text("ID");
 }
 
 caf::error usage(std::string why) {
   return make_error(errc::invalid_field, std::move(why));
 }
 
-/// What CLI11 cannot say of options that go together.
-caf::error check_together(const arguments& given) {
-  if (given.command != "outcome")
-    return caf::none;
+caf::error check_outcome(const arguments& given) {
   if (given.resolution == "happened" && given.content.empty())
     return usage("outcome CALL happened JSON: the tool's result is missing");
   if (given.resolution != "happened" && !given.content.empty())
     return usage("outcome CALL " + given.resolution + " takes no JSON");
   if (given.resolution != "failed" && !given.reason.empty())
     return usage("--reason goes with `outcome CALL failed`");
+  return caf::none;
+}
+
+/// What CLI11 cannot say of options that go together.
+caf::error check_together(const arguments& given) {
+  if (given.command == "outcome")
+    return check_outcome(given);
+  if (given.command == "resume" && given.due == !given.session.empty())
+    return usage("resume takes either a SESSION or --due");
+  if (given.command == "resume" && given.due && !given.workspace.empty())
+    return usage("--workspace goes with `resume SESSION`: each session has its own");
+  if (given.command == "suspend" && given.at && given.after)
+    return usage("suspend takes --until TIME or --for DURATION, not both");
+  if (given.command == "deadline"
+      && int{given.at.has_value()} + given.after.has_value() + given.clear != 1)
+    return usage("deadline takes one of --in DURATION, --at TIME and --clear");
   return caf::none;
 }
 
@@ -173,7 +262,9 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_running_commands(app, given);
   add_queries(app, given);
   add_decisions(app, given);
+  add_answers(app, given);
   add_operations(app, given);
+  add_timing(app, given);
   try {
     app.parse(count, values);
   } catch (const CLI::CallForHelp&) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <fermata/messages/errors.hpp>
+#include <fermata/messages/timestamp.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,7 +25,7 @@ struct arguments {
   std::string store; ///< Empty: not given.
 
   std::string session;
-  std::string id; ///< Of a call or a plan approval.
+  std::string id; ///< Of a call or a plan approval; for `cancel` also of a session.
   std::string plan_file;
   std::string workspace; ///< Empty: not given.
   approval_mode approve = approval_mode::reads;
@@ -34,10 +36,17 @@ struct arguments {
   std::string resolution;    ///< happened, rerun or failed.
   std::string subtask;
   std::string state;
+  std::string text; ///< Of a message.
   bool is_error = false;
   bool modify = false;
+  bool due = false;   ///< All sessions with timers that are due, instead of one.
+  bool clear = false; ///< A deadline.
+  bool diff = false;  ///< What a revision changes, instead of the plan.
+  std::optional<std::chrono::milliseconds> after; ///< From now on: of --in and --for.
+  std::optional<timestamp> at;                    ///< Of --at and --until.
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;
+  std::optional<std::size_t> limit;
 };
 
 /// A command line that was taken apart, or the text to print instead of running a command

@@ -2,15 +2,16 @@
 
 #include "conductor.hpp"
 #include "continuation.hpp"
+#include "due.hpp"
 #include "escape.hpp"
 #include "host.hpp"
 #include "inputs.hpp"
 #include "interruption.hpp"
+#include "pause.hpp"
 #include "prompt.hpp"
 #include "render.hpp"
 #include "request.hpp"
 #include "stores.hpp"
-#include "tools.hpp"
 
 #include <fermata/actors/queries.hpp>
 
@@ -20,26 +21,6 @@
 namespace fermata::command_line {
 
 namespace {
-
-result<pause_view> look_at(store& from, const session_id& session) {
-  auto status = query_status(from, session);
-  if (!status)
-    return std::move(status.error());
-  auto items = query_pending(from, session);
-  if (!items)
-    return std::move(items.error());
-  pause_view view;
-  if (status->plan) {
-    auto plan = query_plan(from, session);
-    if (!plan)
-      return std::move(plan.error());
-    view.plan = std::move(*plan);
-  }
-  view.workspace = status->workspace;
-  view.status = std::move(*status);
-  view.items = std::move(*items);
-  return view;
-}
 
 /// One invocation that changes a session.
 class change {
@@ -60,7 +41,7 @@ public:
     if (asks)
       finish_conversation();
     else
-      finish();
+      show_pause(out_, given_, view_);
     out_.print(to_json(view_.status));
     return *halted == halt::interrupted ? exit_status::interrupted
                                         : exit_status_of(view_.status.state, asked.ends_plans);
@@ -73,7 +54,17 @@ private:
     if (!opened)
       return std::move(opened.error());
     session_ = asked.session ? *asked.session : (*opened)->running().generate_id();
+    if (asked.ends_suspension && is_held((*opened)->store()))
+      return apply(**opened, resume_session{user_name()});
     return apply(**opened, std::move(asked.body));
+  }
+
+  /// True for a suspended session that does not go on by itself now.
+  bool is_held(store& from) const {
+    const auto status = query_status(from, session_);
+    return status && status->state == session_state::suspended
+           && (!status->suspended_until
+               || *status->suspended_until > std::chrono::system_clock::now());
   }
 
   result<halt> apply(host& owner, std::optional<command> body) {
@@ -140,32 +131,6 @@ private:
     out_.say("  " + resume_line(given_, session_));
   }
 
-  void finish() {
-    out_.say();
-    // A plan that waits for its decision is shown below, with what it is going to do.
-    if (view_.status.state == session_state::awaiting_plan_decision)
-      show_state(out_, view_.status);
-    else
-      show_status(out_, view_.status);
-    const auto tools = make_tools_for_showing();
-    for (const auto& item : view_.items) {
-      out_.print({{"pending", to_json(item)}});
-      if (out_.as_json())
-        continue;
-      out_.say();
-      show_pending(out_, item, tools, view_.workspace);
-      if (item.kind == pending_kind::plan)
-        show_plan(out_, view_.plan);
-    }
-    const auto lines = continuations(given_, view_.status, view_.items);
-    if (lines.empty())
-      return;
-    out_.say();
-    out_.say("It continues with:");
-    for (const auto& line : lines)
-      out_.say("  " + line);
-  }
-
   const arguments& given_;
   console& out_;
   host_options where_;
@@ -176,15 +141,15 @@ private:
 } // namespace
 
 bool is_change(const arguments& given) {
-  constexpr std::array<std::string_view, 12> changes{"run",    "resume", "revise", "approve",
-                                                     "reject", "edit",   "result", "outcome",
-                                                     "retry",  "skip",   "fail",   "cancel"};
+  constexpr std::array<std::string_view, 17> changes{
+      "run",     "resume", "revise", "approve", "reject", "edit",    "respond",  "answer", "result",
+      "outcome", "retry",  "skip",   "fail",    "cancel", "suspend", "deadline", "message"};
   return std::find(changes.begin(), changes.end(), given.command) != changes.end();
 }
 
 result<exit_status> run_change(const arguments& given, console& out) {
   // Whatever can be refused is refused before the store is touched.
-  auto asked = make_request(given);
+  auto asked = given.due ? result<request>{request{}} : make_request(given);
   if (!asked)
     return std::move(asked.error());
   auto store = locate_store(given.store);
@@ -194,6 +159,9 @@ result<exit_status> run_change(const arguments& given, console& out) {
   where.store = std::move(*store);
   where.create_store = asked->may_create;
   where.approve = given.approve;
+  where.watches = out.is_interactive();
+  if (given.due)
+    return run_due(given, out, where);
   if (given.command == "resume" && !given.workspace.empty()) {
     auto folder = read_folder(given.workspace);
     if (!folder)

@@ -21,7 +21,9 @@ constexpr std::string_view approved_by = "--approve all";
 bool shows_progress(const event& happened) {
   return !std::holds_alternative<state_changed>(happened.body)
          && !std::holds_alternative<session_activated>(happened.body)
-         && !std::holds_alternative<plan_started>(happened.body);
+         && !std::holds_alternative<plan_started>(happened.body)
+         && !std::holds_alternative<model_used>(happened.body)
+         && !std::holds_alternative<call_requeued>(happened.body);
 }
 
 command approve(const pending_item& item, const approval_id& id) {
@@ -45,7 +47,9 @@ bool is_outdated(const caf::error& error) {
 } // namespace
 
 conductor::conductor(host& owner, console& out, session_id session)
-    : host_{owner}, out_{out}, session_{owner.running().session(std::move(session))} {
+    : host_{owner}, out_{out}, session_{owner.running().session(session)}, live_{
+                                                                               out,
+                                                                               std::move(session)} {
   // What happened before is not shown again.
   if (const auto status = query_status(owner.store(), session_.id()))
     next_event_ = status->events + 1;
@@ -82,11 +86,10 @@ result<halt> conductor::run_until_pause(event_stream& events) {
     if (!next)
       return std::move(next.error());
     next_event_ = events.position();
+    live_.show(host_.live().take());
     if (*next) {
       const auto& happened = **next;
-      out_.print({{"event", to_json(happened)}});
-      if (shows_progress(happened))
-        out_.say(describe(happened, session_.id()));
+      show(happened);
       if (const auto* change = std::get_if<state_changed>(&happened.body))
         seems_paused = !is_running(change->to);
       continue;
@@ -103,6 +106,13 @@ result<halt> conductor::run_until_pause(event_stream& events) {
       return halt::paused;
     seems_paused = false;
   }
+}
+
+void conductor::show(const event& happened) {
+  out_.print({{"event", to_json(happened)}});
+  const bool is_shown = live_.finish(happened);
+  if (!is_shown && shows_progress(happened))
+    out_.say(describe(happened, session_.id()));
 }
 
 result<halt> conductor::approve_all(halt at) {

@@ -3,6 +3,7 @@
 #include "arguments.hpp"
 #include "console.hpp"
 #include "host.hpp"
+#include "live_view.hpp"
 
 #include <fermata/messages/commands.hpp>
 
@@ -38,11 +39,13 @@ private:
 
   [[nodiscard]] result<halt> follow(std::future<result<receipt>> sent);
   [[nodiscard]] result<halt> run_until_pause(event_stream& events);
+  void show(const event& happened);
   [[nodiscard]] result<approvals> approve_pending();
 
   host& host_;
   console& out_;
   session_handle session_;
+  live_view live_;
   std::uint64_t next_event_ = 1;
 };
 

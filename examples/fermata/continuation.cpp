@@ -29,8 +29,9 @@ std::string continuation(const arguments& given, const pending_item& item) {
   switch (item.waiting_for) {
   case wait_cause::decision:
     return line(given, {"approve", item.id});
-  case wait_cause::result:
   case wait_cause::answer:
+    return line(given, {"answer", item.id}, "JSON");
+  case wait_cause::result:
     return line(given, {"result", item.id}, "JSON");
   case wait_cause::outcome:
     return line(given, {"outcome", item.id}, "rerun|failed|'happened JSON'");
@@ -52,9 +53,10 @@ std::vector<std::string> continuations(const arguments& given, const session_sta
     lines.push_back(continuation(given, item));
   if (status.state == session_state::needs_attention)
     for (const auto& subtask : status.subtasks)
-      if (subtask.status == subtask_status::failed)
+      if (subtask.status == subtask_status::failed || subtask.status == subtask_status::cancelled)
         lines.push_back(line(given, {"retry", session, subtask.id.str()}));
-  if (lines.empty())
+  // Whatever is decided meanwhile, a suspended session stands still.
+  if (lines.empty() || status.state == session_state::suspended)
     lines.push_back(resume_line(given, status.session));
   return lines;
 }

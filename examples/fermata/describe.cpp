@@ -1,5 +1,6 @@
 #include "escape.hpp"
 #include "render.hpp"
+#include "tree.hpp"
 
 #include <ctime>
 
@@ -17,7 +18,10 @@ public:
            + (one.workspace.empty() ? "" : " in " + escape_line(one.workspace));
   }
   std::string operator()(const plan_proposed& one) const {
-    return plan(one.revision) + " proposed: " + escape_line(one.goal);
+    return plan(one.revision) + (one.planning ? " is to be made: " : " proposed: ")
+           + escape_line(one.goal)
+           + (one.replaces != 0 ? ", in the place of revision " + std::to_string(one.replaces) : "")
+           + by(one.planner.str()) + expires(one.expires_at);
   }
   std::string operator()(const plan_decided& one) const {
     constexpr std::array<std::string_view, 3> words{" approved", " rejected", " sent back"};
@@ -26,18 +30,20 @@ public:
   }
   std::string operator()(const plan_started& one) const { return plan(one.revision) + " started"; }
   std::string operator()(const plan_ended& one) const {
-    return plan(one.revision) + " " + std::string{name(one.status)} + by(one.by)
-           + because(one.reason);
+    return plan(one.revision) + " " + name(one.status) + by(one.by) + because(one.reason);
   }
   std::string operator()(const subtask_started& one) const {
     return one.subtask.str() + " started"
-           + (one.attempt > 1 ? ", attempt " + std::to_string(one.attempt) : "");
+           + (one.attempt > 1 ? ", attempt " + std::to_string(one.attempt) : "")
+           + (one.deadline ? ", with the deadline " + show_time(*one.deadline) : "");
   }
   std::string operator()(const subtask_finished& one) const {
     return one.subtask.str() + " done: " + brief(one.result);
   }
   std::string operator()(const subtask_failed& one) const {
-    return one.subtask.str() + " failed" + because(one.reason);
+    return one.subtask.str() + " failed"
+           + (one.retry_at ? ", to be tried again at " + show_time(*one.retry_at) : "")
+           + because(one.reason);
   }
   std::string operator()(const subtask_blocked& one) const {
     return one.subtask.str() + " blocked by " + one.by.str();
@@ -51,6 +57,39 @@ public:
   std::string operator()(const subtask_skipped& one) const {
     return one.subtask.str() + " skipped" + by(one.by) + because(one.reason);
   }
+  std::string operator()(const subtask_cancelled& one) const {
+    return one.subtask.str() + " cancelled" + by(one.by) + because(one.reason);
+  }
+  std::string operator()(const subtask_slept& one) const {
+    return one.subtask.str() + " sleeps until " + show_time(one.until);
+  }
+  std::string operator()(const subtask_woke& one) const { return one.subtask.str() + " wakes up"; }
+  std::string operator()(const subtask_handed_over& one) const {
+    return one.subtask.str() + " is handed over to " + one.agent.str() + because(one.note);
+  }
+  std::string operator()(const proposal_refused& one) const {
+    return one.subtask.str() + " proposed a plan that is refused" + because(one.reason);
+  }
+  std::string operator()(const model_used& one) const {
+    return one.subtask.str() + " asked models " + std::to_string(one.usage.requests) + " times, "
+           + std::to_string(one.usage.input_tokens) + " tokens in, "
+           + std::to_string(one.usage.output_tokens) + " out";
+  }
+  std::string operator()(const message_received& one) const {
+    return "message " + std::to_string(one.number) + by(one.by) + ": " + escape_line(one.text);
+  }
+  std::string operator()(const deadline_set& one) const {
+    const auto whose = one.subtask ? one.subtask->str() : "the plan";
+    return "the deadline of " + whose
+           + (one.at ? " is " + show_time(*one.at) : std::string{" is cleared"}) + by(one.by);
+  }
+  std::string operator()(const session_suspended& one) const {
+    return "session suspended" + (one.until ? " until " + show_time(*one.until) : "") + by(one.by)
+           + because(one.reason);
+  }
+  std::string operator()(const session_resumed& one) const {
+    return "session resumed" + by(one.by);
+  }
   std::string operator()(const agent_said& one) const {
     return one.subtask.str() + " says: " + escape_line(one.text);
   }
@@ -59,10 +98,11 @@ public:
   }
   std::string operator()(const call_proposed& one) const {
     return call(one.call) + " " + one.tool.str() + " " + brief(one.arguments) + " "
-           + where(one.status);
+           + where(one.status) + expires(one.expires_at);
   }
   std::string operator()(const call_decided& one) const {
-    constexpr std::array<std::string_view, 3> words{" approved", " edited", " rejected"};
+    constexpr std::array<std::string_view, 4> words{" approved", " edited", " rejected",
+                                                    " answered in place of its tool"};
     const auto edited = one.verdict == call_verdict::edit ? " to " + brief(one.arguments) : "";
     return call(one.call) + std::string{words.at(static_cast<std::size_t>(one.verdict))} + edited
            + by(one.by) + because(one.feedback);
@@ -71,11 +111,18 @@ public:
     return call(one.call) + " runs"
            + (one.run > 1 ? ", for the " + std::to_string(one.run) + ". time" : "");
   }
+  std::string operator()(const call_backed_off& one) const {
+    return call(one.call) + " failed, to be tried again at " + show_time(one.retry_at)
+           + because(one.reason);
+  }
+  std::string operator()(const call_requeued& one) const {
+    return call(one.call) + " is tried again";
+  }
   std::string operator()(const call_asked_again& one) const {
     return call(one.call) + " waits for a decision again" + because(one.reason);
   }
   std::string operator()(const outcome_unknown& one) const {
-    return call(one.call) + " was cut off: nobody knows whether it happened";
+    return call(one.call) + " was cut off: nobody knows whether it happened" + because(one.reason);
   }
   std::string operator()(const outcome_resolved& one) const {
     constexpr std::array<std::string_view, 3> words{" has happened", " is to run again",
@@ -84,22 +131,17 @@ public:
            + by(one.by) + because(one.reason);
   }
   std::string operator()(const call_answered& one) const {
-    return call(one.call) + " " + std::string{name(one.answer.outcome)} + ": "
-           + brief(one.answer.content);
+    return call(one.call) + " " + name(one.answer.outcome) + ": " + brief(one.answer.content);
   }
   std::string operator()(const late_result& one) const {
     return call(one.call) + " got a result too late";
   }
   std::string operator()(const state_changed& one) const {
-    return "session " + std::string{name(one.from)} + " -> " + std::string{name(one.to)};
+    return "session " + name(one.from) + " -> " + name(one.to);
   }
   std::string operator()(const session_activated&) const { return "session activated"; }
 
 private:
-  template <named_enum Enum>
-  static std::string_view name(Enum value) {
-    return enum_names(value).at(static_cast<std::size_t>(value));
-  }
   std::string call(std::uint64_t number) const { return call_id{session_, number}.str(); }
   std::string plan(std::uint32_t revision) const { return plan_id{session_, revision}.str(); }
   static std::string by(const std::string& who) {
@@ -107,6 +149,9 @@ private:
   }
   static std::string because(const std::string& why) {
     return why.empty() ? "" : ": " + escape_line(why);
+  }
+  static std::string expires(const std::optional<timestamp>& at) {
+    return at ? ", expires at " + show_time(*at) : std::string{};
   }
   static std::string where(call_status status) {
     switch (status) {
@@ -116,6 +161,8 @@ private:
       return "(waits for its result)";
     case call_status::awaiting_outcome:
       return "(waits for its outcome)";
+    case call_status::awaiting_answer:
+      return "(waits for an answer)";
     default:
       return "(" + std::string{name(status)} + ")";
     }
@@ -136,7 +183,7 @@ std::string show_time(timestamp at) {
   std::tm local{};
   std::array<char, 32> text{};
   if (::localtime_r(&seconds, &local) == nullptr
-      || std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local) == 0)
+      || std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S %z", &local) == 0)
     return std::to_string(at.time_since_epoch().count());
   return text.data();
 }

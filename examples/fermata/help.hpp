@@ -11,10 +11,15 @@ inline constexpr const char* description =
 inline constexpr const char* footer = R"(
 A call is named SESSION:cN, the approval of a plan SESSION:pN; `fermata pending` lists both.
 JSON can be given as text, as @FILE, or as - for standard input; a negative number goes behind --.
+A DURATION is 90s, 15m, 2h, 3d or 1h30m (also ms); a TIME is 2026-12-01T08:00:00Z, in UTC, or
+milliseconds since 1970.
 The store is --store DIR, else $FERMATA_STORE, else ${XDG_DATA_HOME:-~/.local/share}/fermata/store.
 
 execute_command runs programs with all rights of this user: they start in the workspace but are NOT
 confined to it. All other tools never leave the workspace.
+
+Nothing runs between two commands: deadlines, sleeps and retries that fell due meanwhile take effect
+when their session is addressed next. `fermata resume --due` addresses all of them, for cron.
 
 At a terminal, run, resume and revise ask at each pause. Elsewhere, and with --json, they print what
 is pending and the command that continues. --approve holds for one invocation: none asks for
@@ -25,26 +30,35 @@ Exit status:
   0    the plan completed, the query was answered, `reject` or `cancel` applied
   1    the plan failed, was cancelled or rejected otherwise, or needs attention
   2    bad usage or bad input; nothing changed
-  3    paused: something waits for a decision, a result, an answer, an outcome or a new revision
+  3    paused: something waits for a decision, a result, an answer, an outcome, a timer or a new
+       revision, or the session is suspended
   4    the environment: store busy, disk full, store corrupt or unreadable; nothing changed
   130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it
+`resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
 
 With --json, standard output has one JSON object per line:
-  run, resume, revise, approve, reject, edit, result, outcome, retry, skip, fail, cancel:
+  run, resume, revise, approve, reject, edit, respond, answer, result, outcome, retry, skip, fail,
+  cancel, suspend, deadline, message (resume --due: all of this for each session):
     {"receipt": {session, event, kind, state}}  a command is durable; kind: accepted, duplicate, late
     {"event": {number, at, body}}               each event as it is committed; body.type names it
     {"pending": {...}}                          at the end, each thing that waits, as `pending` has it
-    {session, state, waiting, plan, subtasks, workspace, events}
+    {session, state, waiting, plan, subtasks, workspace, events, next_timer, suspended_until, usage}
                                                 the last line: the status object
   status       the status object; waiting: {outcome, decision, answer, result, backoff};
                plan: {status, revision, goal, feedback} or null;
-               subtasks: [{id, status, attempts, result, error, description, agent, depends_on}]
+               subtasks: [{id, status, attempts, result, error, description, agent, depends_on,
+               deadline, next_step}]; usage: {requests, input_tokens, output_tokens}
   plan         the plan as it was proposed, in the format of plan files
+  plan --diff  {revision, replaces, goal_before, subtasks: [{subtask, fate, because}]}; fate: kept,
+               continued, unchanged, again, changed, added, dropped
   events       {number, at, body}
-  transcript   {subtask, text} or {subtask, call, tool, arguments, status, answer: {outcome, content}}
+  transcript   {subtask, text, source} (source: agent, user, handover, runtime) or
+               {subtask, call, tool, arguments, status, answer: {outcome, content}}
   sessions     {session, state}
   pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
-               since}; kind: plan, call, input; waiting_for: decision, result, answer, outcome, backoff
+               since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
+               outcome
+  timers       {session, due, is_due}, earliest first
   version      {version}
   verify       {store, sound}
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.

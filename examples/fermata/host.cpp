@@ -28,12 +28,18 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   runtime_options made;
   made.store = *store;
   made.policy = policy_of(options.approve);
+  // Only the session that is addressed goes on: whoever applies a command to one of them is not to
+  // set others going. `resume --due` is for those.
+  made.fire_timers = false;
+  auto live = std::make_shared<live_feed>();
+  if (options.watches)
+    made.on_live = [live](const live_update& update) { live->push(update); };
   auto started = std::make_unique<runtime>(std::move(made));
   for (auto& tool : make_tools(*runner, options.workspace))
     if (auto error = started->tools().add(std::move(tool)))
       return error;
   started->start();
-  return std::unique_ptr<host>{new host{std::move(*store), std::move(started)}};
+  return std::unique_ptr<host>{new host{std::move(*store), std::move(live), std::move(started)}};
 }
 
 host::~host() {

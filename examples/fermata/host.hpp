@@ -1,6 +1,7 @@
 #pragma once
 
 #include "arguments.hpp"
+#include "live_feed.hpp"
 
 #include <fermata/actors/runtime.hpp>
 
@@ -15,6 +16,7 @@ struct host_options {
   bool create_store = false;
   approval_mode approve = approval_mode::reads;
   std::filesystem::path workspace; ///< Instead of the session's; empty: the session's.
+  bool watches = false;            ///< Somebody sees live updates.
 };
 
 /// Owns a store and a runtime over it, from `open` until it is destroyed.
@@ -30,15 +32,18 @@ public:
 
   [[nodiscard]] runtime& running() noexcept { return *runtime_; }
   [[nodiscard]] fermata::store& store() noexcept { return *store_; }
+  [[nodiscard]] live_feed& live() noexcept { return *live_; }
 
   /// Stops the runtime; the store can still be queried.
   void stop();
 
 private:
-  host(std::shared_ptr<fermata::store> owned, std::unique_ptr<runtime> started)
-      : store_{std::move(owned)}, runtime_{std::move(started)} {}
+  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed,
+       std::unique_ptr<runtime> started)
+      : store_{std::move(owned)}, live_{std::move(feed)}, runtime_{std::move(started)} {}
 
   std::shared_ptr<fermata::store> store_;
+  std::shared_ptr<live_feed> live_; ///< Stays empty unless somebody watches.
   std::unique_ptr<runtime> runtime_;
 };
 

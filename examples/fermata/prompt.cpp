@@ -1,5 +1,6 @@
 #include "prompt.hpp"
 
+#include "answers.hpp"
 #include "escape.hpp"
 #include "inputs.hpp"
 #include "render.hpp"
@@ -7,6 +8,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <string>
+#include <vector>
 
 namespace fermata::command_line {
 
@@ -28,8 +31,19 @@ answer quit() {
   return made;
 }
 
-/// Asks until one of `choices` is named, by its first letter or in full. The last one, `quit`, is
-/// also the answer of an input that has ended.
+/// The choice that `word` means: the first with this first letter, or the only one that begins so.
+std::optional<std::string> find_choice(const std::vector<std::string>& choices,
+                                       const std::string& word) {
+  const auto means = [&](const std::string& one) { return !word.empty() && one.starts_with(word); };
+  const auto found = std::find_if(choices.begin(), choices.end(), means);
+  if (found == choices.end())
+    return std::nullopt;
+  const bool is_only = std::find_if(found + 1, choices.end(), means) == choices.end();
+  return word.size() == 1 || is_only ? std::optional{*found} : std::nullopt;
+}
+
+/// Asks until one of `choices` is named. The last one, `quit`, is also the answer of an input that
+/// has ended.
 std::string choose(console& out, const std::vector<std::string>& choices) {
   std::string question;
   for (const auto& one : choices)
@@ -43,9 +57,8 @@ std::string choose(console& out, const std::vector<std::string>& choices) {
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto end = line->find_last_not_of(" \t\r");
     const auto word = line->substr(0, end == std::string::npos ? 0 : end + 1);
-    for (const auto& one : choices)
-      if (!word.empty() && (word == one || word == one.substr(0, 1)))
-        return one;
+    if (auto chosen = find_choice(choices, word))
+      return std::move(*chosen);
   }
 }
 
@@ -79,7 +92,7 @@ answer from(std::optional<command> chosen) {
 answer decide_on_plan(console& out, const plan_id& id, const pause_view& view) {
   out.say();
   out.say("Plan " + id.str() + " waits for your decision.");
-  show_plan(out, view.plan);
+  show_proposal(out, view);
   const auto choice = choose(out, {"approve", "reject", "edit", "modify", "quit"});
   if (choice == "quit")
     return quit();
@@ -98,7 +111,7 @@ answer decide_on_plan(console& out, const plan_id& id, const pause_view& view) {
 }
 
 answer decide_on_call(console& out, const call_id& id, const pending_item& item) {
-  const auto choice = choose(out, {"approve", "reject", "edit", "quit"});
+  const auto choice = choose(out, {"approve", "reject", "edit", "respond", "quit"});
   if (choice == "quit")
     return quit();
   decide_call decision{id, call_verdict::approve};
@@ -116,8 +129,32 @@ answer decide_on_call(console& out, const call_id& id, const pending_item& item)
       return {};
     decision.verdict = call_verdict::edit;
     decision.arguments = std::move(*edited);
+  } else if (choice == "respond") {
+    auto content = ask_for_json(out, "What the agent gets as its result, without the tool");
+    if (!content)
+      return {};
+    decision.verdict = call_verdict::respond;
+    decision.content = std::move(*content);
   }
   return answer{std::move(decision)};
+}
+
+answer answer_for_agent(console& out, const call_id& call, const pending_item& item) {
+  const auto schema = item.arguments.is_object() ? item.arguments.value("schema", json{}) : json{};
+  for (;;) {
+    const auto line = out.ask(out.painted(paint::heading, "Your answer")
+                              + " (JSON, @FILE or text; empty: quit): ");
+    if (!line || line->find_first_not_of(" \t") == std::string::npos)
+      return quit();
+    auto content = read_answer(*line, schema);
+    if (content) {
+      answer_question answered{call, std::move(*content)};
+      answered.by = user_name();
+      return answer{std::move(answered)};
+    }
+    out.say(
+        out.painted(paint::bad, "This does not fit: " + escape_line(message_of(content.error()))));
+  }
 }
 
 answer post_result(console& out, const call_id& id) {
@@ -154,28 +191,39 @@ answer say_what_happened(console& out, const call_id& id) {
   return answer{std::move(resolved)};
 }
 
-/// The failed subtask that is meant: the only one, or the one that is named.
+/// The failed or cancelled subtask that is meant: the only one, or the one that is named.
 std::optional<subtask_id> choose_subtask(console& out, const session_status& status) {
   std::vector<subtask_id> failed;
   for (const auto& one : status.subtasks)
-    if (one.status == subtask_status::failed)
+    if (one.status == subtask_status::failed || one.status == subtask_status::cancelled)
       failed.push_back(one.id);
   if (failed.size() == 1)
     return failed.front();
   const auto named = subtask_id::parse(out.ask("Which subtask: ").value_or(std::string{}));
   if (named && std::find(failed.begin(), failed.end(), *named) != failed.end())
     return *named;
-  out.say("That is none of the failed subtasks.");
+  out.say("That is none of those that failed or were cancelled.");
   return std::nullopt;
+}
+
+answer cancel(console& out) {
+  const auto reason = out.ask("Why: ");
+  if (!reason)
+    return quit();
+  cancel_plan cancelled{*reason};
+  cancelled.by = user_name();
+  return answer{std::move(cancelled)};
 }
 
 answer attend(console& out, const session_status& status) {
   out.say();
   show_status(out, status);
-  out.say("A subtask failed, and nothing else can run.");
-  const auto choice = choose(out, {"retry", "skip", "fail", "cancel", "quit"});
+  out.say("A subtask failed or was cancelled, and nothing else can run.");
+  const auto choice = choose(out, {"retry", "skip", "revise", "fail", "cancel", "quit"});
   if (choice == "quit")
     return quit();
+  if (choice == "revise")
+    return from(ask_for_revision(out));
   const auto by = user_name();
   if (choice == "retry" || choice == "skip") {
     auto subtask = choose_subtask(out, status);
@@ -190,17 +238,14 @@ answer attend(console& out, const session_status& status) {
     skipped.by = by;
     return answer{std::move(skipped)};
   }
+  if (choice == "cancel")
+    return cancel(out);
   const auto reason = out.ask("Why: ");
   if (!reason)
     return quit();
-  if (choice == "fail") {
-    fail_plan failed{*reason};
-    failed.by = by;
-    return answer{std::move(failed)};
-  }
-  cancel_plan cancelled{*reason};
-  cancelled.by = by;
-  return answer{std::move(cancelled)};
+  fail_plan failed{*reason};
+  failed.by = by;
+  return answer{std::move(failed)};
 }
 
 answer revise_or_cancel(console& out, const session_status& status) {
@@ -212,12 +257,19 @@ answer revise_or_cancel(console& out, const session_status& status) {
     return quit();
   if (choice == "revise")
     return from(ask_for_revision(out));
-  const auto reason = out.ask("Why: ");
-  if (!reason)
+  return cancel(out);
+}
+
+answer resume_or_cancel(console& out, const session_status& status) {
+  out.say();
+  show_status(out, status);
+  out.say("It was suspended: nothing of it starts.");
+  const auto choice = choose(out, {"resume", "cancel", "quit"});
+  if (choice == "quit")
     return quit();
-  cancel_plan cancelled{*reason};
-  cancelled.by = user_name();
-  return answer{std::move(cancelled)};
+  if (choice == "resume")
+    return answer{resume_session{user_name()}};
+  return cancel(out);
 }
 
 answer ask_about(console& out, const pending_item& item, const pause_view& view) {
@@ -233,23 +285,19 @@ answer ask_about(console& out, const pending_item& item, const pause_view& view)
     return decide_on_call(out, *call, item);
   case wait_cause::outcome:
     return say_what_happened(out, *call);
+  case wait_cause::answer:
+    return answer_for_agent(out, *call, item);
   default:
     return post_result(out, *call);
   }
 }
 
-/// The most urgent first: the causes are numbered in that order.
-const pending_item* most_urgent(const std::vector<pending_item>& items) {
-  const auto found =
-      std::min_element(items.begin(), items.end(), [](const auto& one, const auto& other) {
-        return one.waiting_for < other.waiting_for;
-      });
-  return found == items.end() || found->waiting_for == wait_cause::backoff ? nullptr : &*found;
-}
-
 answer ask_once(console& out, const pause_view& view) {
-  if (const auto* item = most_urgent(view.items))
-    return ask_about(out, *item, view);
+  // Decisions would be taken, but nothing would follow from them.
+  if (view.status.state == session_state::suspended)
+    return resume_or_cancel(out, view.status);
+  if (!view.items.empty() && view.items.front().waiting_for != wait_cause::backoff)
+    return ask_about(out, view.items.front(), view);
   if (view.status.state == session_state::needs_attention)
     return attend(out, view.status);
   if (view.status.state == session_state::planning)

@@ -2,9 +2,9 @@
 
 #include "continuation.hpp"
 #include "escape.hpp"
+#include "pending_list.hpp"
 #include "render.hpp"
 #include "stores.hpp"
-#include "tools.hpp"
 #include "version.hpp"
 
 #include <fermata/actors/queries.hpp>
@@ -19,6 +19,9 @@ namespace {
 
 /// How many events are read and shown at a time.
 constexpr std::size_t page = 512;
+
+/// How many timers are shown unless more are asked for.
+constexpr std::size_t timers_shown = 1'000;
 
 caf::error query_of_status(const arguments& given, store& from, console& out) {
   const auto session = session_id::parse(given.session);
@@ -37,10 +40,31 @@ caf::error query_of_status(const arguments& given, store& from, console& out) {
   return caf::none;
 }
 
+caf::error query_of_plan_diff(const arguments& given, store& from, console& out,
+                              const session_id& session) {
+  const auto diff = query_plan_diff(from, session, given.revision);
+  if (!diff)
+    return diff.error();
+  out.print(to_json(*diff));
+  if (out.as_json())
+    return caf::none;
+  const auto after = query_plan(from, session, diff->revision);
+  if (!after)
+    return after.error();
+  const auto before = diff->replaces == 0 ? result<plan_spec>{plan_spec{}}
+                                          : query_plan(from, session, diff->replaces);
+  if (!before)
+    return before.error();
+  show_plan_diff(out, *diff, *before, *after);
+  return caf::none;
+}
+
 caf::error query_of_plan(const arguments& given, store& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
+  if (given.diff)
+    return query_of_plan_diff(given, from, out, *session);
   const auto plan = query_plan(from, *session, given.revision);
   if (!plan)
     return plan.error();
@@ -116,30 +140,31 @@ caf::error query_of_pending(const arguments& given, store& from, console& out) {
       return std::move(named.error());
     session = std::move(*named);
   }
-  const auto items = query_pending(from, session, std::numeric_limits<std::size_t>::max());
-  if (!items)
-    return items.error();
-  const auto tools = make_tools_for_showing();
-  for (const auto& item : *items) {
-    out.print(to_json(item));
-    if (out.as_json())
-      continue;
-    const auto status = query_status(from, item.session);
-    if (!status)
-      return status.error();
-    show_pending(out, item, tools, status->workspace);
-    if (item.kind == pending_kind::plan) {
-      const auto id = plan_id::parse(item.id);
-      const auto plan = id ? query_plan(from, item.session, id->revision()) : id.error();
-      if (!plan)
-        return plan.error();
-      show_plan(out, *plan);
-    }
-    out.say("  -> " + continuation(given, item));
-    out.say();
+  return print_pending(given, from, out, session);
+}
+
+caf::error query_of_timers(const arguments& given, store& from, console& out) {
+  const auto limit = given.limit.value_or(timers_shown);
+  const auto timers = query_timers(from, std::nullopt, limit);
+  if (!timers)
+    return timers.error();
+  const auto now = std::chrono::system_clock::now();
+  bool any_due = false;
+  for (const auto& one : *timers) {
+    const bool is_due = one.due <= now;
+    any_due = any_due || is_due;
+    auto line = to_json(one);
+    line["is_due"] = is_due;
+    out.print(line);
+    out.say(show_time(one.due) + "  " + one.session.str()
+            + (is_due ? "  " + out.painted(paint::warning, "due") : ""));
   }
-  if (items->empty())
-    out.say("Nothing waits for anybody.");
+  if (timers->empty())
+    out.say("No timer is armed.");
+  if (timers->size() == limit && !given.limit)
+    out.say("There may be more: --limit N shows so many.");
+  if (any_due)
+    out.say("`fermata resume --due` continues what is due.");
   return caf::none;
 }
 
@@ -186,7 +211,8 @@ caf::error run_query(const arguments& given, console& out) {
   static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{
       {"status", query_of_status},     {"plan", query_of_plan},
       {"events", query_of_events},     {"transcript", query_of_transcript},
-      {"sessions", query_of_sessions}, {"pending", query_of_pending}};
+      {"sessions", query_of_sessions}, {"pending", query_of_pending},
+      {"timers", query_of_timers}};
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();

@@ -2,6 +2,7 @@
 
 #include "escape.hpp"
 #include "fold.hpp"
+#include "tree.hpp"
 
 #include <fermata/actors/tools/text.hpp>
 
@@ -14,23 +15,6 @@ namespace {
 
 /// The width of the bar before text from outside as `fold` counts it, and what `say` leaves free.
 constexpr std::size_t bar_columns = 9;
-
-template <named_enum Enum>
-std::string name(Enum value) {
-  return std::string{enum_names(value).at(static_cast<std::size_t>(value))};
-}
-
-/// The lines of a tree.
-struct branches {
-  std::string_view middle;
-  std::string_view last;
-  std::string_view down;
-  std::string_view none = "   ";
-};
-
-branches branches_of(const console& out) {
-  return out.draws_lines() ? branches{"├─ ", "└─ ", "│  "} : branches{"|- ", "`- ", "|  "};
-}
 
 paint paint_of_diff_line(std::string_view line) {
   if (line.starts_with("+"))
@@ -48,87 +32,76 @@ paint paint_of(subtask_status status) {
     return paint::bad;
   case subtask_status::running:
   case subtask_status::blocked:
+  case subtask_status::backing_off:
     return paint::warning;
   default:
     return paint::faint;
   }
 }
 
-std::string join_ids(const std::vector<subtask_id>& ids) {
-  std::string out;
-  for (const auto& one : ids)
-    out += (out.empty() ? "" : ", ") + one.str();
-  return out;
-}
-
-std::string describe_call(const json& step) {
-  const auto tool = step.find("tool");
-  const auto given = step.find("arguments");
-  if (tool == step.end() || !tool->is_string())
-    return brief(step, 400);
-  auto text = escape_line(tool->get_ref<const std::string&>());
-  if (given != step.end())
-    text += " " + brief(*given, 400);
-  return text;
-}
-
-/// What a subtask is going to do, a line each.
-std::vector<std::string> work_of(const subtask_spec& subtask) {
-  std::vector<std::string> lines;
-  if (subtask.steps.is_array())
-    for (const auto& step : subtask.steps) {
-      const auto calls = step.is_object() ? step.find("calls") : step.end();
-      if (!step.is_object() || calls == step.end() || !calls->is_array()) {
-        lines.push_back(describe_call(step));
-        continue;
-      }
-      for (const auto& one : *calls)
-        lines.push_back("together: " + describe_call(one));
-    }
-  if (!subtask.parameters.is_null())
-    lines.push_back("parameters: " + brief(subtask.parameters, 400));
-  if (!subtask.result.is_null())
-    lines.push_back("result: " + brief(subtask.result, 400));
-  return lines;
-}
-
-void show_subtask(console& out, const subtask_spec& subtask, bool is_last) {
-  const auto tree = branches_of(out);
-  auto line = std::string{is_last ? tree.last : tree.middle}
-              + out.painted(paint::heading, subtask.id.str());
-  if (!subtask.agent.empty())
-    line += " (" + subtask.agent.str() + ")";
-  if (!subtask.description.empty())
-    line += ": " + escape_line(subtask.description);
-  if (!subtask.depends_on.empty())
-    line += out.painted(paint::faint, ", after " + join_ids(subtask.depends_on));
-  out.say(line);
-  const auto work = work_of(subtask);
-  for (std::size_t i = 0; i < work.size(); ++i)
-    out.say(std::string{is_last ? tree.none : tree.down}
-            + std::string{i + 1 == work.size() ? tree.last : tree.middle} + work[i]);
-}
-
-std::string describe_state(const session_status& status) {
-  const auto& waiting = status.waiting;
+std::string describe_waits(const waiting_counts& waiting) {
   const std::array<std::pair<std::uint32_t, const char*>, 5> counts{{{waiting.outcome, "outcome"},
                                                                      {waiting.decision, "decision"},
                                                                      {waiting.answer, "answer"},
                                                                      {waiting.result, "result"},
-                                                                     {waiting.backoff, "backoff"}}};
-  auto text = name(status.state);
-  std::replace(text.begin(), text.end(), '_', ' ');
-  if (status.state != session_state::waiting)
-    return text;
-  std::string_view separator = " for ";
+                                                                     {waiting.backoff, "timer"}}};
+  std::string text;
   for (const auto& [count, what] : counts) {
     if (count == 0)
       continue;
-    text.append(separator).append(std::to_string(count)).append(" ").append(what);
+    text.append(text.empty() ? "" : ", ").append(std::to_string(count)).append(" ").append(what);
     text += count > 1 ? "s" : "";
-    separator = ", ";
   }
   return text;
+}
+
+bool waits_for_timers_only(const session_status& status) {
+  return status.waiting.backoff > 0 && status.waiting.total() == status.waiting.backoff;
+}
+
+std::string describe_state(const session_status& status) {
+  auto text = name(status.state);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  const bool is_suspended = status.state == session_state::suspended;
+  if (is_suspended && status.suspended_until)
+    text += " until " + show_time(*status.suspended_until);
+  if (status.waiting.total() > 0 && (is_suspended || status.state == session_state::waiting))
+    text += (is_suspended ? ", with waits for " : " for ") + describe_waits(status.waiting);
+  if (status.state == session_state::waiting && waits_for_timers_only(status) && status.next_timer)
+    text += ", until " + show_time(*status.next_timer);
+  return text;
+}
+
+bool is_over(subtask_status status) {
+  return status == subtask_status::done || status == subtask_status::failed
+         || status == subtask_status::skipped || status == subtask_status::cancelled;
+}
+
+/// What a subtask of a status is, behind its id.
+std::string describe_subtask(const console& out, const subtask_summary& subtask) {
+  std::string text;
+  if (subtask.attempts > 1)
+    text += " (attempt " + std::to_string(subtask.attempts) + ")";
+  if (subtask.deadline && !is_over(subtask.status))
+    text += " (deadline " + show_time(*subtask.deadline) + ")";
+  if (subtask.next_step)
+    text +=
+        (subtask.status == subtask_status::backing_off ? " (tried again at " : " (sleeps until ")
+        + show_time(*subtask.next_step) + ")";
+  if (!subtask.description.empty())
+    text += ": " + escape_line(subtask.description);
+  if (!subtask.error.empty())
+    text += ": " + out.painted(paint::bad, escape_line(subtask.error));
+  else if (subtask.status == subtask_status::done)
+    text += ": " + brief(subtask.result, 80);
+  return text;
+}
+
+void show_usage(console& out, const model_usage& usage) {
+  if (usage.requests > 0)
+    out.say("Models: " + std::to_string(usage.requests) + " requests, "
+            + std::to_string(usage.input_tokens) + " tokens in, "
+            + std::to_string(usage.output_tokens) + " out");
 }
 
 const tool* find_tool(const std::vector<tool>& tools, const pending_item& item) {
@@ -171,6 +144,23 @@ void show_warnings(console& out, const tool& called, const pending_item& item,
   if (!present || *present != item.fingerprint)
     out.say(out.painted(paint::warning, "  Note: what it changes is not what it was when the call "
                                         "was proposed; approved as it is, it is asked again."));
+}
+
+/// What an agent asks, and what an answer has to look like.
+void show_question(console& out, const json& asked) {
+  const auto pretty = [&](const json& value) {
+    show_block(out, value.dump(2, ' ', false, json::error_handler_t::replace));
+  };
+  const auto text = asked.find("question");
+  if (!asked.is_object() || text == asked.end() || !text->is_string()) {
+    pretty(asked);
+    return;
+  }
+  show_block(out, text->get_ref<const std::string&>());
+  if (const auto schema = asked.find("schema"); schema != asked.end() && !schema->is_null()) {
+    out.say("  The answer has to fit this JSON Schema:");
+    pretty(*schema);
+  }
 }
 
 void show_call(console& out, const pending_item& item, const std::vector<tool>& tools,
@@ -217,16 +207,6 @@ void show_block(console& out, std::string_view text, bool is_diff) {
   }
 }
 
-void show_plan(console& out, const plan_spec& plan) {
-  out.say("Goal: " + out.painted(paint::heading, escape_line(plan.goal)));
-  for (std::size_t i = 0; i < plan.subtasks.size(); ++i)
-    show_subtask(out, plan.subtasks[i], i + 1 == plan.subtasks.size());
-  for (const auto& [tool, declaration] : plan.tools)
-    out.say("Client tool " + escape_line(tool)
-            + (declaration.description.empty() ? "" : ": " + escape_line(declaration.description))
-            + " (answered with `fermata result`)");
-}
-
 void show_state(console& out, const session_status& status) {
   out.say(out.painted(paint::heading, status.session.str()) + ": " + describe_state(status));
 }
@@ -242,19 +222,13 @@ void show_status(console& out, const session_status& status) {
   const auto tree = branches_of(out);
   for (std::size_t i = 0; i < status.subtasks.size(); ++i) {
     const auto& subtask = status.subtasks[i];
-    auto line = std::string{i + 1 == status.subtasks.size() ? tree.last : tree.middle}
-                + out.painted(paint_of(subtask.status), "[" + name(subtask.status) + "]") + " "
-                + subtask.id.str();
-    if (subtask.attempts > 1)
-      line += " (attempt " + std::to_string(subtask.attempts) + ")";
-    if (!subtask.description.empty())
-      line += ": " + escape_line(subtask.description);
-    if (!subtask.error.empty())
-      line += ": " + out.painted(paint::bad, escape_line(subtask.error));
-    else if (subtask.status == subtask_status::done)
-      line += ": " + brief(subtask.result, 80);
-    out.say(line);
+    out.say(std::string{i + 1 == status.subtasks.size() ? tree.last : tree.middle}
+            + out.painted(paint_of(subtask.status), "[" + name(subtask.status) + "]") + " "
+            + subtask.id.str() + describe_subtask(out, subtask));
   }
+  if (status.next_timer)
+    out.say("Next timer: " + show_time(*status.next_timer));
+  show_usage(out, status.usage);
   if (!status.workspace.empty())
     out.say("Workspace: " + escape_line(status.workspace));
 }
@@ -267,9 +241,13 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
   if (item.subtask)
     line += " for subtask " + item.subtask->str();
   line += " waits for its " + name(item.waiting_for) + ", since " + show_time(item.since);
+  if (item.expires_at)
+    line += ", expires at " + show_time(*item.expires_at);
   out.say(line);
   if (item.kind == pending_kind::plan)
     out.say("  Plan: " + escape_line(item.goal));
+  else if (item.kind == pending_kind::input)
+    show_question(out, item.arguments);
   else
     show_call(out, item, tools, workspace);
 }
@@ -277,7 +255,9 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session) {
   const auto subtask = out.painted(paint::heading, item.subtask.str());
   if (!item.call) {
-    out.say(subtask + " says:");
+    constexpr std::array<std::string_view, 4> speakers{
+        " says:", ", a user says:", ", a note with the handover:", ", the runtime tells:"};
+    out.say(subtask + std::string{speakers.at(static_cast<std::size_t>(item.source))});
     show_block(out, item.text);
     return;
   }
@@ -297,6 +277,7 @@ json transcript_json(const transcript_item& item, const session_id& session) {
   json line{{"subtask", item.subtask.str()}};
   if (!item.call) {
     line["text"] = item.text;
+    line["source"] = name(item.source);
     return line;
   }
   const auto& call = *item.call;

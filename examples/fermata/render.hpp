@@ -6,6 +6,7 @@
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/events.hpp>
 #include <fermata/messages/plan.hpp>
+#include <fermata/messages/plan_diff.hpp>
 #include <fermata/messages/status.hpp>
 
 #include <string>
@@ -17,7 +18,7 @@ namespace fermata::command_line {
 /// JSON on one line, cut off at about `size_bytes`.
 [[nodiscard]] std::string brief(const json& value, std::size_t size_bytes = 160);
 
-/// Local time, to the second.
+/// Local time with its distance from UTC, to the second.
 [[nodiscard]] std::string show_time(timestamp at);
 
 /// What one event says, on one line, without number and time.
@@ -25,6 +26,10 @@ namespace fermata::command_line {
 
 /// Prints a plan as a tree: its goal, its subtasks, and what each is going to do.
 void show_plan(console& out, const plan_spec& plan);
+
+/// Prints what an approval of a revision, `after`, does to the plan in progress, `before`.
+void show_plan_diff(console& out, const plan_diff& diff, const plan_spec& before,
+                    const plan_spec& after);
 
 /// Prints what a session is doing, on one line.
 void show_state(console& out, const session_status& status);

@@ -49,8 +49,10 @@ result<request> make_run(const arguments& given) {
 
 result<request> make_resume(const arguments& given) {
   auto made = to_session(given, std::nullopt);
-  if (made)
+  if (made) {
     made->asks_at_pauses = true;
+    made->ends_suspension = true;
+  }
   return made;
 }
 
@@ -118,6 +120,31 @@ result<request> make_edit(const arguments& given) {
   return to_call(*call, std::move(decision));
 }
 
+result<request> make_response(const arguments& given) {
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return call.error();
+  auto content = read_json(given.content, "response");
+  if (!content)
+    return std::move(content.error());
+  decide_call decision{*call, call_verdict::respond};
+  decision.content = std::move(*content);
+  decision.by = user_name();
+  return to_call(*call, std::move(decision));
+}
+
+result<request> make_answer(const arguments& given) {
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return call.error();
+  auto content = read_json(given.content, "answer");
+  if (!content)
+    return std::move(content.error());
+  answer_question answered{*call, std::move(*content)};
+  answered.by = user_name();
+  return to_call(*call, std::move(answered));
+}
+
 result<request> make_result(const arguments& given) {
   const auto call = call_id::parse(given.id);
   if (!call)
@@ -168,31 +195,90 @@ result<request> make_fail(const arguments& given) {
   return to_session(given, std::move(failed));
 }
 
+result<request> make_subtask_cancellation(const arguments& given, const session_id& session) {
+  auto subtask = subtask_id::parse(given.subtask);
+  if (!subtask)
+    return std::move(subtask.error());
+  cancel_subtask cancelled{std::move(*subtask), given.reason};
+  cancelled.by = user_name();
+  request made;
+  made.session = session;
+  made.body = std::move(cancelled);
+  return made;
+}
+
+result<request> make_call_cancellation(const arguments& given) {
+  const auto call = call_id::parse(given.id);
+  if (!call)
+    return make_error(errc::invalid_id,
+                      quoted_excerpt(given.id)
+                          + " cannot be cancelled; accepted is the id of a session, or of a call "
+                            "as in release-42:c1. A plan is cancelled by its session's id");
+  if (!given.subtask.empty())
+    return make_error(errc::invalid_field, "--subtask goes with a session's id, not with a call's");
+  cancel_call cancelled{*call, given.reason};
+  cancelled.by = user_name();
+  return to_call(*call, std::move(cancelled));
+}
+
 result<request> make_cancel(const arguments& given) {
+  const auto session = session_id::parse(given.id);
+  if (!session)
+    return make_call_cancellation(given);
+  if (!given.subtask.empty())
+    return make_subtask_cancellation(given, *session);
   cancel_plan cancelled{given.reason};
   cancelled.by = user_name();
-  auto made = to_session(given, std::move(cancelled));
-  if (made)
-    made->ends_plans = true;
+  request made;
+  made.session = *session;
+  made.body = std::move(cancelled);
+  made.ends_plans = true;
   return made;
+}
+
+/// The time that was given, or that is so long from now.
+std::optional<timestamp> time_of(const arguments& given) {
+  if (!given.after)
+    return given.at;
+  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())
+         + *given.after;
+}
+
+result<request> make_suspension(const arguments& given) {
+  suspend_session suspended{given.reason};
+  suspended.until = time_of(given);
+  suspended.by = user_name();
+  return to_session(given, std::move(suspended));
+}
+
+result<request> make_deadline(const arguments& given) {
+  set_deadline changed{time_of(given)};
+  if (!given.subtask.empty()) {
+    auto subtask = subtask_id::parse(given.subtask);
+    if (!subtask)
+      return std::move(subtask.error());
+    changed.subtask = std::move(*subtask);
+  }
+  changed.by = user_name();
+  return to_session(given, std::move(changed));
+}
+
+result<request> make_message(const arguments& given) {
+  post_message posted{given.text};
+  posted.by = user_name();
+  return to_session(given, std::move(posted));
 }
 
 } // namespace
 
 result<request> make_request(const arguments& given) {
   static const std::map<std::string, result<request> (*)(const arguments&)> makers{
-      {"run", make_run},
-      {"resume", make_resume},
-      {"revise", make_revise},
-      {"approve", make_decision},
-      {"reject", make_decision},
-      {"edit", make_edit},
-      {"result", make_result},
-      {"outcome", make_outcome},
-      {"retry", make_subtask_command},
-      {"skip", make_subtask_command},
-      {"fail", make_fail},
-      {"cancel", make_cancel}};
+      {"run", make_run},           {"resume", make_resume},         {"revise", make_revise},
+      {"approve", make_decision},  {"reject", make_decision},       {"edit", make_edit},
+      {"respond", make_response},  {"answer", make_answer},         {"result", make_result},
+      {"outcome", make_outcome},   {"retry", make_subtask_command}, {"skip", make_subtask_command},
+      {"fail", make_fail},         {"cancel", make_cancel},         {"suspend", make_suspension},
+      {"deadline", make_deadline}, {"message", make_message}};
   return makers.at(given.command)(given);
 }
 

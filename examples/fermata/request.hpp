@@ -15,6 +15,7 @@ struct request {
   bool may_create = false;           ///< The store may be made for it.
   bool asks_at_pauses = false;       ///< It stays with the session, and asks a person.
   bool ends_plans = false;           ///< The end of the plan is what was asked for.
+  bool ends_suspension = false;      ///< Should the session be suspended.
 };
 
 /// Interprets the arguments of a subcommand that changes a session. Reads the files they name.

@@ -259,7 +259,8 @@ result<std::vector<pending_entry>> table_view::pending(std::optional<session_num
   return found;
 }
 
-result<std::vector<due_timer>> table_view::due(timestamp until, std::size_t limit) {
+result<std::vector<due_timer>> table_view::due(timestamp until, std::size_t limit,
+                                               const std::optional<due_timer>& after) {
   std::vector<due_timer> found;
   if (limit == 0)
     return found;
@@ -270,20 +271,25 @@ result<std::vector<due_timer>> table_view::due(timestamp until, std::size_t limi
       return address.error();
     if (address->due > until)
       return false;
+    if (after && after->place() == std::tuple{address->due, address->session, address->timer})
+      return true;
     if (auto payload = unseal_value(table::timers, key, sealed); !payload)
       return payload.error();
-    auto id = id_of(address->session);
-    if (!id)
-      return id.error();
     due_timer timer;
     timer.due = address->due;
-    timer.session = std::move(*id);
+    if (auto id = id_of(address->session))
+      timer.session = std::move(*id);
+    else
+      timer.damage = std::move(id.error());
     timer.number = address->session;
     timer.timer = address->timer;
     found.push_back(std::move(timer));
     return found.size() < limit;
   };
-  if (auto error = tables_->walk(table::timers, {}, visit))
+  std::optional<table_key> from;
+  if (after)
+    from = timer_key(after->due, after->number, after->timer);
+  if (auto error = tables_->walk(table::timers, from ? byte_view{*from} : byte_view{}, visit))
     return error;
   return found;
 }

@@ -25,7 +25,8 @@ public:
   result<std::vector<pending_entry>> pending(std::optional<session_number> session,
                                              session_number after, std::uint64_t after_item,
                                              std::size_t limit) override;
-  result<std::vector<due_timer>> due(timestamp until, std::size_t limit) override;
+  result<std::vector<due_timer>> due(timestamp until, std::size_t limit,
+                                     const std::optional<due_timer>& after) override;
 
 private:
   std::unique_ptr<table_reader> tables_;

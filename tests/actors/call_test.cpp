@@ -508,8 +508,8 @@ TEST_CASE("P8: a tool starts after the commit that claims it, never before") {
   }
 }
 
-TEST_CASE("P4: a running tool's result after the cancellation is audited as late, and the next "
-          "plan is not disturbed") {
+TEST_CASE("a running coroutine tool is destroyed when its plan is cancelled, and nothing of it is "
+          "heard any more") {
   auto options = options_with([](agent_registry&, tool_registry& tools) {
     tool slow;
     slow.name = tid("slow");
@@ -521,10 +521,12 @@ TEST_CASE("P4: a running tool's result after the cancellation is audited as late
   accept(world, approve(1));
   CHECK(state_of(world) == "running");
   CHECK(is(refuse_unchanged(world, tool_result{cid(1), "x"}), errc::not_allowed));
+  CHECK(coro::live_frames() > 0);
   accept(world, cancel_plan{"enough"});
   CHECK(state_of(world) == "cancelled");
+  CHECK(coro::live_frames() == 0);
   world.advance(std::chrono::minutes{10});
-  CHECK(facts<late_result>(world).size() == 1);
+  CHECK(facts<late_result>(world).empty());
   CHECK(call_of(world, 1).answer->outcome == call_outcome::cancelled);
   CHECK(state_of(world) == "cancelled");
 }

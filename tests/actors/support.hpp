@@ -186,8 +186,20 @@ inline void check_no_dead_end(sim::world& world, std::string_view session = "s1"
   for (const auto& item : pending_of(world, session))
     ++(item.waiting_for == wait_cause::decision ? pending.decision
        : item.waiting_for == wait_cause::result ? pending.result
+       : item.waiting_for == wait_cause::answer ? pending.answer
                                                 : pending.outcome);
+  // Timers wait for nobody, so the pending index does not have them; the due-time index does.
+  pending.backoff = status.waiting.backoff;
   CHECK(status.waiting == pending);
+  if (pending.backoff > 0)
+    CHECK(status.next_timer);
+  std::optional<timestamp> armed;
+  auto timers = query_timers(world.store(), {});
+  REQUIRE(timers);
+  for (const auto& one : *timers)
+    if (one.session == sid(session))
+      armed = one.due;
+  CHECK(armed == status.next_timer);
   if (status.state == session_state::waiting
       || status.state == session_state::awaiting_plan_decision)
     CHECK(status.waiting.total() > 0);

@@ -285,13 +285,12 @@ TEST_CASE("steps of another form are refused with their place") {
         == "invalid_field: steps[0].calls: at least one call is needed");
   CHECK(checking(R"([{"calls": [{"tool": "a"}], "arguments": {}}])")
         == "invalid_field: steps[0].arguments: each of \"calls\" has arguments of its own");
-  CHECK(
-      checking(R"([{"tool": "a", "argumnets": {}}])")
-      == "invalid_field: steps[0]: unknown field \"argumnets\"; accepted are: tool arguments calls "
-         "on_error on_rejected");
+  CHECK(checking(R"([{"tool": "a", "argumnets": {}}])")
+        == "invalid_field: steps[0]: unknown field \"argumnets\"; accepted are: tool arguments "
+           "expires_after_ms calls on_error on_rejected");
   CHECK(checking(R"([{"calls": [{"tool": "a"}, {"tool": "b", "on_error": "fail"}]}])")
         == "invalid_field: steps[0].calls[1]: unknown field \"on_error\"; accepted are: tool "
-           "arguments");
+           "arguments expires_after_ms");
   CHECK(checking(R"([{"calls": [{"arguments": {}}]}])")
         == "invalid_field: steps[0].calls[0]: the field \"tool\" is missing");
   CHECK(checking(R"([{"tool": 1}])")

@@ -71,6 +71,16 @@ inline std::string told(const fermata::step& taken) {
                 + fermata::to_text(request.arguments);
       return text;
     }
+    std::string operator()(const fermata::step::slept& it) const {
+      return it.until ? "sleep until " + std::to_string(it.until->time_since_epoch().count())
+                      : "sleep " + std::to_string(it.duration.count());
+    }
+    std::string operator()(const fermata::step::proposed& it) const {
+      return "propose " + fermata::to_text(fermata::to_json(it.plan));
+    }
+    std::string operator()(const fermata::step::handed_over& it) const {
+      return "hand over to " + it.agent.str() + ": " + it.note;
+    }
   };
   return std::visit(teller{}, taken.what());
 }

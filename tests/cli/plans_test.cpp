@@ -71,12 +71,39 @@ TEST_CASE("what the command refuses in a plan's form, the schema refuses too") {
         R"({"goal": "g", "subtasks": [{"id": "a", "steps": [{}]}]})",
         R"({"goal": "g", "subtasks": [{"id": "a", "steps": [{"tool": "t", "calls": []}]}]})",
         R"({"goal": "g", "subtasks": [{"id": "a", "steps": [{"tool": "t", "on_error": "x"}]}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "time_limit_ms": -1}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "time_limit_ms": "1h"}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "time_limit_ms": 400000000000}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "retry": {"max_attempts": 0}}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "retry": {"max_attempts": 1001}}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "retry": {"initial_backoff_ms": 0}}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "retry": {"attempts": 3}}]})",
+        R"({"goal": "g", "subtasks": [{"id": "a", "steps": [{"tool": "read_file",
+            "expires_after_ms": -1}]}]})",
         R"({"goal": "g", "subtasks": [{"id": "a"}], "tools": {"t": {"kind": "server"}}})"}) {
     INFO(text);
     const sandbox box;
     CHECK(check_schema(schema, *parse_json(text)));
     CHECK(box.run({"run", box.write("plan.json", text)}).status == 2);
   }
+}
+
+TEST_CASE("retries, time limits and expiries fit the schema and are accepted") {
+  const auto* text = R"({"goal": "g", "subtasks": [{"id": "a", "time_limit_ms": 60000,
+      "retry": {"max_attempts": 3, "initial_backoff_ms": 1, "max_backoff_ms": 316224000000},
+      "steps": [{"tool": "read_file", "arguments": {"path": "x"}, "expires_after_ms": 1000},
+                {"calls": [{"tool": "read_file", "arguments": {"path": "x"},
+                            "expires_after_ms": 1000}]}]}]})";
+  const sandbox box;
+  CHECK_FALSE(check_schema(plan_schema(), *parse_json(text)));
+  const auto ended = box.run({"run", box.write("plan.json", text), "--session", "s"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  const auto shown = box.run_plainly({"plan", "s"}).out;
+  INFO(shown);
+  CHECK(shown.find("expires after 1s") != std::string::npos);
+  CHECK(shown.find("fails after 1m\n") != std::string::npos);
+  CHECK(shown.find("tried up to 3 times") != std::string::npos);
 }
 
 TEST_CASE("the example plans stop where they say, and count.json completes on this repository") {

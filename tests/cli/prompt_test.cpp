@@ -18,7 +18,7 @@ child_options at_terminal(const sandbox& box, std::vector<std::string> words) {
 }
 
 constexpr const char* on_plan = "approve / reject / edit / modify / quit ? ";
-constexpr const char* on_call = "approve / reject / edit / quit ? ";
+constexpr const char* on_call = "approve / reject / edit / respond / quit ? ";
 constexpr const char* for_result = "result / error / quit ? ";
 
 } // namespace
@@ -147,11 +147,11 @@ TEST_CASE("a failed subtask is retried or skipped at the terminal") {
   const sandbox box;
   const auto plan = box.write("plan.json", plan_of("read_file", {{"path", "missing"}}));
   child person{at_terminal(box, {"run", plan, "--session", "s", "--approve", "all"})};
-  REQUIRE(person.expect("retry / skip / fail / cancel / quit ? "));
+  REQUIRE(person.expect("retry / skip / revise / fail / cancel / quit ? "));
   person.type("retry");
-  REQUIRE(person.expect("retry / skip / fail / cancel / quit ? "));
+  REQUIRE(person.expect("retry / skip / revise / fail / cancel / quit ? "));
   person.type("what");
-  REQUIRE(person.expect("retry / skip / fail / cancel / quit ? "));
+  REQUIRE(person.expect("retry / skip / revise / fail / cancel / quit ? "));
   person.type("s");
   CHECK(person.wait() == 0);
   CHECK(box.run({"status", "s"}).last()["subtasks"][0]["status"] == "skipped");

@@ -71,3 +71,36 @@ TEST_CASE("help is printed for the command and for each subcommand") {
   REQUIRE(sub);
   CHECK(sub->help->find("RESOLUTION") != std::string::npos);
 }
+
+TEST_CASE("cancel tells a call from a session, and a subtask by its option") {
+  const auto whole = request_of(std::array{"fermata", "cancel", "s"});
+  REQUIRE(whole);
+  CHECK(std::holds_alternative<cancel_plan>(*whole->body));
+  CHECK(whole->ends_plans);
+  const auto call = request_of(std::array{"fermata", "cancel", "s:c7", "--reason", "no more"});
+  REQUIRE(call);
+  CHECK(std::get<cancel_call>(*call->body).call.number() == 7);
+  CHECK(std::get<cancel_call>(*call->body).reason == "no more");
+  CHECK_FALSE(call->ends_plans);
+  const auto subtask = request_of(std::array{"fermata", "cancel", "s", "--subtask", "one"});
+  REQUIRE(subtask);
+  CHECK(std::get<cancel_subtask>(*subtask->body).subtask.str() == "one");
+}
+
+TEST_CASE("a deadline is a time, a time from now, or none") {
+  const auto at = request_of(
+      std::array{"fermata", "deadline", "s", "--at", "2026-12-01T08:00:00Z", "--subtask", "one"});
+  REQUIRE(at);
+  CHECK(std::get<set_deadline>(*at->body).at->time_since_epoch().count() == 1'796'112'000'000);
+  CHECK(std::get<set_deadline>(*at->body).subtask->str() == "one");
+  const auto before = std::chrono::system_clock::now();
+  const auto in = request_of(std::array{"fermata", "deadline", "s", "--in", "1h30m"});
+  REQUIRE(in);
+  const auto ahead = *std::get<set_deadline>(*in->body).at - before;
+  CHECK(ahead >= std::chrono::minutes{90} - std::chrono::milliseconds{1});
+  CHECK(ahead < std::chrono::minutes{100});
+  CHECK_FALSE(std::get<set_deadline>(*in->body).subtask);
+  const auto none = request_of(std::array{"fermata", "deadline", "s", "--clear"});
+  REQUIRE(none);
+  CHECK_FALSE(std::get<set_deadline>(*none->body).at);
+}

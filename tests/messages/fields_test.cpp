@@ -250,14 +250,14 @@ TEST_CASE("a record of another kind is refused") {
 
 TEST_CASE("every named enum names each of its values") {
   check_names(plan_verdict::modify);
-  check_names(call_verdict::reject);
+  check_names(call_verdict::respond);
   check_names(outcome_resolution::failed);
   check_names(receipt_kind::late);
-  check_names(tool_kind::server);
+  check_names(tool_kind::person);
   check_names(plan_status::rejected);
-  check_names(subtask_status::cancelled);
+  check_names(subtask_status::backing_off);
   check_names(session_state::rejected);
-  check_names(call_status::answered);
+  check_names(call_status::backing_off);
   check_names(call_outcome::cancelled);
   check_names(pending_kind::input);
   check_names(wait_cause::backoff);

@@ -82,7 +82,7 @@ TEST_CASE("a plan file that is wrong is refused with the place") {
   CHECK(reading(R"({"goal": "x", "subtasks": [{"id": "a"}, {"id": "b", "depends": ["a"]}]})")
         == "invalid_field: subtasks[1]: unknown field \"depends\"; accepted are: id description "
            "agent "
-           "depends_on steps result parameters");
+           "depends_on steps result parameters retry time_limit_ms");
   CHECK(reading(R"({"goal": "x", "subtasks": [{"id": "a", "depends_on": ["b c"]}]})")
             .starts_with("invalid_id: subtasks[0].depends_on[0]: subtask id refused: "));
   CHECK(reading(R"({"goal": "x", "subtasks": [{"id": ""}]})")

@@ -122,6 +122,7 @@ std::vector<command> sample_commands() {
   plan_decision.by = "boss";
   decide_call call_decision{call, call_verdict::edit};
   call_decision.arguments = {{"path", "x"}};
+  call_decision.content = 1;
   call_decision.feedback = "f";
   call_decision.by = "boss";
   call_decision.digest = "d";
@@ -134,6 +135,21 @@ std::vector<command> sample_commands() {
   skip.reason = "r";
   fail_plan fail{"r"};
   fail.by = "boss";
+  answer_question answer{call, 7};
+  answer.by = "boss";
+  cancel_call no_call{call, "r"};
+  no_call.by = "boss";
+  cancel_subtask no_subtask{subtask, "r"};
+  no_subtask.by = "boss";
+  const timestamp noon{std::chrono::hours{12}};
+  suspend_session suspension{"r"};
+  suspension.until = noon;
+  suspension.by = "boss";
+  set_deadline deadline{noon, subtask};
+  deadline.by = "boss";
+  post_message message{"hello"};
+  message.by = "boss";
+  message.workspace = "/work";
   return {propose_plan{sample_plan(), "/work"},
           revise_plan{sample_plan()},
           plan_decision,
@@ -143,7 +159,14 @@ std::vector<command> sample_commands() {
           retry,
           skip,
           fail,
-          cancel_plan{"r"}};
+          cancel_plan{"r"},
+          answer,
+          no_call,
+          no_subtask,
+          suspension,
+          resume_session{"boss"},
+          deadline,
+          message};
 }
 
 } // namespace

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <fermata/actors/core/decide.hpp>
+
+/// What the session core knows of tools and calls, for its decisions.
+namespace fermata::core {
+
+/// A tool as a session sees it: registered with the runtime, declared by the plan, or the question
+/// that every runtime has.
+struct known_tool {
+  const tool* registered = nullptr;
+  const tool_declaration* declared = nullptr;
+
+  [[nodiscard]] tool_kind kind() const;
+  [[nodiscard]] std::uint32_t version() const { return registered ? registered->version : 1; }
+  [[nodiscard]] bool idempotent() const { return registered && registered->idempotent; }
+  [[nodiscard]] const json& schema() const;
+};
+
+[[nodiscard]] std::optional<known_tool> find_tool(const plan_record& plan, const tool_name& name,
+                                                  const environment& env);
+
+[[nodiscard]] caf::error no_such_tool(const tool_name& name);
+
+/// What identifies the thing that a call changes, as it is now; empty: it changes none.
+[[nodiscard]] result<std::string> fingerprint_of(const known_tool& tool, const json& arguments,
+                                                 const session_data& data);
+
+/// Checks a result before it becomes part of a record: depth, size, UTF-8. `limit` 0: that of the
+/// environment.
+[[nodiscard]] caf::error check_result(const json& content, const environment& env,
+                                      std::uint32_t limit = 0);
+
+/// Checks arguments as they would run: an object, within the limit, fitting the schema.
+[[nodiscard]] caf::error check_arguments(const known_tool& tool, const json& arguments,
+                                         const environment& env);
+
+/// Checks a point in time that a host or an agent names. Errors: `invalid_field` for one that has
+/// passed, `limit_exceeded` (timer_horizon).
+[[nodiscard]] caf::error check_time(std::string_view what, timestamp at, const environment& env);
+
+/// Cuts what a program says in a message of its own to the limit of texts.
+[[nodiscard]] std::string shortened(std::string text, const environment& env);
+
+/// An error as the result of a call that failed.
+[[nodiscard]] json error_content(const caf::error& error, const environment& env);
+
+[[nodiscard]] event_body answered(std::uint64_t call, tool_answer answer, std::string by = {});
+
+/// Where a call goes that nobody has to decide on any more.
+[[nodiscard]] call_status granted_status(tool_kind kind);
+
+/// Every open call of the running attempt gets its synthetic result (P4).
+void end_open_calls(const session_data& data, call_outcome outcome, const std::string& reason,
+                    std::vector<event_body>& events);
+
+/// The content of a synthetic result.
+[[nodiscard]] json synthetic_content(call_outcome outcome, const std::string& reason);
+
+/// Asks again about an open call: its digest is that of what would run now.
+[[nodiscard]] event_body asked_again(const session_data& data, const call_record& call,
+                                     std::uint32_t revision, std::string reason,
+                                     const environment& env);
+
+/// What an approval of a call approves, for a plan's revision (P9).
+[[nodiscard]] std::string approval_digest(const session_data& data, std::uint64_t call,
+                                          std::uint32_t revision, const tool_name& tool,
+                                          std::uint32_t tool_version, const json& arguments,
+                                          const std::string& fingerprint);
+
+} // namespace fermata::core

@@ -1,0 +1,10 @@
+#include <fermata/messages/tool_call.hpp>
+
+namespace fermata {
+
+const tool_name& question_tool() {
+  static const auto name = *tool_name::parse("ask_human");
+  return name;
+}
+
+} // namespace fermata

@@ -1,0 +1,410 @@
+// Tools that the runtime itself runs: time limits, unknown outcomes, what their hooks find out, and
+// what they may not return. Functions that do not end are in tests/runtime/tool_limit_test.cpp.
+
+#include "faults.hpp"
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+coro::task<json> dawdle(caf::event_based_actor* self, const tool_context& context) {
+  context.progress({{"percent", 10}});
+  co_await coro::delay(self, 5min);
+  context.progress({{"percent", 90}});
+  co_await coro::delay(self, 5min);
+  co_return json("done");
+}
+
+coro::task<json> fail_softly(caf::event_based_actor* self, const tool_context& context) {
+  if (context.arguments.value("later", false))
+    co_await coro::delay(self, 1min);
+  throw coro::failure{make_error(errc::tool_failed, "out of tea")};
+}
+
+coro::task<json> throw_up(caf::event_based_actor* self, const tool_context& context) {
+  if (context.arguments.value("later", false))
+    co_await coro::delay(self, 1min);
+  throw std::runtime_error("out of \xFFtea");
+}
+
+tool named_tool(std::string_view name, decltype(tool::run) run) {
+  tool made;
+  made.name = tid(name);
+  made.run = std::move(run);
+  return made;
+}
+
+/// A tool that counts what it does, and its `reconcile`, which says what it is told to.
+struct bank {
+  effects counted;
+  std::vector<std::string> looks; ///< The keys that `reconcile` was asked about.
+  std::function<result<reconciliation>()> knows;
+};
+
+tool pay_tool(bank& of) {
+  auto pay = named_tool("pay", blocking_tool{[&of](const tool_context& context) -> result<json> {
+                          count_effect(of.counted, context);
+                          return json{{"paid", context.run}};
+                        }});
+  pay.reconcile = [&of](const tool_context& context) -> result<reconciliation> {
+    of.looks.push_back(context.idempotency_key);
+    return of.knows();
+  };
+  return pay;
+}
+
+sim::world_options banking(bank& of) {
+  auto options =
+      unattended([&of](agent_registry&, tool_registry& tools) { must(tools.add(pay_tool(of))); });
+  options.store = std::make_shared<memory_store>();
+  return options;
+}
+
+/// Starts the plan and lets the process die when the outcome of its first call is to be stored.
+void die_with_an_open_claim(sim::world& world) {
+  const auto outcome = world.store().writes() + 2;
+  world.store().on_write([=](std::uint64_t number) {
+    return number == outcome ? memory_fault::crash_before : memory_fault::none;
+  });
+  accept(world, propose_plan{script_plan(R"({"tool": "pay"})")});
+  REQUIRE(world.crashes() == 1);
+}
+
+json content_of(sim::world& world, std::uint64_t call) {
+  const auto found = call_of(world, call);
+  REQUIRE(found.answer);
+  return found.answer->content;
+}
+
+} // namespace
+
+TEST_CASE(
+    "a coroutine tool that runs longer than its time limit is destroyed, and its call fails") {
+  sim::world world{1, unattended([](agent_registry&, tool_registry& tools) {
+                     auto slow = named_tool("slow", coroutine_tool{dawdle});
+                     slow.time_limit = 7min;
+                     must(tools.add(std::move(slow)));
+                   })};
+  accept(world, propose_plan{script_plan(R"({"tool": "slow", "on_error": "continue"})")});
+  CHECK(state_of(world) == "running");
+  world.advance(6min);
+  CHECK(coro::live_frames() > 0);
+  CHECK(state_of(world) == "running");
+  world.advance(1min);
+  CHECK(coro::live_frames() == 0);
+  CHECK(state_of(world) == "completed");
+  CHECK(call_of(world, 1).answer->outcome == call_outcome::failed);
+  CHECK(content_of(world, 1).at("error") == "tool_timed_out");
+  world.advance(1h);
+  CHECK(facts<late_result>(world).empty());
+  CHECK(facts<call_answered>(world).size() == 1);
+}
+
+TEST_CASE("a coroutine tool that ends within its time limit is not disturbed by it") {
+  sim::world world{1, unattended([](agent_registry&, tool_registry& tools) {
+                     auto slow = named_tool("slow", coroutine_tool{dawdle});
+                     slow.time_limit = 11min;
+                     must(tools.add(std::move(slow)));
+                   })};
+  accept(world, propose_plan{script_plan(R"({"tool": "slow"})")});
+  world.advance(30min);
+  CHECK(state_of(world) == "completed");
+  CHECK(content_of(world, 1) == "done");
+  CHECK(facts<call_answered>(world).size() == 1);
+}
+
+TEST_CASE(
+    "what a running tool reports is shown to whoever watches, within limits, and not recorded") {
+  live_log seen;
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(named_tool("slow", coroutine_tool{dawdle})));
+    must(tools.add(
+        named_tool("chatty", blocking_tool{[](const tool_context& context) -> result<json> {
+                     for (int i = 0; i < 10; ++i)
+                       context.progress(i);
+                     return 1;
+                   }})));
+    must(tools.add(
+        named_tool("wordy", blocking_tool{[](const tool_context& context) -> result<json> {
+                     context.progress(std::string(101, 'x'));
+                     json deep = 1;
+                     for (int i = 0; i < 200; ++i)
+                       deep = json::array({std::move(deep)});
+                     context.progress(deep);
+                     context.progress("short");
+                     return 1;
+                   }})));
+  });
+  options.on_live = seen.observer();
+  options.limits.progress_updates = 4;
+  options.limits.text_size_bytes = 100;
+  sim::world world{1, options};
+  accept(world,
+         propose_plan{script_plan(R"({"tool": "slow"}, {"tool": "chatty"}, {"tool": "wordy"})")});
+  REQUIRE(seen.updates.size() == 1);
+  CHECK(seen.updates[0].session == sid());
+  CHECK(seen.updates[0].call == cid(1));
+  CHECK(seen.updates[0].kind == live_kind::progress);
+  CHECK(seen.updates[0].content == json{{"percent", 10}});
+  world.advance(1h);
+  CHECK(state_of(world) == "completed");
+  std::vector<json> of_chatty;
+  std::vector<json> of_wordy;
+  for (const auto& one : seen.updates)
+    (one.call == cid(2) ? of_chatty : of_wordy).push_back(one.content);
+  CHECK(of_chatty == std::vector<json>{0, 1, 2, 3}); // the others are more than progress_updates
+  CHECK(of_wordy.back() == "short");
+  CHECK(of_wordy.size() == 3); // two of the slow tool
+  for (const auto& one : world.events(sid()))
+    CHECK_FALSE(contains(to_text(to_json(one)), "percent"));
+}
+
+TEST_CASE("P10: a tool that returns more than its own limit has failed, and the limit is named") {
+  sim::world world{1, unattended([](agent_registry&, tool_registry& tools) {
+                     for (const auto* name : {"small", "large"}) {
+                       auto one = named_tool(name, blocking_tool{[](const tool_context&) {
+                                               return result<json>{json(std::string(500, 'x'))};
+                                             }});
+                       one.result_size_bytes = name == std::string_view{"small"} ? 501 : 502;
+                       must(tools.add(std::move(one)));
+                     }
+                   })};
+  accept(world, propose_plan{script_plan(
+                    R"({"tool": "small", "on_error": "continue"}, {"tool": "large"})")});
+  CHECK(state_of(world) == "completed");
+  CHECK(call_of(world, 1).answer->outcome == call_outcome::failed);
+  CHECK(content_of(world, 1).at("error") == "limit_exceeded");
+  CHECK(contains(content_of(world, 1).at("message").get<std::string>(), "result_size_bytes"));
+  CHECK(call_of(world, 2).answer->outcome == call_outcome::succeeded);
+}
+
+TEST_CASE("a tool that throws, fails, or returns invalid UTF-8 has a failed call that can be read, "
+          "and harms nothing else") {
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(named_tool("std", blocking_tool{[](const tool_context&) -> result<json> {
+                                throw std::runtime_error("no \xC3 disk");
+                              }})));
+    must(tools.add(
+        named_tool("odd", blocking_tool{[](const tool_context&) -> result<json> { throw 42; }})));
+    must(tools.add(named_tool("error", blocking_tool{[](const tool_context&) -> result<json> {
+                                return make_error(errc::tool_failed,
+                                                  std::string(200, '.') + "\xFF");
+                              }})));
+    must(tools.add(named_tool("binary", blocking_tool{[](const tool_context&) -> result<json> {
+                                return json{{"text", "\xFF\xFE"}};
+                              }})));
+    must(tools.add(named_tool("key", blocking_tool{[](const tool_context&) -> result<json> {
+                                return json{{"\xFF", 1}};
+                              }})));
+    must(tools.add(named_tool("soft", coroutine_tool{fail_softly})));
+    must(tools.add(named_tool("up", coroutine_tool{throw_up})));
+  });
+  sim::world world{1, options};
+  std::string steps;
+  for (const auto* step : {R"("std")", R"("odd")", R"("error")", R"("binary")", R"("key")",
+                           R"("soft")", R"("soft", "arguments": {"later": true})", R"("up")",
+                           R"("up", "arguments": {"later": true})"})
+    steps += std::string{steps.empty() ? "" : ", "} + R"({"on_error": "continue", "tool": )" + step
+             + "}";
+  accept(world, propose_plan{script_plan(steps)});
+  world.advance(1h);
+  CHECK(state_of(world) == "completed");
+  for (std::uint64_t call = 1; call <= 9; ++call) {
+    CAPTURE(call);
+    CHECK(call_of(world, call).answer->outcome == call_outcome::failed);
+    CHECK_FALSE(check_utf8(content_of(world, call)));
+  }
+  CHECK(contains(content_of(world, 1).at("message").get<std::string>(), "the tool threw"));
+  CHECK(content_of(world, 1).at("error") == "tool_failed");
+  CHECK(content_of(world, 2).at("error") == "tool_failed");
+  CHECK(content_of(world, 4).at("error") == "invalid_json");
+  CHECK(content_of(world, 6).at("message") == "out of tea");
+  world.crash();
+  wake(world);
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P10: a long error is cut where a character ends") {
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(named_tool("wordy", blocking_tool{[](const tool_context&) -> result<json> {
+                                std::string text = "x";
+                                for (int i = 0; i < 100; ++i)
+                                  text += "\u00E4";
+                                return make_error(errc::tool_failed, text);
+                              }})));
+  });
+  options.limits.text_size_bytes = 100;
+  sim::world world{1, options};
+  accept(world, propose_plan{script_plan(R"({"tool": "wordy", "on_error": "continue"})")});
+  CHECK_FALSE(check_utf8(content_of(world, 1)));
+  CHECK(content_of(world, 1).at("message").get<std::string>().size() <= 100);
+  CHECK(content_of(world, 1).at("message").get<std::string>().size() >= 90);
+}
+
+TEST_CASE("P8: what a tool's reconcile finds out about an open claim needs no person") {
+  bank money;
+  sim::world world{1, banking(money)};
+  SECTION("it happened: its result is the call's, and nothing runs again") {
+    money.knows = [] { return reconciliation::happened({{"paid", "yes"}}); };
+    die_with_an_open_claim(world);
+    wake(world);
+    CHECK(state_of(world) == "completed");
+    CHECK(content_of(world, 1) == json{{"paid", "yes"}});
+    CHECK(money.counted.begin()->second == 1);
+    REQUIRE(facts<outcome_resolved>(world).size() == 1);
+    CHECK(facts<outcome_resolved>(world)[0].by == "reconcile");
+    CHECK(facts<outcome_unknown>(world).empty());
+  }
+  SECTION("it did not happen: it runs again, with the same key") {
+    money.knows = [] { return reconciliation::did_not_happen(); };
+    die_with_an_open_claim(world);
+    wake(world);
+    CHECK(state_of(world) == "completed");
+    CHECK(content_of(world, 1) == json{{"paid", 2}});
+    CHECK(money.counted.size() == 1);
+    CHECK(call_of(world, 1).runs == 2);
+  }
+  CHECK(money.looks.size() == 1);
+  CHECK(money.looks[0] == money.counted.begin()->first);
+}
+
+TEST_CASE("P8: where a tool's reconcile cannot tell, or fails, a person is asked") {
+  bank money;
+  sim::world world{1, banking(money)};
+  std::string expected;
+  SECTION("it does not know") {
+    money.knows = [] { return reconciliation{}; };
+    expected = "could not tell";
+  }
+  SECTION("it fails") {
+    money.knows = []() -> result<reconciliation> {
+      return make_error(errc::tool_unavailable, "the bank is closed");
+    };
+    expected = "the bank is closed";
+  }
+  SECTION("it throws") {
+    money.knows = []() -> result<reconciliation> { throw std::runtime_error("no line"); };
+    expected = "no line";
+  }
+  SECTION("it says what no record can hold") {
+    money.knows = [] { return reconciliation::happened("\xFF"); };
+    expected = "UTF-8";
+  }
+  die_with_an_open_claim(world);
+  wake(world);
+  CHECK(state_of(world) == "waiting");
+  CHECK(status_of(world).waiting.outcome == 1);
+  CHECK(money.counted.begin()->second == 1);
+  REQUIRE(facts<outcome_unknown>(world).size() == 1);
+  CHECK(contains(facts<outcome_unknown>(world)[0].reason, expected));
+  check_no_dead_end(world);
+  accept(world, resolve_outcome{cid(1), outcome_resolution::happened, "by hand"});
+  CHECK(content_of(world, 1) == "by hand");
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("a tool's reconcile looks again after the process died while it looked") {
+  bank money;
+  money.knows = [] { return reconciliation::happened("yes"); };
+  sim::world world{1, banking(money)};
+  die_with_an_open_claim(world);
+  world.store().fail_next(memory_fault::crash_before);
+  (void)world.wake(sid());
+  world.run();
+  REQUIRE(world.crashes() == 2);
+  wake(world);
+  CHECK(state_of(world) == "completed");
+  CHECK(content_of(world, 1) == "yes");
+  CHECK(money.counted.begin()->second == 1);
+}
+
+TEST_CASE("P4: a call that is cancelled while its tool's reconcile looks has one result") {
+  int cancelled_in_time = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    bank money;
+    money.knows = [] { return reconciliation::happened("yes"); };
+    sim::world world{seed, banking(money)};
+    die_with_an_open_claim(world);
+    const auto cancelled = world.send(sid(), cancel_call{cid(1), "never mind"});
+    world.run();
+    REQUIRE(cancelled.answer());
+    CHECK(call_of(world, 1).answer->outcome
+          == (cancelled.accepted() ? call_outcome::cancelled : call_outcome::succeeded));
+    cancelled_in_time += cancelled.accepted();
+    CHECK(money.counted.begin()->second == 1);
+    CHECK(facts<call_answered>(world).size() == 1);
+    CHECK(state_of(world) == (cancelled.accepted() ? "needs_attention" : "completed"));
+    check_no_dead_end(world);
+  }
+  CHECK(cancelled_in_time > 0);
+}
+
+TEST_CASE("P8: an idempotent tool whose process died is run again with the same key, as run two") {
+  std::vector<std::string> runs;
+  auto options = unattended([&](agent_registry&, tool_registry& tools) {
+    auto put =
+        named_tool("pay", blocking_tool{[&](const tool_context& context) -> result<json> {
+                     runs.push_back(context.idempotency_key + "#" + std::to_string(context.run));
+                     return 1;
+                   }});
+    put.idempotent = true;
+    must(tools.add(std::move(put)));
+  });
+  options.store = std::make_shared<memory_store>();
+  sim::world world{1, options};
+  die_with_an_open_claim(world);
+  wake(world);
+  CHECK(state_of(world) == "completed");
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0].substr(0, runs[0].size() - 2) == runs[1].substr(0, runs[1].size() - 2));
+  CHECK(runs[0].ends_with("#1"));
+  CHECK(runs[1].ends_with("#2"));
+  CHECK(facts<outcome_resolved>(world)[0].by == "idempotent");
+}
+
+TEST_CASE(
+    "P1 P4 P6 P8: server tools of every kind come to their end with a fault at every commit") {
+  with_a_fault_at_every_commit([] {
+    scenario story;
+    story.counted = std::make_shared<effects>();
+    story.options = unattended([counted = story.counted](agent_registry&, tool_registry& tools) {
+      const auto add = [&](tool added) { must(tools.add(std::move(added))); };
+      const auto paying = blocking_tool{[counted](const tool_context& context) -> result<json> {
+        count_effect(*counted, context);
+        return json{{"run", context.run}};
+      }};
+      add(named_tool("plain", paying));
+      auto put = named_tool("put", paying);
+      put.idempotent = true;
+      add(std::move(put));
+      auto looked_up = named_tool("looked_up", paying);
+      looked_up.reconcile = [counted](const tool_context& context) -> result<reconciliation> {
+        if (counted->contains(context.idempotency_key))
+          return reconciliation::happened("it did");
+        return reconciliation::did_not_happen();
+      };
+      add(std::move(looked_up));
+      auto slow = named_tool("slow", coroutine_tool{dawdle});
+      slow.time_limit = 7min;
+      add(std::move(slow));
+    });
+    story.first = propose_plan{script_plan(
+        R"({"tool": "looked_up"}, {"calls": [{"tool": "plain"}, {"tool": "put"}]},
+           {"tool": "slow", "on_error": "continue"})")};
+    story.end = "completed";
+    story.calls = 4;
+    story.check = [counted = story.counted](sim::world& world) {
+      // What can be looked up, is: nobody is asked, and it happens once.
+      for (const auto& one : facts<outcome_unknown>(world))
+        CHECK((one.call == 2 || one.call == 4));
+      for (const auto& [key, times] : *counted)
+        if (key.ends_with(":c1"))
+          CHECK(times == 1);
+      CHECK(call_of(world, 4).answer->outcome == call_outcome::failed);
+    };
+    return story;
+  });
+}

@@ -1,0 +1,175 @@
+// What a terminal shows of agents and tools while they are at work.
+#include "live_feed.hpp"
+#include "live_view.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+
+using namespace fermata;
+using namespace fermata::command_line;
+
+namespace {
+
+const auto session = *session_id::parse("s");
+const auto writer = *subtask_id::parse("write");
+
+/// Takes standard output while it exists.
+class captured_output {
+public:
+  captured_output() : file_{std::tmpfile()}, before_{::dup(STDOUT_FILENO)} {
+    REQUIRE(file_ != nullptr);
+    std::fflush(stdout);
+    ::dup2(::fileno(file_), STDOUT_FILENO);
+  }
+  ~captured_output() {
+    restore();
+    std::fclose(file_);
+  }
+  captured_output(const captured_output&) = delete;
+  captured_output& operator=(const captured_output&) = delete;
+
+  std::string take() {
+    restore();
+    std::string text;
+    std::array<char, 4'096> chunk;
+    std::rewind(file_);
+    while (const auto size = std::fread(chunk.data(), 1, chunk.size(), file_))
+      text.append(chunk.data(), size);
+    return text;
+  }
+
+private:
+  void restore() {
+    if (before_ < 0)
+      return;
+    ::dup2(before_, STDOUT_FILENO);
+    ::close(before_);
+    before_ = -1;
+  }
+
+  std::FILE* file_;
+  int before_;
+};
+
+/// What is printed of some updates and events.
+template <class Act>
+std::string shown(Act act) {
+  captured_output output;
+  {
+    console out{false};
+    live_view view{out, session};
+    act(view);
+  }
+  return output.take();
+}
+
+live_update text(std::string content) {
+  live_update update;
+  update.session = session;
+  update.subtask = writer;
+  update.content = std::move(content);
+  return update;
+}
+
+live_update progress(std::uint64_t call, json content) {
+  live_update update;
+  update.session = session;
+  update.call = call_id{session, call};
+  update.kind = live_kind::progress;
+  update.content = std::move(content);
+  return update;
+}
+
+live_feed::batch of(std::vector<live_update> updates) {
+  live_feed::batch made;
+  made.updates = std::move(updates);
+  return made;
+}
+
+event said(std::string what) {
+  agent_said body;
+  body.subtask = writer;
+  body.text = std::move(what);
+  event made;
+  made.body = std::move(body);
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a streamed text is shown line by line, and not again when it is recorded") {
+  const auto output = shown([](live_view& view) {
+    view.show(of({text("Hello"), text(", wor")}));
+    view.show(of({text("ld.\nAnd"), text(" more")}));
+    CHECK(view.finish(said("Hello, world.\nAnd more")));
+  });
+  CHECK(output.find("write says:\n") == 0);
+  CHECK(output.find("Hello, world.\n") != std::string::npos);
+  CHECK(output.find("And more\n") != std::string::npos);
+}
+
+TEST_CASE("a recorded text is shown when it is not what was streamed") {
+  static_cast<void>(shown([](live_view& view) {
+    view.show(of({text("Hello")}));
+    CHECK_FALSE(view.finish(said("Hello, world")));
+    CHECK_FALSE(view.finish(said("Hello")));
+    auto partly = of({text("Hello")});
+    partly.is_complete = false;
+    view.show(partly);
+    CHECK_FALSE(view.finish(said("Hello")));
+  }));
+}
+
+TEST_CASE("a step that runs again takes back what it said") {
+  const auto output = shown([](live_view& view) {
+    auto again = text({});
+    again.kind = live_kind::restarted;
+    again.content = nullptr;
+    view.show(of({text("Wrong"), again, text("Right")}));
+    CHECK(view.finish(said("Right")));
+  });
+  CHECK(output.find("what it said is void") > output.find("Wrong"));
+}
+
+TEST_CASE("streamed text and progress are escaped, and long lines are broken") {
+  const std::string evil = "\x1b[2J\u202E\r";
+  const auto output = shown([&](live_view& view) {
+    view.show(of({text(evil), text(std::string(300, 'x')), progress(1, evil)}));
+    static_cast<void>(view.finish(said({})));
+  });
+  INFO(output);
+  CHECK(output.find('\x1b') == std::string::npos);
+  CHECK(output.find("\u202E") == std::string::npos);
+  CHECK(output.find('\r') == std::string::npos);
+  CHECK(output.find("<U+001B>[2J<U+202E><U+000D>") != std::string::npos);
+  CHECK(output.find(std::string(100, 'x')) == std::string::npos);
+}
+
+TEST_CASE("of a tool's reports that come at once the last is shown, and none of other sessions") {
+  const auto output = shown([](live_view& view) {
+    auto other = progress(1, "foreign");
+    other.session = *session_id::parse("t");
+    view.show(of({progress(1, {{"percent", 10}}), progress(2, "half"),
+                  progress(1, {{"percent", 20}}), other}));
+  });
+  CHECK(output == "s:c1: {\"percent\":20}\ns:c2: \"half\"\n");
+}
+
+TEST_CASE("a feed that nobody takes from is bounded, and says that something is missing") {
+  live_feed feed;
+  CHECK(feed.take().updates.empty());
+  for (int i = 0; i < 100; ++i)
+    feed.push(text(std::string(100'000, 'x')));
+  const auto full = feed.take();
+  CHECK_FALSE(full.is_complete);
+  CHECK(full.updates.size() < 50);
+  feed.push(text("next"));
+  const auto next = feed.take();
+  CHECK(next.is_complete);
+  CHECK(next.updates.size() == 1);
+}

@@ -395,7 +395,6 @@ void session::commit_transaction() {
       answer(to, std::move(with));
     for (const auto& ended : std::exchange(building_, {}).ended_runs)
       shared_->workers.forget(id_of(ended.call));
-    tell_alarm_clock(); // of a timer whose commit's acknowledgement was lost
     return;
   }
   writing_ = std::exchange(building_, {});

@@ -1,6 +1,6 @@
 // Agents that ask models, in whole sessions: planning, approval, crashes, messages, failures.
 
-#include "support.hpp"
+#include "faults.hpp"
 
 #include <fermata/actors/agents/model.hpp>
 #include <fermata/actors/models/scripted.hpp>
@@ -49,26 +49,27 @@ std::string last_text(const model_request& request) {
 
 /// What outlives the simulated process: the models' service, and what the tool `buy` did.
 struct outside {
-  std::shared_ptr<scripted_model> planning;
-  std::shared_ptr<scripted_model> working;
-  std::map<std::string, int> effects; // by idempotency key
+  std::shared_ptr<scripted_model> planning = std::make_shared<scripted_model>(replies{});
+  std::shared_ptr<scripted_model> working = std::make_shared<scripted_model>(replies{});
+  std::shared_ptr<effects> bought = std::make_shared<effects>();
 };
+using outside_ptr = std::shared_ptr<outside>;
 
-tool buy_tool(outside& world) {
+tool buy_tool(const outside_ptr& world) {
   tool buy;
   buy.name = tid("buy");
   buy.schema = R"({"type": "object", "properties": {"item": {"type": "string"}},
                    "required": ["item"], "additionalProperties": false})"_json;
-  buy.run = blocking_tool{[&world](const tool_context& context) -> result<json> {
-    ++world.effects[context.idempotency_key];
+  buy.run = blocking_tool{[world](const tool_context& context) -> result<json> {
+    count_effect(*world->bought, context);
     return json{{"bought", context.arguments.at("item")}};
   }};
   return buy;
 }
 
 /// A runtime with the agents `planner`, `model`, and `helper`, which is the same as `model`.
-sim::world_options shop_options(outside& world) {
-  auto options = options_with([&world](agent_registry& agents, tool_registry& tools) {
+sim::world_options shop_options(const outside_ptr& world) {
+  auto options = options_with([world](agent_registry& agents, tool_registry& tools) {
     model_agent_options planner;
     planner.planner = true;
     planner.model = "planning";
@@ -83,9 +84,9 @@ sim::world_options shop_options(outside& world) {
     must(tools.add(buy_tool(world)));
   });
   options.planner = *agent_name::parse("planner");
-  options.setup_models = [&world](model_registry& models) {
-    must(models.add("planning", world.planning));
-    must(models.add("default", world.working));
+  options.setup_models = [world](model_registry& models) {
+    must(models.add("planning", world->planning));
+    must(models.add("default", world->working));
   };
   return options;
 }
@@ -94,21 +95,27 @@ constexpr std::string_view tea_plan =
     R"({"goal": "tea", "subtasks": [{"id": "buy", "description": "Buy tea.", "agent": "model"}]})";
 
 /// The models of the story that most tests tell: a message becomes a plan, and its subtask a call.
-outside tea_world() {
-  outside world;
-  world.planning = std::make_shared<scripted_model>(
+outside_ptr tea_world() {
+  auto world = std::make_shared<outside>();
+  world->planning = std::make_shared<scripted_model>(
       by_turn({slowly(calls("propose_plan", tea_plan, "That is easy."))}));
-  world.working = std::make_shared<scripted_model>(
+  world->working = std::make_shared<scripted_model>(
       by_turn({slowly(calls("buy", R"({"item": "tea"})", "I buy it.")),
                slowly(scripted_reply::says("There is tea."))}));
   return world;
 }
 
-/// A plan of one subtask for agent `model`, approved, with whatever a model says.
-outside at_work(scripted_model::script script) {
-  outside world;
-  world.planning = std::make_shared<scripted_model>(replies{});
-  world.working = std::make_shared<scripted_model>(std::move(script));
+/// A world in which agent `model` is told what to say.
+outside_ptr at_work(scripted_model::script script) {
+  auto world = std::make_shared<outside>();
+  world->working = std::make_shared<scripted_model>(std::move(script));
+  return world;
+}
+
+/// A world in which the planner is told what to say.
+outside_ptr at_planning(scripted_model::script script) {
+  auto world = std::make_shared<outside>();
+  world->planning = std::make_shared<scripted_model>(std::move(script));
   return world;
 }
 
@@ -123,46 +130,6 @@ json result_of(sim::world& world, std::string_view subtask = "buy") {
                                   [&](const auto& fact) { return fact.subtask == stid(subtask); });
   REQUIRE(found != ended.end());
   return found->result;
-}
-
-struct run_result {
-  std::vector<receipt> receipts;
-  std::uint64_t reruns = 0;
-};
-
-/// A person who posts a message, comes back until the plan is completed, and says yes to
-/// everything.
-run_result post_and_agree(sim::world& world) {
-  run_result ran;
-  const auto send = [&](command body) {
-    const auto sent = world.send(sid(), std::move(body));
-    world.run();
-    if (sent.accepted())
-      ran.receipts.push_back(**sent.answer());
-  };
-  for (int round = 0; round < 50; ++round) {
-    const auto status = world.status(sid());
-    if (!status) {
-      send(post_message{"Get me some tea"});
-      continue;
-    }
-    if (status->state == session_state::completed)
-      break;
-    const auto woken = world.wake(sid());
-    world.run();
-    world.advance(2s);
-    for (const auto& item : pending_of(world)) {
-      if (item.kind == pending_kind::plan) {
-        send(approve_plan(plan_id::parse(item.id)->revision()));
-      } else if (item.waiting_for == wait_cause::outcome) {
-        ++ran.reruns;
-        send(resolve_outcome{*call_id::parse(item.id), outcome_resolution::rerun});
-      } else {
-        send(decide_call{*call_id::parse(item.id), call_verdict::approve});
-      }
-    }
-  }
-  return ran;
 }
 
 /// P7: however often a model was asked to take a certain turn, it was asked the same.
@@ -180,7 +147,7 @@ void check_asked_the_same(const scripted_model& model) {
 } // namespace
 
 TEST_CASE("a message becomes a plan, the plan a call that is approved, and the call a result") {
-  auto outer = tea_world();
+  const auto outer = tea_world();
   sim::world world{1, shop_options(outer)};
   accept(world, post_message{"Get me some tea"});
   CHECK(state_of(world) == "running");
@@ -189,19 +156,19 @@ TEST_CASE("a message becomes a plan, the plan a call that is approved, and the c
   accept(world, approve_plan(2));
   world.advance(1s);
   CHECK(state_of(world) == "waiting");
-  CHECK(outer.effects.empty());
+  CHECK(outer->bought->empty());
   check_no_dead_end(world);
   accept(world, approve(1));
   world.advance(1s);
   CHECK(state_of(world) == "completed");
   CHECK(result_of(world) == "There is tea.");
-  CHECK(outer.effects.size() == 1);
+  CHECK(outer->bought->size() == 1);
 
   const auto usage = status_of(world).usage;
   CHECK(usage == model_usage{3, 30, 3});
   // The worker knows what the user had asked for, and its own words.
-  REQUIRE(outer.working->requests().size() == 2);
-  const auto seen = outer.working->requests()[1].messages;
+  REQUIRE(outer->working->requests().size() == 2);
+  const auto seen = outer->working->requests()[1].messages;
   REQUIRE(seen.size() == 5);
   CHECK(contains(seen[1].text, "Buy tea."));
   CHECK(seen[2].text == "Get me some tea");
@@ -211,56 +178,35 @@ TEST_CASE("a message becomes a plan, the plan a call that is approved, and the c
 
 TEST_CASE("P1 P4 P7 P8: a crash before or after any commit loses nothing of what models planned "
           "and did, and repeats no effect silently") {
-  for (const std::uint64_t seed : {1, 2}) {
-    auto reference = tea_world();
-    auto reference_options = shop_options(reference);
-    reference_options.store = std::make_shared<memory_store>();
-    sim::world reference_world{seed, reference_options};
-    (void)post_and_agree(reference_world);
-    REQUIRE(state_of(reference_world) == "completed");
-    const auto writes = reference_world.store().writes();
-    REQUIRE(writes >= 7);
-
-    for (std::uint64_t write = 1; write <= writes; ++write) {
-      for (const auto fault : {memory_fault::crash_before, memory_fault::crash_after,
-                               memory_fault::lose_ack, memory_fault::io_error}) {
-        CAPTURE(seed, write, static_cast<int>(fault));
-        auto outer = tea_world();
-        auto options = shop_options(outer);
-        options.store = std::make_shared<memory_store>();
-        options.store->on_write(
-            [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
-        sim::world world{seed, options};
-        const auto ran = post_and_agree(world);
-
-        CHECK(state_of(world) == "completed");
-        CHECK(result_of(world) == "There is tea.");
-        const auto events = world.events(sid());
-        for (const auto& given : ran.receipts) {
-          CHECK(given.event >= 1);
-          CHECK(given.event <= events.size());
-        }
-        // However often the models were asked, what they said was recorded once.
-        CHECK(facts<message_received>(world).size() == 1);
-        CHECK(facts<plan_proposed>(world).size() == 2);
-        CHECK(facts<agent_said>(world).size() == 1);
-        CHECK(facts<call_proposed>(world).size() == 1);
-        CHECK(facts<call_answered>(world).size() == 1);
-        CHECK(outer.effects.size() == 1);
-        for (const auto& [key, times] : outer.effects)
-          CHECK(static_cast<std::uint64_t>(times) <= 1 + ran.reruns);
-        check_asked_the_same(*outer.planning);
-        check_asked_the_same(*outer.working);
-        // What was lost with the process was paid for all the same, but nobody knows of it.
-        CHECK(status_of(world).usage == model_usage{3, 30, 3});
-        CHECK(coro::live_frames() == 0);
-      }
-    }
-  }
+  const auto story = [] {
+    const const auto outer = tea_world();
+    scenario made;
+    made.options = shop_options(outer);
+    made.first = post_message{"Get me some tea"};
+    made.end = "completed";
+    made.calls = 1;
+    made.pass = 2s;
+    made.counted = outer->bought;
+    made.check = [outer](sim::world& world) {
+      CHECK(result_of(world) == "There is tea.");
+      CHECK(outer->bought->size() == 1);
+      // However often the models were asked, what they said was recorded once.
+      CHECK(facts<message_received>(world).size() == 1);
+      CHECK(facts<plan_proposed>(world).size() == 2);
+      CHECK(facts<agent_said>(world).size() == 1);
+      CHECK(facts<call_proposed>(world).size() == 1);
+      check_asked_the_same(*outer->planning);
+      check_asked_the_same(*outer->working);
+      // What was asked for and lost with the process was paid for, but nobody knows of it.
+      CHECK(status_of(world).usage == model_usage{3, 30, 3});
+    };
+    return made;
+  };
+  with_a_fault_at_every_commit(story);
 }
 
 TEST_CASE("a user's message that comes while a model is asked is seen before the subtask ends") {
-  auto outer = at_work([](const model_request& request) {
+  const auto outer = at_work([](const model_request& request) {
     return slowly(scripted_reply::says(last_text(request) == "stop" ? "stopped" : "went on"));
   });
   sim::world world{1, shop_options(outer)};
@@ -270,11 +216,11 @@ TEST_CASE("a user's message that comes while a model is asked is seen before the
   CHECK(state_of(world) == "running");
   world.advance(1s);
   CHECK(result_of(world) == "stopped");
-  CHECK(outer.working->requests().size() == 2);
+  CHECK(outer->working->requests().size() == 2);
 }
 
 TEST_CASE("what a model says is shown while it says it, and is recorded as a whole") {
-  auto outer = at_work([](const model_request&) {
+  const auto outer = at_work([](const model_request&) {
     auto reply = scripted_reply::says("one two");
     reply.parts = {"one ", "two"};
     reply.pause = 1s;
@@ -296,7 +242,7 @@ TEST_CASE("what a model says is shown while it says it, and is recorded as a who
 
 TEST_CASE("a model that fails for now is asked again after the subtask's backoff") {
   int asked = 0;
-  auto outer = at_work([&](const model_request&) {
+  const auto outer = at_work([&](const model_request&) {
     return ++asked < 3 ? scripted_reply::fails(make_error(errc::model_failed, "busy"))
                        : scripted_reply::says("at last");
   });
@@ -314,7 +260,7 @@ TEST_CASE("a model that fails for now is asked again after the subtask's backoff
 }
 
 TEST_CASE("a model that never ends fails its subtask, and the session says so") {
-  auto outer = at_work([](const model_request&) { return scripted_reply::silence(); });
+  const auto outer = at_work([](const model_request&) { return scripted_reply::silence(); });
   sim::world world{1, shop_options(outer)};
   start_tea(world);
   CHECK(state_of(world) == "running");
@@ -325,7 +271,7 @@ TEST_CASE("a model that never ends fails its subtask, and the session says so") 
 }
 
 TEST_CASE("a subtask whose plan is cancelled stops asking its model") {
-  auto outer = at_work([](const model_request&) { return scripted_reply::silence(); });
+  const auto outer = at_work([](const model_request&) { return scripted_reply::silence(); });
   sim::world world{1, shop_options(outer)};
   start_tea(world);
   CHECK(coro::live_frames() > 0);
@@ -334,14 +280,14 @@ TEST_CASE("a subtask whose plan is cancelled stops asking its model") {
 }
 
 TEST_CASE("a model sees why its calls were refused, and goes on") {
-  auto outer = at_work(by_turn({calls("buy", R"({"item": )"), calls("buy", R"({"itme": "tea"})"),
-                                calls("sell", "{}"), calls("propose_plan", R"({"goal": "x"})"),
-                                scripted_reply::says("I see.")}));
+  const auto outer = at_work(by_turn(
+      {calls("buy", R"({"item": )"), calls("buy", R"({"itme": "tea"})"), calls("sell", "{}"),
+       calls("propose_plan", R"({"goal": "x"})"), scripted_reply::says("I see.")}));
   sim::world world{1, shop_options(outer)};
   start_tea(world);
   CHECK(result_of(world) == "I see.");
-  CHECK(outer.effects.empty());
-  const auto requests = outer.working->requests();
+  CHECK(outer->bought->empty());
+  const auto requests = outer->working->requests();
   REQUIRE(requests.size() == 5);
   CHECK(contains(last_text(requests[1]), "not valid JSON at line 1"));
   CHECK(contains(last_text(requests[1]), "invalid_arguments"));
@@ -373,9 +319,9 @@ TEST_CASE("a model sees what people made of its calls, whatever it called them")
   by_hand.content = "from the bees";
   accept(world, by_hand);
   CHECK(result_of(world) == "I see.");
-  CHECK(outer.effects.size() == 1);
+  CHECK(outer->bought->size() == 1);
 
-  const auto seen = outer.working->requests().at(1).messages;
+  const auto seen = outer->working->requests().at(1).messages;
   REQUIRE(seen.size() == 8);
   CHECK(seen[2].calls[0].arguments == R"({"item":"tea"})");
   for (std::size_t i = 0; i < 5; ++i) {
@@ -397,14 +343,13 @@ TEST_CASE("a model sees what people made of its calls, whatever it called them")
 }
 
 TEST_CASE("a planner hears why its plan was sent back, and proposes another") {
-  outside outer;
-  outer.planning = std::make_shared<scripted_model>([](const model_request& request) {
+  const auto outer = at_planning([](const model_request& request) {
     const auto& task = request.messages[1].text;
     return calls("propose_plan", contains(task, "Make it green") ? R"({"goal": "green tea",
       "subtasks": [{"id": "buy", "description": "Buy green tea.", "agent": "model"}]})"
                                                                  : tea_plan);
   });
-  outer.working = std::make_shared<scripted_model>(replies{scripted_reply::says("Done.")});
+  outer->working = std::make_shared<scripted_model>(replies{scripted_reply::says("Done.")});
   sim::world world{1, shop_options(outer)};
   accept(world, post_message{"Get me some tea"});
   CHECK(status_of(world).plan->goal == "tea");
@@ -415,20 +360,18 @@ TEST_CASE("a planner hears why its plan was sent back, and proposes another") {
   CHECK(status_of(world).plan->goal == "green tea");
   accept(world, approve_plan(4));
   CHECK(state_of(world) == "completed");
-  const auto seen = outer.planning->requests().at(1);
+  const auto seen = outer->planning->requests().at(1);
   CHECK(contains(seen.messages[1].text, R"("goal":"tea")"));
   CHECK(last_text(seen) == "Get me some tea");
 }
 
 TEST_CASE("a planner that is told why what it proposed is no plan can do better") {
-  outside outer;
-  outer.planning = std::make_shared<scripted_model>([](const model_request& request) {
+  const auto outer = at_planning([](const model_request& request) {
     return calls("propose_plan", contains(last_text(request), "The proposed plan is refused")
                                      ? tea_plan
                                      : R"({"goal": "tea", "subtasks": [{"id": "buy",
                                          "description": "", "agent": "nobody"}]})");
   });
-  outer.working = std::make_shared<scripted_model>(replies{});
   sim::world world{1, shop_options(outer)};
   accept(world, post_message{"Get me some tea"});
   CHECK(state_of(world) == "awaiting_plan_decision");
@@ -436,10 +379,7 @@ TEST_CASE("a planner that is told why what it proposed is no plan can do better"
 }
 
 TEST_CASE("a planner that only says something ends the planning with it") {
-  outside outer;
-  outer.planning =
-      std::make_shared<scripted_model>(replies{scripted_reply::says("There is tea already.")});
-  outer.working = std::make_shared<scripted_model>(replies{});
+  const auto outer = at_planning(by_turn({scripted_reply::says("There is tea already.")}));
   sim::world world{1, shop_options(outer)};
   accept(world, post_message{"Get me some tea"});
   CHECK(state_of(world) == "completed");
@@ -447,7 +387,7 @@ TEST_CASE("a planner that only says something ends the planning with it") {
 }
 
 TEST_CASE("a model hands over to another agent, which sees what was done and the note") {
-  auto outer = at_work([](const model_request& request) {
+  const auto outer = at_work([](const model_request& request) {
     if (contains(last_text(request), "handed over to you"))
       return scripted_reply::says("Helped.");
     return request.messages.size() < 3
@@ -458,14 +398,14 @@ TEST_CASE("a model hands over to another agent, which sees what was done and the
   start_tea(world);
   accept(world, answer_question{cid(1), "No."});
   CHECK(result_of(world) == "Helped.");
-  const auto seen = outer.working->requests().at(2).messages;
+  const auto seen = outer->working->requests().at(2).messages;
   REQUIRE(seen.size() == 5);
   CHECK(seen[3].text == "No.");
   CHECK(contains(seen[4].text, "No sugar."));
 }
 
 TEST_CASE("a model replaces the plan that it works in, once that is approved") {
-  auto outer = at_work([](const model_request& request) {
+  const auto outer = at_work([](const model_request& request) {
     const auto task = request.messages[1].text;
     if (contains(task, "Sell it."))
       return scripted_reply::says("Sold.");
@@ -488,6 +428,6 @@ TEST_CASE("a model replaces the plan that it works in, once that is approved") {
     accept(world, no);
     CHECK(state_of(world) == "completed");
     CHECK(result_of(world) == "Then not.");
-    CHECK(contains(last_text(outer.working->requests().at(1)), "We want tea."));
+    CHECK(contains(last_text(outer->working->requests().at(1)), "We want tea."));
   }
 }

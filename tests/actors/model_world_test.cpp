@@ -179,7 +179,7 @@ TEST_CASE("a message becomes a plan, the plan a call that is approved, and the c
 TEST_CASE("P1 P4 P7 P8: a crash before or after any commit loses nothing of what models planned "
           "and did, and repeats no effect silently") {
   const auto story = [] {
-    const const auto outer = tea_world();
+    const auto outer = tea_world();
     scenario made;
     made.options = shop_options(outer);
     made.first = post_message{"Get me some tea"};

@@ -208,28 +208,29 @@ result<std::vector<session_summary>> query_sessions(store& from, std::optional<s
 
 namespace {
 
-/// The revision that is asked for, or the current one.
-result<std::uint32_t> choose_revision(const head_record& head,
-                                      std::optional<std::uint32_t> revision) {
-  const auto wanted = revision.value_or(current_revision(head));
-  if (wanted == 0 || wanted > head.last_revision)
-    return make_error(errc::unknown_approval, "session " + head.id.str()
+/// The session and the revision that is asked for, or the current one.
+result<std::pair<found_session, std::uint32_t>>
+find_revision(store& from, const session_id& session, std::optional<std::uint32_t> revision) {
+  auto found = find(from, session);
+  if (!found)
+    return std::move(found.error());
+  const auto wanted = revision.value_or(current_revision(found->head));
+  if (wanted == 0 || wanted > found->head.last_revision)
+    return make_error(errc::unknown_approval, "session " + session.str()
                                                   + " has no plan of revision "
                                                   + std::to_string(wanted));
-  return wanted;
+  return std::pair{std::move(*found), wanted};
 }
 
 } // namespace
 
 result<plan_spec> query_plan(store& from, const session_id& session,
                              std::optional<std::uint32_t> revision) {
-  auto found = find(from, session);
-  if (!found)
-    return std::move(found.error());
-  const auto wanted = choose_revision(found->head, revision);
-  if (!wanted)
-    return wanted.error();
-  auto stored = read_plan(*found->view, found->number, *wanted);
+  auto asked = find_revision(from, session, revision);
+  if (!asked)
+    return std::move(asked.error());
+  const auto& [found, wanted] = *asked;
+  auto stored = read_plan(*found.view, found.number, wanted);
   if (!stored)
     return std::move(stored.error());
   plan_spec plan;
@@ -241,31 +242,26 @@ result<plan_spec> query_plan(store& from, const session_id& session,
 
 result<plan_diff> query_plan_diff(store& from, const session_id& session,
                                   std::optional<std::uint32_t> revision) {
-  auto found = find(from, session);
-  if (!found)
-    return std::move(found.error());
-  const auto wanted = choose_revision(found->head, revision);
-  if (!wanted)
-    return wanted.error();
-  auto next = read_plan(*found->view, found->number, *wanted);
+  auto asked = find_revision(from, session, revision);
+  if (!asked)
+    return std::move(asked.error());
+  const auto& [found, wanted] = *asked;
+  auto next = read_plan(*found.view, found.number, wanted);
   if (!next)
     return std::move(next.error());
   core::stored_plan before;
   if (next->record.replaces != 0) {
-    auto stored = read_plan(*found->view, found->number, next->record.replaces);
+    auto stored = read_plan(*found.view, found.number, next->record.replaces);
     if (!stored)
       return std::move(stored.error());
     before = std::move(*stored);
   }
-  std::vector<subtask_status> statuses;
-  for (const auto& one : before.states)
-    statuses.push_back(one.status);
   plan_diff diff;
-  diff.revision = *wanted;
+  diff.revision = wanted;
   diff.replaces = next->record.replaces;
   if (diff.replaces != 0 && before.record.goal != next->record.goal)
     diff.goal_before = before.record.goal;
-  diff.subtasks = compare_plans(before.specs, statuses, next->specs);
+  diff.subtasks = compare_plans(before.specs, core::statuses_of(before.states), next->specs);
   return diff;
 }
 

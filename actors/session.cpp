@@ -2,6 +2,7 @@
 
 #include <fermata/actors/core/apply.hpp>
 #include <fermata/actors/core/decide.hpp>
+#include <fermata/actors/detail/splitmix.hpp>
 #include <fermata/actors/detail/tool_worker.hpp>
 #include <fermata/messages/digest.hpp>
 
@@ -18,13 +19,6 @@ constexpr std::size_t max_fold = 64;
 
 /// How long after a failed commit what could not be recorded is told to the session again.
 constexpr std::chrono::seconds retry_interval{1};
-
-/// The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
-std::uint64_t mixed(std::uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
-  value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
-  return value ^ (value >> 31);
-}
 
 /// Reports a tool's progress to whoever watches, within limits. Kept by the run.
 class progress_reporter {
@@ -54,12 +48,7 @@ private:
 
 /// As the worker table keeps it.
 result<reconciliation> as_reconciliation(const result<json>& outcome) {
-  if (!outcome)
-    return outcome.error();
-  reconciliation found;
-  found.found = static_cast<reconciliation::verdict>(outcome->at("verdict").get<int>());
-  found.content = outcome->at("content");
-  return found;
+  return outcome ? fermata::from_json<reconciliation>(*outcome) : outcome.error();
 }
 
 /// True for a step behind which the agent would not hear of a message that came while it ran.

@@ -50,6 +50,10 @@ struct reconciliation {
   json content;
 
   reconciliation() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("found", &reconciliation::found),
+                      optional_field("content", &reconciliation::content)};
+  }
   [[nodiscard]] static reconciliation happened(json result) {
     reconciliation made;
     made.found = verdict::happened;
@@ -62,6 +66,9 @@ struct reconciliation {
     return made;
   }
 };
+constexpr std::array<std::string_view, 3> enum_names(reconciliation::verdict) {
+  return {"unknown", "happened", "did_not_happen"};
+}
 
 /// Runs on a thread of the blocking pool. An error becomes a failed result that the agent sees, but
 /// `stale_approval`, which asks the person again, and `tool_unavailable`, which is tried again as

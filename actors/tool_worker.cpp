@@ -68,7 +68,7 @@ result<json> reconcile(const run_request& run) {
   auto found = guarded([&] { return run.what->reconcile(run.context); });
   if (!found)
     return std::move(found.error());
-  return json{{"verdict", static_cast<int>(found->found)}, {"content", std::move(found->content)}};
+  return to_json(*found);
 }
 
 result<json> run_blocking(const run_request& run) {

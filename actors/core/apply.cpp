@@ -173,17 +173,11 @@ public:
 
   void operator()(const subtask_handed_over& fact) {
     edit_running().agent = fact.agent;
-    entry_record entry;
-    entry.source = entry_source::handover;
-    entry.text = fact.note;
-    add_entry(std::move(entry));
+    add_text(entry_source::handover, fact.note);
   }
 
   void operator()(const proposal_refused& fact) {
-    entry_record entry;
-    entry.source = entry_source::refusal;
-    entry.text = "The proposed plan is refused: " + fact.reason;
-    add_entry(std::move(entry));
+    add_text(entry_source::refusal, "The proposed plan is refused: " + fact.reason);
   }
 
   void operator()(const model_used& fact) { data_.head.usage += fact.usage; }
@@ -198,12 +192,9 @@ public:
     data_.changed.insert(message_key(fact.number));
     data_.unwritten_messages[fact.number] = message;
     data_.messages.push_back(std::move(message));
-    if (!data_.head.running)
-      return; // every later attempt begins with it
-    entry_record entry;
-    entry.source = entry_source::user;
-    entry.text = fact.text;
-    add_entry(std::move(entry));
+    // Without an attempt there is no transcript; every later attempt begins with it.
+    if (data_.head.running)
+      add_text(entry_source::user, fact.text);
   }
 
   void operator()(const deadline_set& fact) {
@@ -252,11 +243,7 @@ public:
     set_status(position, subtask_status::skipped);
   }
 
-  void operator()(const agent_said& fact) {
-    entry_record entry;
-    entry.text = fact.text;
-    add_entry(std::move(entry));
-  }
+  void operator()(const agent_said& fact) { add_text(entry_source::agent, fact.text); }
 
   void operator()(const step_restarted&) {}
 
@@ -402,19 +389,14 @@ private:
 
   /// A session with no live plan has nothing to hold.
   void end_suspension_if_over() {
-    if (data_.draft || !data_.active)
-      return;
-    const auto status = data_.active->record.status;
-    if (status != plan_status::approved && status != plan_status::in_progress)
+    if (!data_.draft && !data_.has_plan_in_force())
       end_suspension();
   }
 
   /// What became of the plan that the running subtask's agent has proposed.
   void tell_proposer(std::uint32_t revision, const std::string& what) {
-    entry_record entry;
-    entry.source = entry_source::runtime;
-    entry.text = "The proposed plan, revision " + std::to_string(revision) + ", " + what;
-    add_entry(std::move(entry));
+    add_text(entry_source::runtime,
+             "The proposed plan, revision " + std::to_string(revision) + ", " + what);
   }
 
   subtask_record& edit_running() {
@@ -437,6 +419,13 @@ private:
     // The changed calls stay until they are written; `session_data::calls` is trimmed after the
     // commit.
     data_.entries.clear();
+  }
+
+  void add_text(entry_source source, std::string text) {
+    entry_record entry;
+    entry.source = source;
+    entry.text = std::move(text);
+    add_entry(std::move(entry));
   }
 
   void add_entry(entry_record entry) {
@@ -493,9 +482,7 @@ private:
   std::optional<std::uint32_t> take_over() {
     auto& next = *data_.draft;
     auto& before = *data_.active;
-    std::vector<subtask_status> statuses;
-    for (const auto& subtask : before.subtasks())
-      statuses.push_back(subtask.status);
+    const auto statuses = before.statuses();
     std::optional<std::uint32_t> running;
     for (const auto& change : compare_plans(before.specs, statuses, next.specs)) {
       if (change.fate == subtask_fate::added || change.fate == subtask_fate::dropped)
@@ -551,7 +538,6 @@ private:
   /// The plan leaves memory, once it is written.
   void retire(plan_data plan) {
     const auto revision = plan.record.revision;
-    data_.past_plans[revision] = plan.record;
     data_.retired.insert_or_assign(revision, std::move(plan));
   }
 

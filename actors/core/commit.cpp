@@ -1,5 +1,7 @@
 #include <fermata/actors/core/persistence.hpp>
 
+#include <cassert>
+
 namespace fermata::core {
 
 namespace {
@@ -68,12 +70,12 @@ private:
 
   void write_plan(const record_key& key) {
     const auto* plan = find_plan(data_, key.group);
-    const auto& record = plan ? plan->record : data_.past_plans.at(key.group);
-    put(key, record);
+    assert(plan != nullptr && "only a plan in memory changes");
+    put(key, plan->record);
     // A plan that leaves memory waits for nobody.
-    const bool stays = plan && !data_.retired.contains(key.group);
     change_pending(out_, pending_plan_base + key.group,
-                   stays ? pending_of(data_.head.id, record) : std::nullopt);
+                   data_.retired.contains(key.group) ? std::nullopt
+                                                     : pending_of(data_.head.id, plan->record));
   }
 
   const session_data& data_;

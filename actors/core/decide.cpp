@@ -96,9 +96,7 @@ public:
     if (call->arguments.contains("schema"))
       if (auto error = check_schema(call->arguments.at("schema"), body.content))
         return make_error(errc::invalid_answer, "answer refused: " + message_of(error));
-    verdict decided;
-    decided.events.push_back(answered(call->number, answer, body.by));
-    return decided;
+    return just(answered(call->number, answer, body.by));
   }
 
   result<verdict> operator()(const cancel_call& body) const {
@@ -154,9 +152,7 @@ public:
     case call_status::awaiting_result:
       break;
     }
-    verdict decided;
-    decided.events.push_back(answered(call->number, answer));
-    return decided;
+    return just(answered(call->number, answer));
   }
 
   result<verdict> operator()(const resolve_outcome& body) const {
@@ -255,28 +251,24 @@ public:
     if (body.until)
       if (auto error = check_time("until", *body.until, env_))
         return error;
-    verdict decided;
     session_suspended fact;
     fact.until = body.until;
     fact.reason = body.reason;
     fact.by = body.by;
-    decided.events.emplace_back(std::move(fact));
-    return decided;
+    return just(std::move(fact));
   }
 
   result<verdict> operator()(const resume_session& body) const {
-    verdict decided;
     session_resumed fact;
     fact.by = body.by;
-    decided.events.emplace_back(std::move(fact));
-    return decided;
+    return just(std::move(fact));
   }
 
   result<verdict> operator()(const set_deadline& body) const {
     if (body.at)
       if (auto error = check_time("at", *body.at, env_))
         return error;
-    if (!has_active())
+    if (!data_.has_plan_in_force())
       return make_error(errc::not_allowed,
                         "deadline refused: no plan is in progress; one that is, and its subtasks, "
                         "have deadlines");
@@ -287,13 +279,11 @@ public:
       if (!position)
         return position.error();
     }
-    verdict decided;
     deadline_set fact;
     fact.subtask = body.subtask;
     fact.at = body.at;
     fact.by = body.by;
-    decided.events.emplace_back(std::move(fact));
-    return decided;
+    return just(std::move(fact));
   }
 
   result<verdict> operator()(const post_message& body) const {
@@ -337,6 +327,13 @@ public:
   }
 
 private:
+  /// A command that becomes one event.
+  static verdict just(event_body fact) {
+    verdict decided;
+    decided.events.push_back(std::move(fact));
+    return decided;
+  }
+
   [[nodiscard]] const call_record* find_call(const call_id& id) const {
     return id.session() == data_.head.id ? data_.find_call(id.number()) : nullptr;
   }
@@ -348,12 +345,7 @@ private:
   }
 
   /// True when no plan is live: neither a draft nor one in force.
-  [[nodiscard]] bool is_over() const { return !data_.draft && !has_active(); }
-
-  /// True when an approved plan is not over.
-  [[nodiscard]] bool has_active() const {
-    return data_.active && !is_terminal(plan_transitions, data_.active->record.status);
-  }
+  [[nodiscard]] bool is_over() const { return !data_.draft && !data_.has_plan_in_force(); }
 
   /// A new session is created in the workspace; an old one keeps its own.
   caf::error enter_workspace(const std::string& folder, std::vector<event_body>& events) const {
@@ -398,11 +390,8 @@ private:
                 std::vector<event_body>& events) const {
     if (replaces == 0 || !data_.head.running)
       return;
-    std::vector<subtask_status> statuses;
-    for (const auto& subtask : data_.active->subtasks())
-      statuses.push_back(subtask.status);
     const auto& running = data_.running_spec().id;
-    const auto changes = compare_plans(data_.active->specs, statuses, next);
+    const auto changes = compare_plans(data_.active->specs, data_.active->statuses(), next);
     const auto reason = "replaced by revision " + std::to_string(revision);
     if (std::none_of(changes.begin(), changes.end(), [&](const subtask_change& change) {
           return change.subtask == running && change.fate == subtask_fate::continued;
@@ -614,7 +603,7 @@ private:
   /// A subtask that has one of these statuses.
   result<std::uint32_t> subtask_in(const subtask_id& id, std::string_view to_be,
                                    std::initializer_list<subtask_status> accepted) const {
-    if (!has_active())
+    if (!data_.has_plan_in_force())
       return make_error(errc::not_allowed, "refused: no plan is in progress, so no subtask can be "
                                                + std::string{to_be});
     const auto position = data_.active->find(id);

@@ -32,6 +32,14 @@ std::optional<timestamp> earlier(std::optional<timestamp> one, std::optional<tim
 
 } // namespace
 
+std::vector<subtask_status> statuses_of(std::span<const subtask_record> subtasks) {
+  std::vector<subtask_status> statuses;
+  statuses.reserve(subtasks.size());
+  for (const auto& subtask : subtasks)
+    statuses.push_back(subtask.status);
+  return statuses;
+}
+
 plan_data::plan_data(plan_record of, std::vector<subtask_spec> proposed,
                      std::vector<subtask_record> states)
     : record{std::move(of)}, specs{std::move(proposed)}, subtasks_{std::move(states)} {
@@ -173,8 +181,6 @@ void session_data::count_call(const call_record& call, bool also_waiting) {
     queued.insert(call.number);
   if (call.status == call_status::claimed)
     claimed.insert(call.number);
-  if (call.status == call_status::backing_off)
-    backing_off.insert(call.number);
   call_alarms.set(call.number, alarm_of(call));
   if (also_waiting)
     if (auto* count = waiting_count(head.waiting, call.status))
@@ -188,7 +194,6 @@ void session_data::set_call_status(call_record& call, call_status status,
     --*count;
   queued.erase(call.number);
   claimed.erase(call.number);
-  backing_off.erase(call.number);
   call.status = status;
   call.retry_at = retry_at;
   count_call(call, true);
@@ -205,9 +210,7 @@ std::optional<due_item> next_due(const session_data& data) {
     consider(data.head.suspended_until, due_item::kind::end_of_suspension, 0);
   if (data.draft && !data.draft->record.sent_back)
     consider(data.draft->record.expires_at, due_item::kind::draft_expiry, 0);
-  if (!data.active
-      || (data.active->record.status != plan_status::in_progress
-          && data.active->record.status != plan_status::approved))
+  if (!data.has_plan_in_force())
     return first;
   consider(data.active->record.deadline, due_item::kind::plan_deadline, 0);
   if (const auto alarm = data.active->first_alarm())

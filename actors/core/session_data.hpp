@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -31,6 +32,9 @@ private:
   std::map<std::uint64_t, timestamp> times_;
 };
 
+/// How subtasks stand, for `compare_plans`.
+[[nodiscard]] std::vector<subtask_status> statuses_of(std::span<const subtask_record> subtasks);
+
 /// One plan revision in memory: its records, and what is derived from them so that a step need not
 /// scan the plan (P11).
 class plan_data {
@@ -43,6 +47,8 @@ public:
   plan_data(plan_record of, std::vector<subtask_spec> proposed, std::vector<subtask_record> states);
 
   [[nodiscard]] const std::vector<subtask_record>& subtasks() const noexcept { return subtasks_; }
+  /// How each of them stands, in the order of `specs`.
+  [[nodiscard]] std::vector<subtask_status> statuses() const { return statuses_of(subtasks_); }
   [[nodiscard]] std::optional<std::uint32_t> find(const subtask_id& id) const;
   [[nodiscard]] std::uint32_t position(const subtask_id& id) const { return positions_.at(id); }
   [[nodiscard]] const std::vector<std::uint32_t>& dependents(std::uint32_t position) const {
@@ -105,7 +111,6 @@ public:
   std::map<std::uint64_t, message_record> unwritten_messages; ///< Those among `changed`.
   std::set<std::uint64_t> queued;                             ///< Calls that wait for a worker.
   std::set<std::uint64_t> claimed;                            ///< Calls that a worker runs.
-  std::set<std::uint64_t> backing_off;                        ///< Calls that are tried again later.
   alarms call_alarms; ///< When open calls expire or are tried again.
 
   session_data() = default;
@@ -113,6 +118,12 @@ public:
   [[nodiscard]] bool exists() const noexcept { return !head.id.empty(); }
   [[nodiscard]] bool in_progress() const noexcept {
     return active && active->record.status == plan_status::in_progress;
+  }
+  /// True when an approved plan is not over.
+  [[nodiscard]] bool has_plan_in_force() const noexcept {
+    return active
+           && (active->record.status == plan_status::approved
+               || active->record.status == plan_status::in_progress);
   }
   [[nodiscard]] const call_record* find_call(std::uint64_t number) const;
   [[nodiscard]] const subtask_record& running_subtask() const {

@@ -4,6 +4,7 @@
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/node.hpp>
 #include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/detail/splitmix.hpp>
 
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
@@ -20,10 +21,7 @@ namespace fermata::sim {
 
 std::uint64_t seeded_random::next() {
   state_ += 0x9E3779B97F4A7C15u;
-  auto z = state_;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
+  return detail::mixed(state_);
 }
 
 namespace {

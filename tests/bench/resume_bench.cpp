@@ -16,6 +16,7 @@
 #include <fermata/storage/lmdb_store.hpp>
 
 #include <lmdb.h>
+#include <temporary_directory.hpp>
 
 #include <algorithm>
 #include <array>
@@ -350,27 +351,21 @@ int main(int argc, char** argv) {
   const std::filesystem::path parent =
       argc > 2 ? std::filesystem::path{argv[2]} : std::filesystem::current_path();
   const auto only = argc > 3 ? static_cast<std::size_t>(std::atoi(argv[3])) : 0;
-  auto pattern = (parent / "fermata-bench-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) {
-    std::perror(pattern.c_str());
-    return 1;
-  }
   std::printf("durable resumes per second, %zu rounds, full sync, in %s\n\n", rounds,
-              pattern.c_str());
+              parent.c_str());
   std::printf(
       "sessions |     fermata: min   median      max | plain LMDB: min  median  max  | ratio "
       "| sessions per transaction | bytes per resume\n");
   int status = 0;
   try {
+    const fermata::test::temporary_directory folder{parent};
     for (const auto& [sessions, resumes] :
          {std::pair<std::size_t, std::size_t>{1, 400}, {10, 2'000}, {100, 8'000}, {1'000, 16'000}})
       if (only == 0 || only == sessions)
-        measure(pattern, sessions, resumes, rounds);
+        measure(folder, sessions, resumes, rounds);
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "%s\n", failure.what());
     status = 1;
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(pattern, ignored);
   return status;
 }

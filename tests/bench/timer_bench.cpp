@@ -16,6 +16,8 @@
 #include <fermata/storage/memory_store.hpp>
 #include <fermata/storage/records.hpp>
 
+#include <temporary_directory.hpp>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -407,20 +409,12 @@ int main(int argc, char** argv) {
       return measure_pending(given.at(1)), 0;
     const std::filesystem::path parent =
         given.size() > 1 ? std::filesystem::path{given[1]} : std::filesystem::current_path();
-    auto folder = (parent / "fermata-bench-XXXXXX").string();
-    if (::mkdtemp(folder.data()) == nullptr)
-      throw std::runtime_error{"cannot make a folder in " + parent.string()};
+    const test::temporary_directory folder{parent};
     // Where the build leaves the command, seen from this program.
     const auto command = std::filesystem::read_symlink("/proc/self/exe").parent_path() / ".." / ".."
                          / "examples" / "fermata" / "fermata";
-    try {
-      run(folder, std::max<std::size_t>(1, number(0, 5)), number(2, 1'000'000), number(3, 100'000),
-          command);
-    } catch (...) {
-      std::filesystem::remove_all(folder);
-      throw;
-    }
-    std::filesystem::remove_all(folder);
+    run(folder, std::max<std::size_t>(1, number(0, 5)), number(2, 1'000'000), number(3, 100'000),
+        command);
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "%s\n", failure.what());
     return 1;

@@ -2,10 +2,8 @@
 
 #include <fermata_catch.hpp>
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <stdexcept>
 
 namespace fermata::test {
 
@@ -17,16 +15,7 @@ json outcome::error() const {
 }
 
 sandbox::sandbox() {
-  auto name = (std::filesystem::temp_directory_path() / "fermata-cli-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr)
-    throw std::runtime_error{"no temporary folder"};
-  root_ = std::filesystem::canonical(name);
   std::filesystem::create_directory(workspace());
-}
-
-sandbox::~sandbox() {
-  std::error_code ignored;
-  std::filesystem::remove_all(root_, ignored);
 }
 
 std::string sandbox::write(const std::string& name, std::string_view content) const {

@@ -4,6 +4,8 @@
 
 #include <fermata/messages/json.hpp>
 
+#include <temporary_directory.hpp>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -29,12 +31,9 @@ struct outcome {
 class sandbox {
 public:
   sandbox();
-  ~sandbox();
-  sandbox(const sandbox&) = delete;
-  sandbox& operator=(const sandbox&) = delete;
 
-  [[nodiscard]] std::filesystem::path workspace() const { return root_ / "workspace"; }
-  [[nodiscard]] std::filesystem::path store() const { return root_ / "store"; }
+  [[nodiscard]] std::filesystem::path workspace() const { return root_.path() / "workspace"; }
+  [[nodiscard]] std::filesystem::path store() const { return root_.path() / "store"; }
 
   /// Writes a file of the workspace and gives its path.
   std::string write(const std::string& name, std::string_view content) const;
@@ -50,7 +49,7 @@ public:
   [[nodiscard]] outcome run_plainly(std::vector<std::string> words) const;
 
 private:
-  std::filesystem::path root_;
+  temporary_directory root_;
 };
 
 /// A plan of two subtasks: the first calls a client tool, which needs approval, the second needs

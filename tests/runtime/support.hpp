@@ -1,7 +1,5 @@
 #pragma once
 
-#include "../workspace/temporary_directory.hpp"
-
 #include <fermata/actors/coro/coro.hpp>
 #include <fermata/actors/runtime.hpp>
 #include <fermata/storage/lmdb_store.hpp>
@@ -9,6 +7,8 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
+
+#include <temporary_directory.hpp>
 
 #include <atomic>
 #include <chrono>

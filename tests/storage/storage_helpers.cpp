@@ -6,25 +6,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <limits>
 #include <stdexcept>
 
 namespace fermata::test {
-
-namespace fs = std::filesystem;
-
-temporary_directory::temporary_directory() {
-  auto pattern = (fs::temp_directory_path() / "fermata-storage-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    throw std::runtime_error{"no temporary directory"};
-  path_ = pattern;
-}
-
-temporary_directory::~temporary_directory() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
 
 session_id named(std::string_view text) {
   return must(session_id::parse(text));

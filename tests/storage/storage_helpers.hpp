@@ -2,29 +2,15 @@
 
 #include <fermata/storage/store.hpp>
 
+#include <temporary_directory.hpp>
+
 #include <sys/types.h>
 
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
 
 namespace fermata::test {
-
-/// A directory of its own for a test; removed with all in it.
-class temporary_directory {
-public:
-  temporary_directory();
-  ~temporary_directory();
-  temporary_directory(const temporary_directory&) = delete;
-  temporary_directory& operator=(const temporary_directory&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-  operator const std::filesystem::path&() const noexcept { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 [[nodiscard]] session_id named(std::string_view text);
 [[nodiscard]] bytes data(std::string_view text);

@@ -1,13 +1,13 @@
-#include "temporary_directory.hpp"
-
 #include <fermata/actors/tools/command_tool.hpp>
 #include <fermata/actors/tools/schema.hpp>
 
 #include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
 
 #include <csignal>
 
 using namespace fermata;
+using fermata::test::temporary_directory;
 
 namespace {
 

@@ -1,13 +1,13 @@
 #include <fermata/actors/tools/diff.hpp>
 
-#include "temporary_directory.hpp"
-
 #include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
 
 #include <random>
 
 using fermata::diff_options;
 using fermata::unified_diff;
+using fermata::test::temporary_directory;
 
 TEST_CASE("equal texts have no diff") {
   CHECK(unified_diff("a\n", "a\n", "f").empty());

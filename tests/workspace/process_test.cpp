@@ -1,8 +1,7 @@
-#include "temporary_directory.hpp"
-
 #include <fermata/actors/tools/process.hpp>
 
 #include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 #include <thread>
 
 using namespace fermata;
+using fermata::test::temporary_directory;
 using namespace std::chrono_literals;
 
 namespace {

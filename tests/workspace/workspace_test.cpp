@@ -1,9 +1,8 @@
-#include "temporary_directory.hpp"
-
 #include <fermata/actors/tools/workspace.hpp>
 #include <fermata/messages/digest.hpp>
 
 #include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <thread>
 
 using namespace fermata;
+using fermata::test::temporary_directory;
 namespace fs = std::filesystem;
 
 namespace {

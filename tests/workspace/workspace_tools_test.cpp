@@ -1,11 +1,11 @@
-#include "temporary_directory.hpp"
-
 #include <fermata/actors/tools/schema.hpp>
 #include <fermata/actors/tools/workspace_tools.hpp>
 
 #include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
 
 using namespace fermata;
+using fermata::test::temporary_directory;
 
 namespace {
 

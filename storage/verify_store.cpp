@@ -1,9 +1,9 @@
 #include <fermata/storage/verify_store.hpp>
 
 #include <fermata/storage/detail/check_tables.hpp>
-#include <fermata/storage/detail/file_descriptor.hpp>
 #include <fermata/storage/detail/lmdb_environment.hpp>
 #include <fermata/storage/detail/lmdb_file.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <fermata/actors/tools/file_descriptor.hpp>
 #include <fermata/messages/errors.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 
 #include <chrono>
 #include <cstddef>

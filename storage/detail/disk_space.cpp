@@ -1,7 +1,7 @@
 #include <fermata/storage/detail/disk_space.hpp>
 
-#include <fermata/storage/detail/file_descriptor.hpp>
 #include <fermata/storage/detail/lmdb_file.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 
 #include <fcntl.h>
 #include <sys/resource.h>

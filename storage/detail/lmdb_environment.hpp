@@ -1,7 +1,7 @@
 #pragma once
 
-#include <fermata/storage/detail/file_descriptor.hpp>
 #include <fermata/storage/detail/lmdb_tables.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 #include <fermata/storage/lmdb_store.hpp>
 
 #include <filesystem>

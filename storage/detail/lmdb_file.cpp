@@ -1,6 +1,6 @@
 #include <fermata/storage/detail/lmdb_file.hpp>
 
-#include <fermata/storage/detail/file_descriptor.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>

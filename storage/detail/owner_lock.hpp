@@ -1,7 +1,7 @@
 #pragma once
 
 #include <fermata/messages/errors.hpp>
-#include <fermata/storage/detail/file_descriptor.hpp>
+#include <fermata/storage/file_descriptor.hpp>
 
 #include <filesystem>
 

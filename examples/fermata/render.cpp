@@ -2,12 +2,12 @@
 
 #include "escape.hpp"
 #include "fold.hpp"
+#include "preview.hpp"
 #include "tree.hpp"
 
 #include <fermata/actors/tools/text.hpp>
 
 #include <algorithm>
-#include <exception>
 
 namespace fermata::command_line {
 
@@ -110,18 +110,6 @@ const tool* find_tool(const std::vector<tool>& tools, const pending_item& item) 
   return found == tools.end() ? nullptr : &*found;
 }
 
-/// What the tool itself shows of a call; empty: nothing.
-std::string preview_of(const tool& called, const pending_item& item,
-                       const std::filesystem::path& workspace) {
-  if (!called.preview)
-    return {};
-  try {
-    return called.preview(item.arguments, workspace);
-  } catch (const std::exception& error) {
-    return std::string{"This cannot be shown: "} + error.what() + "\n";
-  }
-}
-
 /// Numbers and switches, of which a preview may not speak.
 std::string settings_of(const json& given) {
   std::string text;
@@ -133,15 +121,17 @@ std::string settings_of(const json& given) {
 }
 
 void show_warnings(console& out, const tool& called, const pending_item& item,
-                   const std::filesystem::path& workspace) {
+                   const call_preview& shown) {
   if (called.name.str() == "execute_command")
     out.say(out.painted(paint::warning,
                         "  Warning: a command is not confined to the workspace; it can do all "
                         "that this user can do."));
+  if (!shown.settled)
+    out.say(out.painted(paint::warning, "  Warning: what it changes is being changed by somebody "
+                                        "else; it may not be as shown any more."));
   if (!called.fingerprint || item.fingerprint.empty())
     return;
-  const auto present = called.fingerprint(item.arguments, workspace);
-  if (!present || *present != item.fingerprint)
+  if (!shown.fingerprint || *shown.fingerprint != item.fingerprint)
     out.say(out.painted(paint::warning, "  Note: what it changes is not what it was when the call "
                                         "was proposed; approved as it is, it is asked again."));
 }
@@ -166,15 +156,16 @@ void show_question(console& out, const json& asked) {
 void show_call(console& out, const pending_item& item, const std::vector<tool>& tools,
                const std::filesystem::path& workspace) {
   const auto* called = find_tool(tools, item);
-  const auto preview = called != nullptr ? preview_of(*called, item, workspace) : std::string{};
-  if (preview.empty()) {
+  const auto shown =
+      called != nullptr ? take_preview(*called, item.arguments, workspace) : call_preview{};
+  if (shown.text.empty()) {
     show_block(out, item.arguments.dump(2, ' ', false, json::error_handler_t::replace));
     return;
   }
-  show_block(out, preview, preview.starts_with("--- "));
+  show_block(out, shown.text, shown.text.starts_with("--- "));
   if (const auto settings = settings_of(item.arguments); !settings.empty())
     show_block(out, settings);
-  show_warnings(out, *called, item, workspace);
+  show_warnings(out, *called, item, shown);
 }
 
 } // namespace

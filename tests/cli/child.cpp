@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,14 @@ constexpr int patience_milliseconds = 120'000;
     ::setenv(name.c_str(), value.c_str(), 1);
   if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0)
     ::_exit(126);
+  if (options.file_size_limit_bytes) {
+    struct rlimit limit {};
+    ::getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = *options.file_size_limit_bytes;
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0)
+      ::_exit(126);
+    std::signal(SIGXFSZ, SIG_IGN);
+  }
   std::vector<char*> argv;
   for (const auto& word : options.argv)
     argv.push_back(const_cast<char*>(word.c_str()));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,8 @@ struct child_options {
   std::string directory;                          ///< Empty: ours.
   std::string input;     ///< Standard input of one without a terminal; it then ends.
   bool terminal = false; ///< Standard input, output and error are one terminal.
+  /// No file can grow beyond it, as on a disk that is full: writing fails, and no signal comes.
+  std::optional<std::uintmax_t> file_size_limit_bytes;
 };
 
 /// A real process, started by the constructor and killed by the destructor. Nothing in it waits

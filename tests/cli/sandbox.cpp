@@ -7,6 +7,31 @@
 
 namespace fermata::test {
 
+namespace {
+
+outcome end_of(const child_options& options) {
+  child process{options};
+  outcome ended;
+  ended.status = process.wait();
+  ended.out = process.output();
+  ended.err = process.error_output();
+  return ended;
+}
+
+outcome end_of_json(const child_options& options) {
+  auto ended = end_of(options);
+  std::istringstream text{ended.out};
+  for (std::string line; std::getline(text, line);) {
+    const auto parsed = parse_json(line);
+    INFO(line);
+    REQUIRE(parsed);
+    ended.lines.push_back(*parsed);
+  }
+  return ended;
+}
+
+} // namespace
+
 json outcome::error() const {
   INFO(err);
   const auto parsed = parse_json(err);
@@ -39,33 +64,27 @@ child_options sandbox::invocation(std::vector<std::string> words) const {
   return options;
 }
 
-outcome sandbox::run(std::vector<std::string> words, std::string input) const {
+child_options sandbox::json_invocation(std::vector<std::string> words) const {
   // First, so that it is an option whatever follows.
   words.insert(words.begin(), "--json");
-  auto options = invocation(std::move(words));
+  return invocation(std::move(words));
+}
+
+outcome sandbox::run(std::vector<std::string> words, std::string input) const {
+  auto options = json_invocation(std::move(words));
   options.input = std::move(input);
-  child process{options};
-  outcome ended;
-  ended.status = process.wait();
-  ended.out = process.output();
-  ended.err = process.error_output();
-  std::istringstream text{ended.out};
-  for (std::string line; std::getline(text, line);) {
-    const auto parsed = parse_json(line);
-    INFO(line);
-    REQUIRE(parsed);
-    ended.lines.push_back(*parsed);
-  }
-  return ended;
+  return end_of_json(options);
+}
+
+outcome sandbox::run_on_full_disk(std::vector<std::string> words,
+                                  std::uintmax_t file_size_bytes) const {
+  auto options = json_invocation(std::move(words));
+  options.file_size_limit_bytes = file_size_bytes;
+  return end_of_json(options);
 }
 
 outcome sandbox::run_plainly(std::vector<std::string> words) const {
-  child process{invocation(std::move(words))};
-  outcome ended;
-  ended.status = process.wait();
-  ended.out = process.output();
-  ended.err = process.error_output();
-  return ended;
+  return end_of(invocation(std::move(words)));
 }
 
 std::string seed_plan() {

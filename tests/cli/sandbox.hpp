@@ -45,10 +45,16 @@ public:
   /// Runs the command with `--json`, without a terminal.
   [[nodiscard]] outcome run(std::vector<std::string> words, std::string input = {}) const;
 
+  /// The same where no file can grow beyond a size, as on a full disk.
+  [[nodiscard]] outcome run_on_full_disk(std::vector<std::string> words,
+                                         std::uintmax_t file_size_bytes) const;
+
   /// Runs it for people, without a terminal.
   [[nodiscard]] outcome run_plainly(std::vector<std::string> words) const;
 
 private:
+  [[nodiscard]] child_options json_invocation(std::vector<std::string> words) const;
+
   temporary_directory root_;
 };
 

@@ -1,11 +1,16 @@
 // The environment: who owns the store, and stores that cannot be used. Exit status 4.
 #include "sandbox.hpp"
 
+#include <fermata/storage/lmdb_store.hpp>
+#include <fermata/storage/records.hpp>
+
 #include <fermata_catch.hpp>
+#include <raw_store.hpp>
 
 #include <csignal>
 #include <fcntl.h>
 #include <fstream>
+#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +34,24 @@ void open_gate(const sandbox& box) {
   const int reader = ::open((box.workspace() / "gate").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ::close(gate);
   ::close(reader);
+}
+
+/// All that a store's file holds.
+std::string bytes_of_store(const sandbox& box) {
+  std::ifstream file{box.store() / "data.mdb", std::ios::binary};
+  REQUIRE(file);
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// What there is to know of a session from outside.
+std::string all_about(const sandbox& box, const std::string& session) {
+  std::string all;
+  for (const auto* query : {"status", "events", "pending", "transcript"}) {
+    const auto ended = box.run({query, session});
+    CHECK(ended.status == 0);
+    all += ended.out;
+  }
+  return all;
 }
 
 } // namespace
@@ -110,4 +133,118 @@ TEST_CASE("a truncated store and overwritten pages are reported, and nothing is 
 
   std::filesystem::copy_file(sound, file, std::filesystem::copy_options::overwrite_existing);
   CHECK(box.run({"approve", "s:p1"}).status == 3);
+}
+
+TEST_CASE("a store of a newer version is refused by every command, and nothing is changed") {
+  const sandbox box;
+  const auto plan = box.write("plan.json", seed_plan());
+  REQUIRE(box.run({"run", plan, "--session", "s"}).status == 3);
+  raise_store_format(box.store());
+  const auto before = bytes_of_store(box);
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"run", plan},
+                                             {"resume", "s"},
+                                             {"revise", "s", plan},
+                                             {"approve", "s:p1"},
+                                             {"reject", "s:p1", "--reason", "no"},
+                                             {"edit", "s:c1", "--arguments", "{}"},
+                                             {"result", "s:c1", "{}"},
+                                             {"outcome", "s:c1", "rerun"},
+                                             {"retry", "s", "first"},
+                                             {"skip", "s", "first"},
+                                             {"fail", "s"},
+                                             {"cancel", "s"},
+                                             {"status", "s"},
+                                             {"plan", "s"},
+                                             {"events", "s"},
+                                             {"transcript", "s"},
+                                             {"sessions"},
+                                             {"pending"},
+                                             {"verify"}}) {
+    const auto ended = box.run(words);
+    INFO(words.front() << ": " << ended.out << ended.err);
+    CHECK(ended.status == 4);
+    CHECK(ended.out == "");
+    const auto error = ended.error();
+    CHECK(error["error"] == "store_too_new");
+    CHECK(error["message"].get<std::string>().find("formats up to 1") != std::string::npos);
+    CHECK(bytes_of_store(box) == before);
+  }
+}
+
+TEST_CASE("a session with a record of a newer version is refused, and the others go on") {
+  const sandbox box;
+  const auto plan = box.write("plan.json", seed_plan());
+  REQUIRE(box.run({"run", plan, "--session", "newer"}).status == 3);
+  REQUIRE(box.run({"run", plan, "--session", "older"}).status == 3);
+  lmdb_options reading;
+  reading.access = store_access::read_only;
+  const auto number = lmdb_store::open(box.store(), reading)
+                          .value()
+                          ->find(session_id::parse("newer").value())
+                          .value()
+                          .value()
+                          .number;
+  raise_record_format(box.store(), number, plan_key(1));
+  const auto before = bytes_of_store(box);
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"run", plan, "--session", "newer"},
+                                             {"resume", "newer"},
+                                             {"approve", "newer:p1"},
+                                             {"cancel", "newer"},
+                                             {"status", "newer"},
+                                             {"plan", "newer"}}) {
+    const auto ended = box.run(words);
+    INFO(words.front() << ": " << ended.out << ended.err);
+    CHECK(ended.status == 4);
+    CHECK(ended.error()["error"] == "store_too_new");
+    CHECK(bytes_of_store(box) == before);
+  }
+  CHECK(box.run({"approve", "older:p1"}).status == 3);
+  CHECK(box.run({"sessions"}).lines.size() == 2);
+}
+
+TEST_CASE("on a full disk a command changes nothing and says so, and works when there is room") {
+  const sandbox box;
+  const auto plan = box.write("plan.json", seed_plan());
+  REQUIRE(box.run({"run", plan, "--session", "s"}).status == 3);
+  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
+  REQUIRE(box.run({"approve", "s:c1"}).status == 3);
+  const std::string answer(400'000, 'y');
+  box.write("answer.json", to_text(answer));
+  const std::vector<std::string> result{"result", "s:c1", "@answer.json"};
+  const auto before = all_about(box, "s");
+  const auto room = std::filesystem::file_size(box.store() / "data.mdb") + 65'536;
+
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const auto refused = box.run_on_full_disk(result, room);
+    INFO(refused.out << refused.err);
+    CHECK(refused.status == 4);
+    CHECK(refused.error()["error"] == "disk_full");
+    CHECK(refused.error()["message"].get<std::string>().find(box.store().string())
+          != std::string::npos);
+    CHECK(all_about(box, "s") == before);
+  }
+  CHECK(box.run({"verify"}).status == 0);
+
+  const auto taken = box.run(result);
+  INFO(taken.out << taken.err);
+  CHECK(taken.status == 0);
+  CHECK(taken.last()["subtasks"][1]["result"]["heard"] == answer);
+  CHECK(box.run({"verify"}).status == 0);
+}
+
+TEST_CASE("a session that a full disk refuses does not exist") {
+  const sandbox box;
+  const auto small = box.write("small.json", seed_plan());
+  REQUIRE(box.run({"run", small, "--session", "s"}).status == 3);
+  const auto large = box.write(
+      "large.json", plan_of("write_file", {{"path", "a"}, {"content", std::string(400'000, 'x')}}));
+  const auto room = std::filesystem::file_size(box.store() / "data.mdb") + 65'536;
+  const auto refused = box.run_on_full_disk({"run", large, "--session", "new"}, room);
+  INFO(refused.out << refused.err);
+  CHECK(refused.status == 4);
+  CHECK(refused.error()["error"] == "disk_full");
+  CHECK(box.run({"sessions"}).lines.size() == 1);
+  CHECK(box.run({"run", large, "--session", "new"}).status == 3);
 }

@@ -2,12 +2,11 @@
 
 #include "storage_helpers.hpp"
 
-#include <fermata/storage/detail/entries.hpp>
 #include <fermata/storage/lmdb_store.hpp>
-#include <fermata/storage/record_codec.hpp>
 #include <fermata/storage/verify_store.hpp>
 
 #include <fermata_catch.hpp>
+#include <raw_store.hpp>
 
 #include <lmdb.h>
 #include <sched.h>
@@ -33,36 +32,6 @@ lmdb_options reading() {
 
 result<std::shared_ptr<lmdb_store>> open_reading(const fs::path& directory) {
   return lmdb_store::open(directory, reading());
-}
-
-/// Puts a value into a table of a closed store, as it is.
-void put_raw(const fs::path& directory, detail::table which, detail::byte_view key, bytes value) {
-  MDB_env* environment = nullptr;
-  mdb_env_create(&environment);
-  mdb_env_set_maxdbs(environment, 16);
-  REQUIRE(mdb_env_open(environment, directory.c_str(), 0, 0600) == 0);
-  MDB_txn* transaction = nullptr;
-  REQUIRE(mdb_txn_begin(environment, nullptr, 0, &transaction) == 0);
-  MDB_dbi table = 0;
-  REQUIRE(mdb_dbi_open(transaction, std::string{name_of(which)}.c_str(), 0, &table) == 0);
-  MDB_val raw_key{key.size(), const_cast<std::uint8_t*>(key.data())};
-  MDB_val raw_value{value.size(), value.data()};
-  REQUIRE(mdb_put(transaction, table, &raw_key, &raw_value, 0) == 0);
-  REQUIRE(mdb_txn_commit(transaction) == 0);
-  mdb_env_close(environment);
-}
-
-/// Seals like a newer version whose records have the next format.
-bytes seal_newer(detail::table which, detail::byte_view key, std::string_view payload) {
-  bytes checked{static_cast<std::uint8_t>(which)};
-  checked.insert(checked.end(), key.begin(), key.end());
-  bytes rest{record_format + 1};
-  rest.insert(rest.end(), payload.begin(), payload.end());
-  const auto crc = crc32c(rest, crc32c(checked));
-  bytes sealed;
-  detail::append_little_endian(sealed, crc);
-  sealed.insert(sealed.end(), rest.begin(), rest.end());
-  return sealed;
 }
 
 unsigned mode_of(const fs::path& path) {
@@ -303,11 +272,7 @@ TEST_CASE("address space that is not to be had is unavailable, naming the settin
 TEST_CASE("a store of a newer format is refused, naming both formats") {
   temporary_directory directory;
   must_write(*must(lmdb_store::open(directory)), change{"a"});
-  const auto key = detail::table_key::of_text(detail::meta_format);
-  bytes payload;
-  detail::append_little_endian(payload, std::uint64_t{2});
-  put_raw(directory, detail::table::meta, key,
-          detail::seal_value(detail::table::meta, key, payload));
+  raise_store_format(directory);
   const auto opened = lmdb_store::open(directory);
   REQUIRE_FALSE(opened);
   CHECK(is(opened.error(), errc::store_too_new));
@@ -322,8 +287,7 @@ TEST_CASE("a record of a newer format is refused, and the others are served") {
   const record_key first{record_kind::entry, 0, 1};
   const record_key second{record_kind::entry, 0, 2};
   must_write(*must(lmdb_store::open(directory)), change{"a"}.put(first, "1").put(second, "2"));
-  const auto key = detail::part_key(1, first);
-  put_raw(directory, detail::table::parts, key, seal_newer(detail::table::parts, key, "new"));
+  raise_record_format(directory, 1, first);
   const auto target = must(lmdb_store::open(directory));
   const auto view = must(target->read());
   CHECK(is(view->read(1, first).error(), errc::store_too_new));

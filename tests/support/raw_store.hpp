@@ -1,0 +1,22 @@
+#pragma once
+
+#include <fermata/storage/detail/entries.hpp>
+
+#include <filesystem>
+
+/// Stores as other programs and other versions leave them: these write into a closed store with
+/// LMDB itself.
+namespace fermata::test {
+
+/// Puts a value into a table as it is.
+void put_raw(const std::filesystem::path& directory, detail::table which, detail::byte_view key,
+             bytes value);
+
+/// Gives the store the format after this version's.
+void raise_store_format(const std::filesystem::path& directory);
+
+/// Puts a record of the format after this version's in the place of a session's record.
+void raise_record_format(const std::filesystem::path& directory, session_number session,
+                         const record_key& record);
+
+} // namespace fermata::test

@@ -20,6 +20,8 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <random>
+#include <thread>
 
 using namespace fermata;
 using namespace std::chrono_literals;
@@ -133,9 +135,12 @@ void answer_pending(const session_handle& session, store& from) {
     case wait_cause::result:
       need(send(session, tool_result{call, json{{"paid", call.number()}}}));
       break;
-    case wait_cause::outcome:
-      need(send(session, resolve_outcome{call, outcome_resolution::rerun}));
+    case wait_cause::outcome: {
+      resolve_outcome again{call, outcome_resolution::rerun};
+      again.by = "a person";
+      need(send(session, again));
       break;
+    }
     default:
       give_up("nobody can answer " + item.id);
     }
@@ -166,10 +171,45 @@ void run_to_end(const session_handle& session, store& from, const plan_spec& pla
                      session_state{})[static_cast<std::size_t>(paused(session).state)]}}});
 }
 
-/// effects STORE EFFECTS-FILE SESSION
+/// A store on a slow disk, with a process that dies at its commits: shortly before one is written,
+/// or shortly after it was and before anybody is told. What the runtime does too early, it has
+/// time to do.
+class deadly_store final : public store {
+public:
+  deadly_store(std::shared_ptr<store> behind, std::uint64_t seed)
+      : behind_{std::move(behind)}, random_{seed} {}
+
+  std::vector<commit_outcome> write(std::span<const commit> commits) override {
+    linger();
+    auto outcomes = behind_->write(commits);
+    linger();
+    return outcomes;
+  }
+  result<std::optional<session_anchor>> find(const session_id& session) override {
+    return behind_->find(session);
+  }
+  result<std::unique_ptr<view>> read() override { return behind_->read(); }
+
+private:
+  /// Lets the other threads go on for a while of any length, and at times ends them all.
+  void linger() {
+    constexpr std::uint64_t longest = 4'000;
+    constexpr std::uint64_t one_in = 24;
+    for (auto rounds = random_() % longest; rounds > 0; --rounds)
+      std::this_thread::yield();
+    if (random_() % one_in == 0)
+      ::kill(::getpid(), SIGKILL);
+  }
+
+  std::shared_ptr<store> behind_;
+  std::mt19937_64 random_; ///< Only the journal's thread writes.
+};
+
+/// effects STORE EFFECTS-FILE SESSION SEED
 int run_effects(const std::vector<std::string>& words) {
   runtime_options options;
-  options.store = need(lmdb_store::open(words.at(0)));
+  options.store =
+      std::make_shared<deadly_store>(need(lmdb_store::open(words.at(0))), std::stoull(words.at(3)));
   runtime rt{options};
   add_effects(rt, words.at(1));
   rt.start();

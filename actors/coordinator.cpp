@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace fermata::detail {
 
@@ -88,6 +89,7 @@ void coordinator::start(const core::session_data& data, timestamp now,
   const auto& handed_to = data.running_subtask().agent;
   const auto& name = handed_to.empty() ? data.running_spec().agent : handed_to;
   const auto* found = shared_->agents.find(name);
+  subtask_ = data.running_spec().id;
   usage_ = {};
   if (found == nullptr) {
     attempt_ = data.running_subtask().started;
@@ -111,6 +113,10 @@ void coordinator::start(const core::session_data& data, timestamp now,
     end();
     done(make_error(errc::agent_failed, "it threw something that is not a std::exception"));
   }
+}
+
+model_usage coordinator::take_usage() noexcept {
+  return std::exchange(context_ ? context_->usage : usage_, {});
 }
 
 void coordinator::cancel() {

@@ -51,6 +51,7 @@ caf::error add_plan(found_session& found, std::uint32_t revision, session_status
   summary.revision = plan->record.revision;
   summary.goal = plan->record.goal;
   summary.feedback = plan->record.feedback;
+  summary.deadline = plan->record.deadline;
   status.plan = std::move(summary);
   for (std::size_t i = 0; i < plan->specs.size(); ++i) {
     auto& spec = plan->specs[i];
@@ -58,7 +59,8 @@ caf::error add_plan(found_session& found, std::uint32_t revision, session_status
     subtask_summary one;
     one.id = std::move(spec.id);
     one.description = std::move(spec.description);
-    one.agent = std::move(spec.agent);
+    const bool handed_over = record.status == subtask_status::running && !record.agent.empty();
+    one.agent = std::move(handed_over ? record.agent : spec.agent);
     one.depends_on = std::move(spec.depends_on);
     one.status = record.status;
     one.attempts = record.attempts;
@@ -177,11 +179,11 @@ result<std::vector<armed_timer>> query_timers(store& from, std::optional<timesta
   std::vector<armed_timer> timers;
   timers.reserve(due->size());
   for (auto& one : *due) {
-    if (one.damage)
-      return std::move(one.damage);
     auto& timer = timers.emplace_back();
     timer.session = std::move(one.session);
     timer.due = one.due;
+    if (one.damage)
+      timer.damage = message_of(one.damage);
   }
   return timers;
 }

@@ -53,7 +53,7 @@ struct pending_page {
 [[nodiscard]] result<std::string> query_workspace(store& from, const session_id& session);
 
 /// Sessions with an armed timer and when it is due, earliest first, at most `limit`; with `until`:
-/// those that are due then.
+/// those that are due then. A damaged session's timer is among them, and says so.
 [[nodiscard]] result<std::vector<armed_timer>>
 query_timers(store& from, std::optional<timestamp> until, std::size_t limit = 10'000);
 

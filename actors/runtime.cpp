@@ -142,10 +142,11 @@ void runtime::stop() {
   self.shared->hub.close();
   if (!node.directory)
     return;
-  self.shared->workers.stop_all();
   {
     caf::scoped_actor waiter{self.system()};
+    // First the sessions, so that none of them takes a run that was cut short for one that failed.
     waiter->send(node.directory, atoms::stop_atom_v);
+    self.shared->workers.stop_all();
     waiter->wait_for(node.directory);
     // The sessions are gone; what they sent to the journal comes before this.
     waiter->send(node.journal, atoms::stop_atom_v);

@@ -171,7 +171,11 @@ void session::run_command(const command& body, reply answer) {
       std::holds_alternative<propose_plan>(body)
       || (std::holds_alternative<post_message>(body) && !environment_.planner.empty());
   if (!data_.exists() && !creates)
-    return answer(make_error(errc::unknown_session, "there is no session " + id_.str()));
+    return answer(make_error(errc::unknown_session,
+                             "there is no session " + id_.str()
+                                 + (std::holds_alternative<post_message>(body)
+                                        ? ", and this runtime has no planner to begin one with"
+                                        : "")));
   if (auto error = core::recall(data_, number_, body, shared_->store()))
     return answer(std::move(error));
   if (!data_.exists())
@@ -348,14 +352,19 @@ void session::step_done(coordinator::step_outcome outcome) {
   }
 }
 
+void session::record_usage() {
+  const auto usage = coordinator_.take_usage();
+  if (usage == model_usage{})
+    return;
+  model_used fact;
+  fact.subtask = coordinator_.subtask();
+  fact.usage = usage;
+  record(std::move(fact));
+}
+
 void session::take_step(const coordinator::step_outcome& outcome) {
   look_at_clock();
-  if (const auto& usage = coordinator_.usage(); !(usage == model_usage{})) {
-    model_used fact;
-    fact.subtask = data_.running_spec().id;
-    fact.usage = usage;
-    record(std::move(fact));
-  }
+  record_usage();
   if (goes_deaf(outcome) && data_.entries.size() > coordinator_.entries_seen()) {
     step_restarted fact;
     fact.subtask = data_.running_spec().id;
@@ -372,6 +381,8 @@ void session::take_step(const coordinator::step_outcome& outcome) {
 void session::cancel_stale_step() {
   if (core::step_due(data_) && data_.running_subtask().started == coordinator_.attempt())
     return;
+  if (coordinator_.busy() || finished_step_)
+    record_usage(); // models were paid for what is thrown away now
   if (coordinator_.busy())
     coordinator_.cancel();
   finished_step_.reset();

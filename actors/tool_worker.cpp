@@ -44,6 +44,10 @@ void report(const services_ptr& shared, const caf::actor& directory, const run_r
   // A function that was told to stop because its time is up says in its own way that it did.
   if (!outcome && run.timed_out && !is(outcome.error(), errc::tool_unavailable))
     outcome = timed_out(run);
+  // Before anybody copies it, which recurses as deep as it is nested.
+  if (outcome)
+    if (auto error = check_depth(*outcome))
+      outcome = std::move(error);
   const auto next = shared->workers.finish(run.context.call, std::move(outcome));
   run_finished finished;
   finished.call = run.context.call.number();
@@ -68,6 +72,8 @@ result<json> reconcile(const run_request& run) {
   auto found = guarded([&] { return run.what->reconcile(run.context); });
   if (!found)
     return std::move(found.error());
+  if (auto error = check_depth(found->content))
+    return error;
   return to_json(*found);
 }
 
@@ -134,6 +140,7 @@ void tool_worker::start_coroutine(const run_ptr& run, const coroutine_tool& coro
 
 tool_worker::watched& tool_worker::watch(const run_ptr& run) {
   auto& added = watched_[run->context.call];
+  added = {}; // of an earlier run that has ended, but has not been noticed yet
   added.run = run;
   if (const auto limit = limit_of(*run); limit.count() > 0)
     set_deadline(added, limit);

@@ -214,8 +214,8 @@ struct fail_plan {
   }
 };
 
-/// Ends a live plan as cancelled: open calls get their synthetic result, running tools are told.
-/// Errors: `not_allowed`.
+/// Ends all that a session has under way, its draft and the plan in force, as cancelled: open calls
+/// get their synthetic result, running tools are told. Errors: `not_allowed`.
 struct cancel_plan {
   static constexpr std::string_view type = "cancel_plan";
   std::string reason;
@@ -322,8 +322,9 @@ struct set_deadline {
 
 /// Says something to the agents. While a plan is live it is kept, and every later step sees it;
 /// with no live plan the runtime's planner turns it into a plan (`runtime_options::planner`), in a
-/// new session if there is none of that id. Errors: `not_allowed` where there is no planner,
-/// `limit_exceeded` (plan_messages, text_size_bytes), `invalid_field` for an empty text.
+/// new session if there is none of that id. Errors: `not_allowed` where there is no planner, and
+/// `unknown_session` where there is no session either; `limit_exceeded` (plan_messages,
+/// text_size_bytes), `invalid_field` for an empty text.
 struct post_message {
   static constexpr std::string_view type = "post_message";
   std::string text;

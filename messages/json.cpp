@@ -322,6 +322,10 @@ bool is_utf8(std::string_view text) noexcept {
 }
 
 caf::error check_utf8(const json& value) {
+  if (value.is_discarded() || value.is_binary())
+    return make_error(errc::invalid_json,
+                      std::string{"a value is no JSON: it is "}
+                          + (value.is_binary() ? "binary" : "what parsing something else left"));
   if (value.is_string() && !is_utf8(value.get_ref<const std::string&>()))
     return make_error(errc::invalid_json, "the text "
                                               + quoted_excerpt(value.get_ref<const std::string&>())

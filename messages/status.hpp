@@ -35,13 +35,15 @@ struct plan_summary {
   std::uint32_t revision = 0;
   std::string goal;
   std::string feedback; ///< What was said when it was rejected, sent back, failed or cancelled.
+  std::optional<timestamp> deadline; ///< Of the plan as a whole.
 
   plan_summary() = default;
   friend bool operator==(const plan_summary&, const plan_summary&) = default;
   static constexpr auto fields() {
     return std::tuple{
         field("status", &plan_summary::status), field("revision", &plan_summary::revision),
-        field("goal", &plan_summary::goal), optional_field("feedback", &plan_summary::feedback)};
+        field("goal", &plan_summary::goal), optional_field("feedback", &plan_summary::feedback),
+        optional_field("deadline", &plan_summary::deadline)};
   }
 };
 
@@ -52,7 +54,7 @@ struct subtask_summary {
   json result;
   std::string error; ///< Why it failed, was skipped or is blocked.
   std::string description;
-  agent_name agent;
+  agent_name agent; ///< Who works on it; of one handed over, who has it now.
   std::vector<subtask_id> depends_on;
   std::optional<timestamp> deadline;
   std::optional<timestamp> next_step; ///< Of one that sleeps or backs off.
@@ -149,13 +151,15 @@ struct pending_item {
 
 /// A session whose earliest timer is armed: a line of `fermata timers`.
 struct armed_timer {
-  session_id session;
+  session_id session; ///< Empty where `damage` is not.
   timestamp due;
+  std::string damage; ///< Why it cannot be told whose timer it is.
 
   armed_timer() = default;
   friend bool operator==(const armed_timer&, const armed_timer&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &armed_timer::session), field("due", &armed_timer::due)};
+    return std::tuple{field("session", &armed_timer::session), field("due", &armed_timer::due),
+                      optional_field("damage", &armed_timer::damage)};
   }
 };
 

@@ -128,18 +128,27 @@ json object_schema(json properties, json required) {
           {"additionalProperties", false}};
 }
 
-json agent_schema(const model_agent_options& options, std::string_view description) {
+using agent_list = std::map<std::string, std::string>;
+
+json agent_schema(const agent_list& agents, std::string_view description) {
   auto schema = text_schema(description);
-  for (const auto& [name, unused] : options.agents)
+  for (const auto& [name, unused] : agents)
     schema["enum"].push_back(name);
   return schema;
 }
 
-std::string agents_text(const model_agent_options& options) {
+std::string agents_text(const agent_list& agents) {
   std::string text;
-  for (const auto& [name, description] : options.agents)
+  for (const auto& [name, description] : agents)
     text += "\n- " + name + ": " + description;
   return text.empty() ? text : "\nThe agents are:" + text;
+}
+
+/// Whom a subtask can be handed over to: not a script, whose steps it does not have.
+agent_list successors(const model_agent_options& options) {
+  auto agents = options.agents;
+  agents.erase(default_agent().str());
+  return agents;
 }
 
 /// The tools that subtasks of a plan can use, whatever its author may call itself.
@@ -155,7 +164,7 @@ model_tool proposing_tool(const model_agent_options& options, const step_context
   auto subtask = object_schema(
       {{"id", text_schema("Names the subtask in this plan: 1 to 64 of A-Z a-z 0-9 . _ -")},
        {"description", text_schema("All that who works on it needs to know.")},
-       {"agent", agent_schema(options, "Who works on it.")},
+       {"agent", agent_schema(options.agents, "Who works on it.")},
        {"depends_on",
         {{"type", "array"},
          {"items", {{"type", "string"}}},
@@ -175,16 +184,16 @@ model_tool proposing_tool(const model_agent_options& options, const step_context
   return {std::string{proposing},
           std::string{"Proposes a plan, which a person approves, rejects or sends back. "}
               + (options.planner ? "" : "It takes the place of the plan that you work in. ")
-              + "It has to be your only call." + agents_text(options) + tools_text(ctx),
+              + "It has to be your only call." + agents_text(options.agents) + tools_text(ctx),
           std::move(schema)};
 }
 
-model_tool handing_over_tool(const model_agent_options& options) {
+model_tool handing_over_tool(const agent_list& agents) {
   return {std::string{handing_over},
           "Gives your subtask to another agent, which sees all that you have seen. It has to be "
           "your only call."
-              + agents_text(options),
-          object_schema({{"agent", agent_schema(options, "Who goes on.")},
+              + agents_text(agents),
+          object_schema({{"agent", agent_schema(agents, "Who goes on.")},
                          {"note", text_schema("What they should know.")}},
                         json::array({"agent"}))};
 }
@@ -203,8 +212,8 @@ result<std::vector<model_tool>> offered_tools(const model_agent_options& options
   ours.emplace_back().name = refused_call().str();
   if (options.planner || options.may_propose)
     ours.push_back(proposing_tool(options, ctx));
-  if (options.may_hand_over && !options.agents.empty())
-    ours.push_back(handing_over_tool(options));
+  if (const auto agents = successors(options); options.may_hand_over && !agents.empty())
+    ours.push_back(handing_over_tool(agents));
   for (auto& each : ours) {
     const auto name = *tool_name::parse(each.name);
     if ((ctx.tools != nullptr && ctx.tools->find(name) != nullptr)
@@ -312,9 +321,9 @@ result<step> read_handover(const model_agent_options& options, const model_call&
   const auto read = fermata::from_json<handover>(*arguments);
   if (!read)
     return read.error();
-  if (!options.agents.contains(read->agent.str()))
+  if (const auto agents = successors(options); !agents.contains(read->agent.str()))
     return make_error(errc::unknown_agent, "there is no agent \"" + read->agent.str()
-                                               + "\" to hand over to." + agents_text(options));
+                                               + "\" to hand over to." + agents_text(agents));
   auto note = said;
   if (!said.empty() && !read->note.empty())
     note += "\n\n";

@@ -37,8 +37,9 @@ struct script_call {
   }
 };
 
-/// One of a script's steps as it is written: either `tool` with its arguments, or `calls`.
+/// One of a script's steps as it is written: `tool` with its arguments, `calls`, or `sleep_ms`.
 struct script_step {
+  std::optional<std::chrono::milliseconds> sleep;
   std::optional<tool_name> tool;
   json arguments = json::object();
   std::chrono::milliseconds expires_after{0};
@@ -49,7 +50,8 @@ struct script_step {
   script_step() = default;
   friend bool operator==(const script_step&, const script_step&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("tool", &script_step::tool),
+    return std::tuple{optional_field("sleep_ms", &script_step::sleep),
+                      optional_field("tool", &script_step::tool),
                       optional_field("arguments", &script_step::arguments),
                       optional_field("expires_after_ms", &script_step::expires_after),
                       optional_field("calls", &script_step::calls),
@@ -74,6 +76,10 @@ bool is_several(const json& written) {
   return written.contains("calls");
 }
 
+bool is_sleep(const json& written) {
+  return written.contains("sleep_ms");
+}
+
 /// Reads one of the subtask's steps. Its references are not looked at.
 result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
   const auto path = indexed("steps", index);
@@ -81,8 +87,13 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
   auto read = from_json<script_step>(written, unknown_fields::refuse, path);
   if (!read)
     return read;
-  if (read->tool.has_value() == is_several(written))
-    return refuse(path, "a step has either \"tool\" or \"calls\"");
+  if (int{read->tool.has_value()} + is_several(written) + is_sleep(written) != 1)
+    return refuse(path, "a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
+  if (is_sleep(written)) {
+    if (written.size() != 1)
+      return refuse(path, "a step with \"sleep_ms\" has nothing else");
+    return read;
+  }
   if (read->tool) {
     script_call only;
     only.tool = *read->tool;
@@ -222,11 +233,11 @@ caf::error check_references(const json& value, const subtask_spec& subtask,
 
 using calls_of_step = std::vector<answered_call>;
 
-/// The calls of each step that was taken, in order.
+/// The calls of each step that was taken, in order; none of one that slept.
 std::vector<const calls_of_step*> taken_steps(const step_context& ctx) {
   std::vector<const calls_of_step*> taken;
   for (const auto& entry : ctx.transcript)
-    if (!entry.calls.empty())
+    if (!entry.calls.empty() || entry.source == entry_source::timer)
       taken.push_back(&entry.calls);
   return taken;
 }
@@ -247,6 +258,8 @@ json result_of(const answered_call& call) {
 }
 
 json result_of(const calls_of_step& calls, const json& written) {
+  if (is_sleep(written))
+    return nullptr;
   if (!is_several(written))
     return result_of(calls.front());
   auto results = json::array();
@@ -317,6 +330,8 @@ private:
     auto written = read_step(ctx_.subtask, index);
     if (!written)
       return step::fail(message_of(written.error()));
+    if (written->sleep)
+      return step::sleep(*written->sleep);
     std::vector<tool_request> requests;
     for (std::size_t i = 0; i < written->calls.size(); ++i) {
       auto& call = written->calls[i];

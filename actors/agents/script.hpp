@@ -10,7 +10,7 @@ namespace fermata {
 ///     "steps":  [{"tool": NAME, "arguments": {...}, "expires_after_ms": NUMBER,
 ///                 "on_error": "fail" | "continue", "on_rejected": "continue" | "fail"}, ...]
 ///                 (or {"calls": [{"tool", "arguments", "expires_after_ms"}, ...]} for several at
-///                 once)
+///                 once, or {"sleep_ms": NUMBER} to go on after so long, which can be days)
 ///     "result": any JSON; absent or null: the result of the last step, or null
 ///
 /// Anywhere in arguments and result, an object with the only key "$ref" is replaced by the value
@@ -20,7 +20,8 @@ namespace fermata {
 ///     "goal": ...}
 ///
 /// so `{"$ref": "/results/collect/stdout"}` is part of what subtask `collect` left. A step of
-/// several calls has an array as its result. A rejected call has `{"rejected": true, "feedback":
+/// several calls has an array as its result, one that slept null. A rejected call has `{"rejected":
+/// true, "feedback":
 /// ...}` as its result, and the script goes on, since a person rejected this call and not the
 /// subtask; `"on_rejected": "fail"` fails the subtask instead. A failed call has
 /// `{"error": ...}` and fails the subtask unless `"on_error": "continue"`; one that has expired or

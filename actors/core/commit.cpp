@@ -6,15 +6,6 @@ namespace fermata::core {
 
 namespace {
 
-const plan_data* find_plan(const session_data& data, std::uint32_t revision) {
-  if (data.active && data.active->record.revision == revision)
-    return &*data.active;
-  if (data.draft && data.draft->record.revision == revision)
-    return &*data.draft;
-  const auto retired = data.retired.find(revision);
-  return retired == data.retired.end() ? nullptr : &retired->second;
-}
-
 template <class Item>
 void change_pending(commit& out, std::uint64_t item, const std::optional<Item>& waiting) {
   pending_change change;
@@ -37,11 +28,11 @@ public:
       write_plan(key);
       return;
     case record_kind::subtask_spec:
-      if (const auto* plan = find_plan(data_, key.group))
+      if (const auto* plan = data_.find_plan(key.group))
         put(key, plan->specs[key.index]);
       return;
     case record_kind::subtask:
-      if (const auto* plan = find_plan(data_, key.group))
+      if (const auto* plan = data_.find_plan(key.group))
         put(key, plan->subtasks()[key.index]);
       return;
     case record_kind::call: {
@@ -69,7 +60,7 @@ private:
   }
 
   void write_plan(const record_key& key) {
-    const auto* plan = find_plan(data_, key.group);
+    const auto* plan = data_.find_plan(key.group);
     assert(plan != nullptr && "only a plan in memory changes");
     put(key, plan->record);
     // A plan that leaves memory waits for nobody.

@@ -161,7 +161,8 @@ public:
       return unknown(body.call);
     if (auto error = check_text(body.reason))
       return error;
-    if (auto error = check_result(body.content, env_))
+    const auto* tool = env_.tools.find(call->tool);
+    if (auto error = check_result(body.content, env_, tool ? tool->result_size_bytes : 0))
       return error;
     if (call->status == call_status::answered && body.resolution != outcome_resolution::rerun)
       return answer_again(*call, resolution_answer(body));
@@ -447,10 +448,8 @@ private:
   }
 
   [[nodiscard]] const plan_record* find_plan(std::uint32_t revision) const {
-    if (data_.draft && data_.draft->record.revision == revision)
-      return &data_.draft->record;
-    if (data_.active && data_.active->record.revision == revision)
-      return &data_.active->record;
+    if (const auto* plan = data_.find_plan(revision))
+      return &plan->record;
     const auto found = data_.past_plans.find(revision);
     return found == data_.past_plans.end() ? nullptr : &found->second;
   }
@@ -640,11 +639,16 @@ caf::error check_texts(const command& body, const environment& env) {
       [&](const auto& one) -> caf::error {
         const auto limit = env.limits.text_size_bytes;
         caf::error error;
-        if constexpr (requires { one.by; })
-          error = check_limit("text_size_bytes", one.by.size(), limit);
-        if constexpr (requires { one.workspace; })
+        const auto check = [&](std::string_view field, const std::string& text) {
+          if (!error && !is_utf8(text))
+            error = make_error(errc::invalid_field, std::string{field} + ": it is not UTF-8");
           if (!error)
-            error = check_limit("text_size_bytes", one.workspace.size(), limit);
+            error = check_limit("text_size_bytes", text.size(), limit);
+        };
+        if constexpr (requires { one.by; })
+          check("by", one.by);
+        if constexpr (requires { one.workspace; })
+          check("workspace", one.workspace);
         return error;
       },
       body);

@@ -40,6 +40,19 @@ std::optional<event_body> advance(const session_data& data, timestamp now) {
 
 namespace {
 
+/// The first call of the running attempt that may have an effect which nobody knows of, and which
+/// another attempt would repeat (P8).
+std::optional<std::uint64_t> first_open_effect(const session_data& data) {
+  const auto& subtask = data.running_subtask();
+  for (auto number = subtask.first_call; number < subtask.first_call + subtask.calls; ++number) {
+    const auto& call = data.calls.at(number);
+    if (!call.idempotent
+        && (call.status == call_status::claimed || call.status == call_status::awaiting_outcome))
+      return number;
+  }
+  return std::nullopt;
+}
+
 std::vector<event_body> fire_subtask(const session_data& data, std::uint32_t position,
                                      const environment& env) {
   std::vector<event_body> events;
@@ -48,13 +61,16 @@ std::vector<event_body> fire_subtask(const session_data& data, std::uint32_t pos
   const bool deadline = subtask.deadline && *subtask.deadline <= env.now;
   const bool runs = data.head.running == position;
   if (deadline || (runs && subtask.attempt_ends && *subtask.attempt_ends <= env.now)) {
-    const std::string reason = deadline
-                                   ? "deadline_passed: it was not over at its deadline"
-                                   : "deadline_passed: the attempt took longer than time_limit_ms";
+    std::string reason = deadline ? "deadline_passed: it was not over at its deadline"
+                                  : "deadline_passed: the attempt took longer than time_limit_ms";
+    const auto open_effect = runs ? first_open_effect(data) : std::nullopt;
     if (runs)
       end_open_calls(data, call_outcome::expired, reason, events);
+    if (open_effect)
+      reason += "; its call " + call_id{data.head.id, *open_effect}.str()
+                + " may have taken effect, so nothing is tried again by itself";
     // Another attempt has a time of its own; a deadline holds for all of them.
-    fail_subtask(data, position, reason, !deadline, env, events);
+    fail_subtask(data, position, std::move(reason), !deadline && !open_effect, env, events);
   } else if (subtask.status == subtask_status::backing_off) {
     subtask_retried fact;
     fact.subtask = id;
@@ -186,8 +202,9 @@ std::vector<event_body> reconcile(const session_data& data, std::uint64_t number
   const auto* call = data.find_call(number);
   if (call == nullptr || call->status != call_status::claimed || call->runs != run)
     return events;
+  const auto* tool = env.tools.find(call->tool);
   if (found && found->found == reconciliation::verdict::happened)
-    if (auto error = check_result(found->content, env))
+    if (auto error = check_result(found->content, env, tool ? tool->result_size_bytes : 0))
       found = std::move(error);
   if (!found) {
     events.push_back(unknown_outcome(

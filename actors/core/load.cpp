@@ -138,8 +138,8 @@ caf::error recall_call(session_data& data, session_number number, const call_id&
 
 caf::error recall_plan(session_data& data, session_number number, std::uint32_t revision,
                        store& from) {
-  if (revision == 0 || revision > data.head.last_revision || revision == data.head.active_revision
-      || revision == data.head.draft_revision || data.past_plans.contains(revision))
+  if (revision == 0 || revision > data.head.last_revision || data.find_plan(revision)
+      || data.past_plans.contains(revision))
     return caf::none;
   auto view = from.read();
   if (!view)

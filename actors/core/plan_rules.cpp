@@ -9,6 +9,13 @@
 
 namespace fermata::core {
 
+namespace {
+
+/// How often a planner tries, at most: what keeps a model from answering often passes by itself.
+constexpr std::uint32_t planning_attempts = 3;
+
+} // namespace
+
 caf::error check_proposal(const plan_spec& plan, const environment& env) {
   if (auto error = check_plan(plan, env.limits))
     return error;
@@ -67,6 +74,7 @@ plan_spec planning_plan(std::string goal, json parameters, const environment& en
   subtask.id = *subtask_id::parse("plan");
   subtask.description = "Turn what the user says into a plan";
   subtask.agent = env.planner;
+  subtask.retry.max_attempts = std::min(planning_attempts, env.limits.subtask_attempts);
   subtask.parameters = std::move(parameters);
   return plan;
 }

@@ -127,6 +127,15 @@ void plan_data::set_plan_status(plan_status status) {
   record.status = status;
 }
 
+const plan_data* session_data::find_plan(std::uint32_t revision) const {
+  if (active && active->record.revision == revision)
+    return &*active;
+  if (draft && draft->record.revision == revision)
+    return &*draft;
+  const auto found = retired.find(revision);
+  return found == retired.end() ? nullptr : &found->second;
+}
+
 const call_record* session_data::find_call(std::uint64_t number) const {
   const auto found = calls.find(number);
   return found == calls.end() ? nullptr : &found->second;

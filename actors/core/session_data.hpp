@@ -125,6 +125,8 @@ public:
            && (active->record.status == plan_status::approved
                || active->record.status == plan_status::in_progress);
   }
+  /// A plan that is in memory, also if it leaves it with the next commit.
+  [[nodiscard]] const plan_data* find_plan(std::uint32_t revision) const;
   [[nodiscard]] const call_record* find_call(std::uint64_t number) const;
   [[nodiscard]] const subtask_record& running_subtask() const {
     return active->subtasks()[*head.running];

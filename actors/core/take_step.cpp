@@ -45,8 +45,9 @@ public:
   }
 
   void operator()(const step::said& taken) {
+    // It may be all that there is of a result.
     if (has_room())
-      say(taken.text);
+      say(taken.text, "result_size_bytes", env_.limits.result_size_bytes);
   }
 
   void operator()(const step::called& taken) {
@@ -57,7 +58,7 @@ public:
     if (auto error =
             check_limit("calls_per_step", taken.requests.size(), env_.limits.calls_per_step))
       return fail("the agent called too many tools at once: " + message_of(error));
-    if (!taken.text.empty() && !say(taken.text))
+    if (!taken.text.empty() && !say(taken.text, "text_size_bytes", env_.limits.text_size_bytes))
       return;
     auto number = data_.head.calls;
     for (const auto& request : taken.requests)
@@ -145,8 +146,8 @@ private:
     return !error;
   }
 
-  bool say(const std::string& text) {
-    if (auto error = check_limit("text_size_bytes", text.size(), env_.limits.text_size_bytes)) {
+  bool say(const std::string& text, std::string_view limit, std::uint32_t size_bytes) {
+    if (auto error = check_limit(limit, text.size(), size_bytes)) {
       fail("the agent said too much: " + message_of(error));
       return false;
     }
@@ -206,7 +207,7 @@ private:
     if (refused >= max_refusals)
       return fail("the agent proposed what is no plan " + std::to_string(refused)
                       + " times: " + message_of(why),
-                  true);
+                  !data_.active->record.planning);
     proposal_refused fact;
     fact.subtask = subtask();
     fact.reason = shortened(message_of(why), env_);

@@ -39,8 +39,10 @@ public:
   [[nodiscard]] std::uint64_t attempt() const noexcept { return attempt_; }
   /// How long the attempt's transcript was when the last step began.
   [[nodiscard]] std::size_t entries_seen() const noexcept { return transcript_.size(); }
-  /// What models were asked for in the last step, so far.
-  [[nodiscard]] const model_usage& usage() const noexcept { return usage_; }
+  /// What models were asked for in the last step, so far and since this was called last.
+  [[nodiscard]] model_usage take_usage() noexcept;
+  /// Whose the last step is.
+  [[nodiscard]] const subtask_id& subtask() const noexcept { return subtask_; }
 
 private:
   /// What an agent is given for its next step.
@@ -58,7 +60,8 @@ private:
   std::map<std::string, tool_declaration> declared_tools_;
   std::uint64_t attempt_ = 0;
   std::uint32_t revision_ = 0; ///< Whose tools `declared_tools_` are.
-  model_usage usage_;
+  subtask_id subtask_;
+  model_usage usage_; ///< Of the last step, once it is over.
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context

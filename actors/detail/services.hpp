@@ -17,7 +17,7 @@ namespace fermata::detail {
 /// change are thread-safe.
 struct services {
   explicit services(runtime_options with)
-      : options{std::move(with)}, workers{options.limits.blocking_threads} {}
+      : options{std::move(with)}, workers{options.pool->capacity()} {}
 
   runtime_options options;
   agent_registry agents;

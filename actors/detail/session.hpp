@@ -75,6 +75,7 @@ private:
   void start_step();
   void step_done(coordinator::step_outcome outcome);
   void take_step(const coordinator::step_outcome& outcome);
+  void record_usage();
   void cancel_stale_step();
   void commit_transaction();
   void start_claimed(const std::vector<std::uint64_t>& calls);

@@ -68,6 +68,7 @@ public:
     runtime.policy = options.policy;
     runtime.limits = options.limits;
     runtime.passivate_after = options.passivate_after;
+    runtime.tool_grace = options.tool_grace;
     runtime.journal_thread = false;
     runtime.planner = options.planner;
     runtime.fire_timers = options.fire_timers;
@@ -92,9 +93,9 @@ public:
   simulated_process& operator=(const simulated_process&) = delete;
 
   /// Runs one actor or one blocking function. False: nothing is runnable.
-  bool step(seeded_random* random) {
+  bool step(seeded_random* random, bool tools_run = true) {
     const auto actors = scheduler_->jobs.size();
-    const auto choices = actors + pool_->jobs.size();
+    const auto choices = actors + (tools_run ? pool_->jobs.size() : 0);
     if (choices == 0)
       return false;
     const auto chosen = random ? random->below(choices) : 0;
@@ -124,8 +125,8 @@ public:
 
   void stop() {
     shared->stopping = true;
-    shared->workers.stop_all();
     caf::anon_send(node.directory, atoms::stop_atom_v);
+    shared->workers.stop_all();
     while (step(nullptr))
       continue;
     caf::anon_send(node.journal, atoms::stop_atom_v);
@@ -203,6 +204,7 @@ struct world::implementation {
   std::shared_ptr<memory_store> store;
   std::uint64_t generation = 0;
   std::uint64_t crashes = 0;
+  bool tools_held = false;
   std::unique_ptr<simulated_process> process;
 };
 
@@ -230,7 +232,8 @@ ticket world::wake(const session_id& session) {
 
 void world::run() {
   auto& self = *implementation_;
-  while (self.process->step(self.options.random_schedule ? &self.schedule : nullptr))
+  while (
+      self.process->step(self.options.random_schedule ? &self.schedule : nullptr, !self.tools_held))
     if (self.store->crashed())
       self.die();
 }
@@ -254,6 +257,10 @@ void world::advance(std::chrono::milliseconds duration) {
 
 void world::set_clock(timestamp to) {
   implementation_->clock->set(to);
+}
+
+void world::hold_tools(bool held) {
+  implementation_->tools_held = held;
 }
 
 void world::crash() {

@@ -57,6 +57,7 @@ struct world_options {
   approval_policy policy;
   fermata::limits limits;
   std::chrono::milliseconds passivate_after{60'000};
+  std::chrono::milliseconds tool_grace{10'000}; ///< As in `runtime_options`.
   /// True: actors run in a random order that the seed decides. False: first come, first served.
   bool random_schedule = true;
   agent_name planner; ///< As `runtime_options::planner`.
@@ -99,6 +100,10 @@ public:
 
   /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
   void set_clock(timestamp to);
+
+  /// Lets no blocking function run, as if all threads of the pool hung, until it is called again
+  /// with false. Holds over crashes.
+  void hold_tools(bool held);
 
   /// Kills the node as SIGKILL does, between two events, and starts it again.
   void crash();

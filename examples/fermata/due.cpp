@@ -63,20 +63,28 @@ private:
   /// Sessions that are due and were not visited yet. Those that were and are not due any more are
   /// forgotten, so that only what is stuck takes memory.
   result<std::vector<session_id>> next_page(timestamp until) {
-    const auto timers = query_timers(host_.store(), until, page + visited_.size());
-    if (!timers)
-      return timers.error();
-    std::vector<session_id> fresh;
-    std::set<session_id> stuck;
-    for (const auto& timer : *timers) {
-      if (visited_.contains(timer.session))
-        stuck.insert(timer.session);
-      else if (fresh.size() < page)
-        fresh.push_back(timer.session);
+    for (;;) {
+      const auto timers = query_timers(host_.store(), until, page + visited_.size() + damaged_);
+      if (!timers)
+        return timers.error();
+      std::vector<session_id> fresh;
+      std::set<session_id> stuck;
+      std::size_t damaged = 0;
+      for (const auto& timer : *timers) {
+        if (!timer.damage.empty() && ++damaged > damaged_)
+          report(make_error(errc::store_corrupt, timer.damage));
+        else if (timer.damage.empty() && visited_.contains(timer.session))
+          stuck.insert(timer.session);
+        else if (timer.damage.empty() && fresh.size() < page)
+          fresh.push_back(timer.session);
+      }
+      any_ = any_ || !timers->empty();
+      const bool may_hide_others = damaged > damaged_;
+      damaged_ = damaged;
+      visited_ = std::move(stuck);
+      if (!fresh.empty() || !may_hide_others)
+        return fresh;
     }
-    any_ = any_ || !fresh.empty();
-    visited_ = std::move(stuck);
-    return fresh;
   }
 
   void visit(const session_id& session) {
@@ -86,9 +94,13 @@ private:
       gravest_ = graver(gravest_, *ended);
       return;
     }
-    const auto message = message_of(ended.error());
-    out_.report(name_of(code_of(ended.error())), out_.as_json() ? message : escape_line(message));
-    gravest_ = graver(gravest_, exit_status_of(code_of(ended.error())));
+    report(ended.error());
+  }
+
+  void report(const caf::error& error) {
+    const auto message = message_of(error);
+    out_.report(name_of(code_of(error)), out_.as_json() ? message : escape_line(message));
+    gravest_ = graver(gravest_, exit_status_of(code_of(error)));
   }
 
   result<exit_status> go_on(const session_id& session) {
@@ -113,6 +125,7 @@ private:
   exit_status gravest_ = exit_status::done;
   bool any_ = false;
   std::set<session_id> visited_;
+  std::size_t damaged_ = 0; ///< Timers on the last page whose sessions cannot be read.
 };
 
 } // namespace

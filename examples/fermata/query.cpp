@@ -156,7 +156,9 @@ caf::error query_of_timers(const arguments& given, store& from, console& out) {
     auto line = to_json(one);
     line["is_due"] = is_due;
     out.print(line);
-    out.say(show_time(one.due) + "  " + one.session.str()
+    out.say(show_time(one.due) + "  "
+            + (one.damage.empty() ? one.session.str()
+                                  : out.painted(paint::bad, escape_line(one.damage)))
             + (is_due ? "  " + out.painted(paint::warning, "due") : ""));
   }
   if (timers->empty())

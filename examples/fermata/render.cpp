@@ -206,10 +206,13 @@ void show_status(console& out, const session_status& status) {
   show_state(out, status);
   if (!status.plan)
     return;
-  out.say("Goal: " + escape_line(status.plan->goal) + " (revision "
-          + std::to_string(status.plan->revision) + ", " + name(status.plan->status) + ")");
-  if (!status.plan->feedback.empty())
-    out.say("Feedback: " + escape_line(status.plan->feedback));
+  const auto& plan = *status.plan;
+  out.say("Goal: " + escape_line(plan.goal) + " (revision " + std::to_string(plan.revision) + ", "
+          + name(plan.status) + ")");
+  if (plan.deadline && !accepts_new_plan(status.state))
+    out.say("Deadline: " + show_time(*plan.deadline));
+  if (!plan.feedback.empty())
+    out.say("Feedback: " + escape_line(plan.feedback));
   const auto tree = branches_of(out);
   for (std::size_t i = 0; i < status.subtasks.size(); ++i) {
     const auto& subtask = status.subtasks[i];

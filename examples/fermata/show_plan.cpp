@@ -6,6 +6,7 @@
 #include <fermata/actors/tools/diff.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace fermata::command_line {
 
@@ -18,7 +19,17 @@ std::string join_ids(const std::vector<subtask_id>& ids) {
   return out;
 }
 
+/// The number of milliseconds in a member of a step, if it has one.
+std::optional<std::chrono::milliseconds> duration_in(const json& step, const char* name) {
+  const auto member = step.find(name);
+  if (member == step.end() || !member->is_number_unsigned())
+    return std::nullopt;
+  return std::chrono::milliseconds{member->get<std::int64_t>()};
+}
+
 std::string describe_call(const json& step) {
+  if (const auto slept = duration_in(step, "sleep_ms"))
+    return "sleeps for " + show_duration(*slept);
   const auto tool = step.find("tool");
   const auto given = step.find("arguments");
   if (tool == step.end() || !tool->is_string())
@@ -26,10 +37,8 @@ std::string describe_call(const json& step) {
   auto text = escape_line(tool->get_ref<const std::string&>());
   if (given != step.end())
     text += " " + brief(*given, 400);
-  if (const auto expires = step.find("expires_after_ms");
-      expires != step.end() && expires->is_number_unsigned())
-    text +=
-        ", expires after " + show_duration(std::chrono::milliseconds{expires->get<std::int64_t>()});
+  if (const auto expires = duration_in(step, "expires_after_ms"))
+    text += ", expires after " + show_duration(*expires);
   return text;
 }
 

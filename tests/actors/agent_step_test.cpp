@@ -81,7 +81,7 @@ coro::task<step> odd(step_context& ctx) {
   if (what == "endless")
     co_return step::say("again");
   if (what == "long text")
-    co_return step::say(std::string(2'001, 'x'));
+    co_return step::say(std::string(3'001, 'x'));
   if (what == "long reason")
     co_return step::fail(std::string(5'000, 'x'));
   if (what == "large result")
@@ -384,7 +384,7 @@ TEST_CASE("P10: a step that cannot be taken fails its subtask and says which lim
   for (const auto& [what, said] :
        {std::pair{"no calls", "no calls"},
         std::pair{"too many calls", "calls_per_step is 3, this has 4"},
-        std::pair{"endless", "subtask_entries is 100"}, std::pair{"long text", "text_size_bytes"},
+        std::pair{"endless", "subtask_entries is 100"}, std::pair{"long text", "result_size_bytes"},
         std::pair{"large result", "result_size_bytes"}, std::pair{"long reason", "xxx"}}) {
     CAPTURE(what);
     sim::world world{1, agent_options()};

@@ -57,11 +57,25 @@ coro::task<step> juggler(step_context& ctx) {
   co_return step::finish(std::move(seen));
 }
 
+coro::task<step> stumbler(step_context&) {
+  co_return step::fail_retryable("stumbled");
+}
+
+/// Asks a model's worth of tokens, then thinks about the answer.
+coro::task<step> spender(step_context& ctx) {
+  ctx.usage.requests = 1;
+  ctx.usage.input_tokens = 100;
+  co_await coro::delay(ctx.self, 10h);
+  co_return step::finish("thought");
+}
+
 sim::world_options cancelling() {
   slow_runs() = {};
   return unattended([](agent_registry& agents, tool_registry& tools) {
     must(agents.add("thinker", thinker));
     must(agents.add("juggler", juggler));
+    must(agents.add("stumbler", stumbler));
+    must(agents.add("spender", spender));
     tool slow;
     slow.name = tid("slow");
     slow.run = coroutine_tool{slow_run};
@@ -256,6 +270,44 @@ TEST_CASE("a subtask can be cancelled in each state that it is open in") {
   CHECK(state_of(world) == "needs_attention");
   accept(world, skip_subtask{stid("blocked")});
   CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("a subtask that backs off, and one that has failed, can be cancelled as well") {
+  sim::world world{1, cancelling()};
+  accept(world, propose_plan{agent_plan(R"({"id": "off", "agent": "stumbler",
+      "retry": {"max_attempts": 9, "initial_backoff_ms": 3600000}},
+      {"id": "failed", "agent": "stumbler"}, {"id": "after", "depends_on": ["failed"]})")});
+  CHECK(
+      statuses_of(world)
+      == std::vector{subtask_status::backing_off, subtask_status::failed, subtask_status::blocked});
+  accept(world, cancel_subtask{stid("off"), "no more"});
+  CHECK_FALSE(status_of(world).next_timer);
+  accept(world, cancel_subtask{stid("failed"), "no use"});
+  CHECK(statuses_of(world)
+        == std::vector{subtask_status::cancelled, subtask_status::cancelled,
+                       subtask_status::blocked});
+  CHECK(contains(subtask_of(world, "failed").error, "no use"));
+  world.advance(48h);
+  CHECK(facts<subtask_retried>(world).empty());
+  CHECK(state_of(world) == "needs_attention");
+  check_no_dead_end(world);
+}
+
+TEST_CASE("what a step asked of models is counted, also when the step is thrown away") {
+  sim::world world{1, cancelling()};
+  accept(world, propose_plan{agent_plan(R"({"id": "w", "agent": "spender"})")});
+  SECTION("its subtask is cancelled") {
+    accept(world, cancel_subtask{stid("w"), "no need"});
+  }
+  SECTION("its session is suspended") {
+    accept(world, suspend_session{"lunch"});
+  }
+  SECTION("its deadline passes") {
+    accept(world, set_deadline{world.now() + 1h});
+    world.advance(1h);
+  }
+  CHECK(coro::live_frames() == 0);
+  CHECK(status_of(world).usage == model_usage{1, 100, 0});
 }
 
 TEST_CASE("P4: a cancelled plan closes what waits, tells what runs, and leaves no open call") {

@@ -5,6 +5,7 @@
 
 #include <fermata/actors/detail/reply.hpp>
 #include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/system_seams.hpp>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -253,6 +254,7 @@ TEST_CASE("P10: commands beyond runtime_queue are refused at admission, by name,
           "the runtime stops") {
   runtime_options options;
   options.limits.runtime_queue = 2;
+  options.pool = thread_pool(1);
   detail::services shared{options};
   CHECK_FALSE(detail::check_admission(shared));
   {

@@ -244,17 +244,44 @@ TEST_CASE("a replan that expires leaves the plan in progress as it is") {
   CHECK(state_of(world) == "completed");
 }
 
+TEST_CASE("an approval of a revision that has expired says that it was cancelled") {
+  sim::world_options options;
+  options.policy.plan_expiry = 24h;
+  options.fire_timers = false; // it expires as the approval comes, in the same transaction
+  sim::world world{1, options};
+  accept(world, propose_plan{seed_plan()});
+  accept(world, approve_plan());
+  accept(world, revise_plan{seed_plan()});
+  world.advance(24h);
+  const auto refused = refuse(world, decide_plan{2, plan_verdict::approve});
+  CHECK(is(refused, errc::superseded));
+  CHECK(contains(message_of(refused), "plan revision 2 was cancelled before anybody decided"));
+  CHECK(status_of(world).plan->revision == 1);
+  CHECK(state_of(world) == "waiting");
+}
+
 TEST_CASE("P1 P4 P6: calls and plans expire once with a fault at every commit") {
   with_a_fault_at_every_commit([] {
     scenario story;
     story.options = expiring();
     story.options.policy.ask_for_plans = true;
     story.options.policy.plan_expiry = 90min;
-    story.first = propose_plan{agent_plan(R"({"id": "w", "agent": "observer"},
-        {"id": "x", "steps": [{"tool": "ask", "on_error": "continue", "expires_after_ms": 3600000}]})")};
+    story.options.policy.expiry["ask"] = 90min;
+    const propose_plan proposal{agent_plan(R"({"id": "w", "agent": "observer"},
+        {"id": "x", "steps": [{"tool": "ask", "on_error": "continue"}]})")};
+    story.first = proposal;
+    // Nobody decides on the first plan; it expires, and is proposed again.
+    story.act = [proposal](sim::world& world) -> std::optional<command> {
+      const auto plan = status_of(world).plan;
+      return plan && plan->revision == 1 && plan->status == plan_status::cancelled
+                 ? std::optional<command>{proposal}
+                 : std::nullopt;
+    };
     story.answer = [](const pending_item& item) -> std::optional<command> {
-      if (item.kind == pending_kind::plan)
-        return approve_plan(plan_id::parse(item.id)->revision());
+      if (item.kind == pending_kind::plan) {
+        const auto revision = plan_id::parse(item.id)->revision();
+        return revision == 1 ? std::nullopt : std::optional<command>{approve_plan(revision)};
+      }
       if (item.id == cid(1).str())
         return reject(1, "no");
       if (item.id == cid(2).str() && item.waiting_for == wait_cause::decision)

@@ -485,3 +485,17 @@ TEST_CASE("P1 P6 P7: messages, a planner and a handover come to their end with a
     return story;
   });
 }
+
+TEST_CASE("who says something, and where, is UTF-8") {
+  sim::world world{1, planning("planner")};
+  post_message unreadable{"hello"};
+  SECTION("by") {
+    unreadable.by = "\xFF";
+  }
+  SECTION("workspace") {
+    unreadable.workspace = "/tmp/\xFF";
+  }
+  const auto refused = refuse(world, unreadable);
+  CHECK(is(refused, errc::invalid_field));
+  CHECK(contains(message_of(refused), "is not UTF-8"));
+}

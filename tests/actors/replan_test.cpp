@@ -548,9 +548,7 @@ TEST_CASE(
     "decided on") {
   sim::world world{1, replanning()};
   start(world, proposing_plan());
-  accept(world, suspend_session{"to cancel it"});
   accept(world, cancel_subtask{stid("p"), "no need"});
-  accept(world, resume_session{});
   check_no_dead_end(world);
   CHECK(state_of(world) == "awaiting_plan_decision");
   SECTION("rejected") {

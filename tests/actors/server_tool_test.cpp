@@ -72,6 +72,17 @@ void die_with_an_open_claim(sim::world& world) {
   REQUIRE(world.crashes() == 1);
 }
 
+/// What a parser makes of some hostile "[[[[...": nobody may recurse into it.
+json abyss() {
+  json deep = 1;
+  for (int i = 0; i < 200'000; ++i) {
+    auto around = json::array();
+    around.push_back(std::move(deep));
+    deep = std::move(around);
+  }
+  return deep;
+}
+
 json content_of(sim::world& world, std::uint64_t call) {
   const auto found = call_of(world, call);
   REQUIRE(found.answer);
@@ -198,6 +209,23 @@ TEST_CASE("a tool that throws, fails, or returns invalid UTF-8 has a failed call
     must(tools.add(named_tool("key", blocking_tool{[](const tool_context&) -> result<json> {
                                 return json{{"\xFF", 1}};
                               }})));
+    must(tools.add(named_tool("no_json", blocking_tool{[](const tool_context&) -> result<json> {
+                                return json::parse("{", nullptr, false);
+                              }})));
+    must(tools.add(named_tool("in_part", blocking_tool{[](const tool_context&) -> result<json> {
+                                return json::array({1, json::parse("{", nullptr, false)});
+                              }})));
+    must(tools.add(named_tool("bytes", blocking_tool{[](const tool_context&) -> result<json> {
+                                return json{{"bytes", json::binary({1, 2})}};
+                              }})));
+    must(tools.add(named_tool(
+        "deep", blocking_tool{[](const tool_context&) -> result<json> { return abyss(); }})));
+    must(tools.add(named_tool(
+        "deep_later",
+        coroutine_tool{[](caf::event_based_actor* self, const tool_context&) -> coro::task<json> {
+          co_await coro::delay(self, 1min);
+          co_return abyss();
+        }})));
     must(tools.add(named_tool("soft", coroutine_tool{fail_softly})));
     must(tools.add(named_tool("up", coroutine_tool{throw_up})));
   });
@@ -205,13 +233,14 @@ TEST_CASE("a tool that throws, fails, or returns invalid UTF-8 has a failed call
   std::string steps;
   for (const auto* step : {R"("std")", R"("odd")", R"("error")", R"("binary")", R"("key")",
                            R"("soft")", R"("soft", "arguments": {"later": true})", R"("up")",
-                           R"("up", "arguments": {"later": true})"})
+                           R"("up", "arguments": {"later": true})", R"("no_json")", R"("in_part")",
+                           R"("bytes")", R"("deep")", R"("deep_later")"})
     steps += std::string{steps.empty() ? "" : ", "} + R"({"on_error": "continue", "tool": )" + step
              + "}";
   accept(world, propose_plan{script_plan(steps)});
   world.advance(1h);
   CHECK(state_of(world) == "completed");
-  for (std::uint64_t call = 1; call <= 9; ++call) {
+  for (std::uint64_t call = 1; call <= 14; ++call) {
     CAPTURE(call);
     CHECK(call_of(world, call).answer->outcome == call_outcome::failed);
     CHECK_FALSE(check_utf8(content_of(world, call)));
@@ -221,6 +250,12 @@ TEST_CASE("a tool that throws, fails, or returns invalid UTF-8 has a failed call
   CHECK(content_of(world, 2).at("error") == "tool_failed");
   CHECK(content_of(world, 4).at("error") == "invalid_json");
   CHECK(content_of(world, 6).at("message") == "out of tea");
+  for (const auto call : {10, 11, 12})
+    CHECK(content_of(world, static_cast<std::uint64_t>(call)).at("error") == "invalid_json");
+  for (const auto call : {13, 14})
+    CHECK(contains(
+        content_of(world, static_cast<std::uint64_t>(call)).at("message").get<std::string>(),
+        "json_depth"));
   world.crash();
   wake(world);
   CHECK(state_of(world) == "completed");
@@ -292,6 +327,10 @@ TEST_CASE("P8: where a tool's reconcile cannot tell, or fails, a person is asked
     money.knows = [] { return reconciliation::happened("\xFF"); };
     expected = "UTF-8";
   }
+  SECTION("it says what no stack can hold") {
+    money.knows = [] { return reconciliation::happened(abyss()); };
+    expected = "json_depth";
+  }
   die_with_an_open_claim(world);
   wake(world);
   CHECK(state_of(world) == "waiting");
@@ -302,6 +341,26 @@ TEST_CASE("P8: where a tool's reconcile cannot tell, or fails, a person is asked
   check_no_dead_end(world);
   accept(world, resolve_outcome{cid(1), outcome_resolution::happened, "by hand"});
   CHECK(content_of(world, 1) == "by hand");
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P10: what became of a call is told within its tool's own limit, whoever tells it") {
+  bank money;
+  auto options = unattended([&](agent_registry&, tool_registry& tools) {
+    auto pay = pay_tool(money);
+    pay.result_size_bytes = 20;
+    must(tools.add(std::move(pay)));
+  });
+  options.store = std::make_shared<memory_store>();
+  sim::world world{1, options};
+  money.knows = [] { return reconciliation::happened(std::string(30, 'x')); };
+  die_with_an_open_claim(world);
+  wake(world);
+  REQUIRE(facts<outcome_unknown>(world).size() == 1);
+  CHECK(contains(facts<outcome_unknown>(world)[0].reason, "result_size_bytes is 20"));
+  const resolve_outcome wordy{cid(1), outcome_resolution::happened, std::string(30, 'y')};
+  CHECK(is(refuse_unchanged(world, wordy), errc::limit_exceeded));
+  accept(world, resolve_outcome{cid(1), outcome_resolution::happened, "yes"});
   CHECK(state_of(world) == "completed");
 }
 
@@ -407,4 +466,131 @@ TEST_CASE(
     };
     return story;
   });
+}
+
+TEST_CASE("no more blocking tools run at once than the pool has threads") {
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(
+        named_tool("work", blocking_tool{[](const tool_context&) -> result<json> { return 1; }})));
+  });
+  options.limits.blocking_threads = 2;
+  sim::world world{1, options};
+  world.hold_tools(true);
+  accept(world, propose_plan{script_plan(
+                    R"({"calls": [{"tool": "work"}, {"tool": "work"}, {"tool": "work"}]})")});
+  int claimed = 0;
+  int queued = 0;
+  for (std::uint64_t call = 1; call <= 3; ++call) {
+    claimed += call_of(world, call).status == call_status::claimed;
+    queued += call_of(world, call).status == call_status::queued;
+  }
+  CHECK(claimed == 2);
+  CHECK(queued == 1);
+  world.hold_tools(false);
+  world.run();
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE(
+    "P8: an attempt whose time is up is not tried again by itself while a call of it may have "
+    "taken effect") {
+  effects counted;
+  auto options = unattended([&](agent_registry&, tool_registry& tools) {
+    must(
+        tools.add(named_tool("pay", blocking_tool{[&](const tool_context& context) -> result<json> {
+                               count_effect(counted, context);
+                               return 1;
+                             }})));
+    auto put =
+        named_tool("put", blocking_tool{[](const tool_context&) -> result<json> { return 1; }});
+    put.idempotent = true;
+    must(tools.add(std::move(put)));
+  });
+  options.store = std::make_shared<memory_store>();
+  sim::world world{1, options};
+  const auto limited = R"(, "time_limit_ms": 3600000, "retry": {"max_attempts": 3})";
+  SECTION("a person has not said what became of it") {
+    const auto outcome = world.store().writes() + 2;
+    world.store().on_write([=](std::uint64_t number) {
+      return number == outcome ? memory_fault::crash_before : memory_fault::none;
+    });
+    accept(world, propose_plan{script_plan(R"({"tool": "pay"})", limited)});
+    REQUIRE(world.crashes() == 1);
+    wake(world);
+    CHECK(status_of(world).waiting.outcome == 1);
+    CHECK(counted.size() == 1);
+    world.advance(2h);
+    CHECK(state_of(world) == "needs_attention");
+    CHECK(contains(subtask_of(world, "w").error, "s1:c1 may have taken effect"));
+    world.advance(48h);
+    CHECK(counted.size() == 1);
+    // A person may say so.
+    accept(world, retry_subtask{stid("w")});
+    CHECK(state_of(world) == "completed");
+    CHECK(counted.size() == 2);
+  }
+  SECTION("it still runs") {
+    world.hold_tools(true);
+    accept(world, propose_plan{script_plan(R"({"tool": "pay"})", limited)});
+    world.advance(2h);
+    world.hold_tools(false);
+    world.advance(48h);
+    CHECK(state_of(world) == "needs_attention");
+    CHECK(subtask_of(world, "w").attempts == 1);
+  }
+  SECTION("an idempotent one may be repeated") {
+    world.hold_tools(true);
+    accept(world, propose_plan{script_plan(R"({"tool": "put"})", limited)});
+    world.advance(90min);
+    world.hold_tools(false);
+    world.advance(1min);
+    CHECK(state_of(world) == "completed");
+    CHECK(subtask_of(world, "w").attempts == 2);
+  }
+  check_no_dead_end(world);
+}
+
+TEST_CASE("P1 P4 P6 P8: a tool that hangs is given up on, and its end is heard, with a fault at "
+          "every commit") {
+  with_a_fault_at_every_commit(
+      [] {
+        scenario story;
+        story.options = unattended([](agent_registry&, tool_registry& tools) {
+          auto stuck = named_tool(
+              "stuck", blocking_tool{[](const tool_context&) -> result<json> { return "done"; }});
+          stuck.time_limit = 10min;
+          must(tools.add(std::move(stuck)));
+        });
+        story.options.tool_grace = 1min;
+        story.first = propose_plan{
+            script_plan(R"({"sleep_ms": 60000}, {"tool": "stuck", "on_error": "continue"})")};
+        story.end = "completed";
+        story.calls = 1;
+        // All threads hang for two hours. Then the tool says itself what became of it, unless its
+        // process has died: for that there is a person an hour later.
+        struct time_line {
+          std::optional<timestamp> begun;
+          std::chrono::milliseconds passed{0};
+        };
+        const auto line = std::make_shared<time_line>();
+        story.act = [line](sim::world& world) -> std::optional<command> {
+          if (!line->begun)
+            line->begun = world.now();
+          line->passed = world.now() - *line->begun;
+          world.hold_tools(line->passed < 2h);
+          return std::nullopt;
+        };
+        story.answer = [line](const pending_item& item) -> std::optional<command> {
+          if (line->passed < 3h)
+            return std::nullopt;
+          return resolve_outcome{*call_id::parse(item.id), outcome_resolution::failed};
+        };
+        story.check = [](sim::world& world) {
+          CHECK(call_of(world, 1).answer->outcome == call_outcome::failed);
+          if (world.crashes() == 0)
+            CHECK(facts<outcome_unknown>(world).size() >= 1);
+        };
+        return story;
+      },
+      {1, 2}, 4);
 }

@@ -170,6 +170,49 @@ TEST_CASE("a clock that is set back does not bring back what a timer did") {
   CHECK(state_of(world) == "needs_attention");
 }
 
+TEST_CASE("a clock that jumps moves timers of every kind with it, and each fires once") {
+  struct kind {
+    const char* name;
+    const char* subtask;
+    std::function<std::size_t(sim::world&)> fired;
+  };
+  const std::vector<kind> kinds{
+      {"time limit", R"({"id": "t", "time_limit_ms": 7200000, "steps": [{"tool": "ask"}]})",
+       [](sim::world& world) { return facts<subtask_failed>(world).size(); }},
+      {"expiry",
+       R"({"id": "t", "steps": [{"tool": "ask", "expires_after_ms": 7200000, "on_error": "continue"}]})",
+       [](sim::world& world) { return facts<call_answered>(world).size(); }},
+      {"sleep of a script", R"({"id": "t", "steps": [{"sleep_ms": 7200000}]})",
+       [](sim::world& world) { return facts<subtask_woke>(world).size(); }},
+      {"suspension", R"({"id": "t", "steps": [{"tool": "ask"}]})",
+       [](sim::world& world) { return facts<session_resumed>(world).size(); }},
+      {"plan deadline", R"({"id": "t", "steps": [{"tool": "ask"}]})",
+       [](sim::world& world) { return facts<plan_ended>(world).size(); }}};
+  for (const auto& one : kinds)
+    for (const auto jump : {48h, -5h}) {
+      CAPTURE(one.name, jump.count());
+      sim::world world{1, timing()};
+      accept(world, propose_plan{agent_plan(one.subtask)});
+      if (one.name == std::string_view{"suspension"}) {
+        suspend_session held{"lunch"};
+        held.until = world.now() + 2h;
+        accept(world, held);
+      }
+      if (one.name == std::string_view{"plan deadline"})
+        accept(world, set_deadline{world.now() + 2h});
+      world.advance(1h);
+      world.set_clock(world.now() + jump);
+      // The check interval of a world is an hour.
+      world.advance(1h + 1ms);
+      CHECK(one.fired(world) == (jump > 0h ? 1 : 0));
+      check_no_dead_end(world);
+      world.advance(5h);
+      CHECK(one.fired(world) == 1);
+      world.advance(48h);
+      CHECK(one.fired(world) == 1);
+    }
+}
+
 TEST_CASE("more sessions than the alarm clock tells at once wake at the same time, each once") {
   auto options = timing();
   options.passivate_after = 1min;

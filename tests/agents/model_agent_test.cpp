@@ -299,7 +299,10 @@ TEST_CASE("a proposal or handover that is none is refused, and the model is told
   CHECK(refused(writes("hand_over", R"({"note": "x"})")) == "the field \"agent\" is missing");
   CHECK(refused(writes("hand_over", R"({"agent": "nobody"})"))
         == "there is no agent \"nobody\" to hand over to.\nThe agents are:"
-           "\n- script: makes tool calls\n- writer: writes");
+           "\n- writer: writes");
+  // A script has steps, which a subtask of another agent does not have.
+  CHECK(refused(writes("hand_over", R"({"agent": "script"})"))
+            .starts_with("there is no agent \"script\" to hand over to."));
   CHECK(refused(cut_off(writes("propose_plan", std::string{small_plan})))
             .starts_with("Your reply was cut off"));
 }

@@ -65,6 +65,11 @@ public:
                   call_outcome::rejected);
   }
 
+  session& wake() {
+    transcript_.emplace_back().source = entry_source::timer;
+    return *this;
+  }
+
   session& say(std::string_view text) {
     transcript_.emplace_back().text = text;
     return *this;
@@ -82,6 +87,22 @@ TEST_CASE("a script makes its calls one after the other and finishes with the la
   CHECK(run.next() == "call list_files {}");
   CHECK(run.answer(R"(["x"])").next() == R"(call read_file {"path":"x"})");
   CHECK(run.answer(R"({"content": "text"})").next() == R"(finish {"content":"text"})");
+}
+
+TEST_CASE("a script sleeps where it says so, and goes on with the next step") {
+  session run{R"([{"sleep_ms": 86400000}, {"tool": "a"}, {"sleep_ms": 0}])",
+              R"({"slept": {"$ref": "/steps/0"}, "a": {"$ref": "/steps/1"}})"};
+  CHECK(run.next() == "sleep 86400000");
+  CHECK(run.wake().next() == "call a {}");
+  CHECK(run.answer("1").next() == "sleep 0");
+  CHECK(run.wake().next() == R"(finish {"a":1,"slept":null})");
+  session last{R"([{"tool": "a"}, {"sleep_ms": 1}])"};
+  CHECK(last.answer("1").wake().next() == "finish null");
+  CHECK(checking(R"([{"sleep_ms": 1, "tool": "a"}])")
+        == "invalid_field: steps[0]: a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
+  CHECK(checking(R"([{"sleep_ms": 1, "on_error": "fail"}])")
+        == "invalid_field: steps[0]: a step with \"sleep_ms\" has nothing else");
+  CHECK(checking(R"([{"sleep_ms": -1}])").starts_with("invalid_field: steps[0].sleep_ms: "));
 }
 
 TEST_CASE("a script asked twice at one place gives one answer") {
@@ -278,15 +299,17 @@ TEST_CASE("steps of another form are refused with their place") {
   CHECK(checking("{}") == "invalid_field: steps: expected an array, got object");
   CHECK(checking(R"([{"tool": "a"}, 7])")
         == "invalid_field: steps[1]: expected an object, got number");
-  CHECK(checking(R"([{}])") == "invalid_field: steps[0]: a step has either \"tool\" or \"calls\"");
+  CHECK(checking(R"([{}])")
+        == "invalid_field: steps[0]: a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
   CHECK(checking(R"([{"tool": "a", "calls": [{"tool": "b"}]}])")
-        == "invalid_field: steps[0]: a step has either \"tool\" or \"calls\"");
+        == "invalid_field: steps[0]: a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
   CHECK(checking(R"([{"calls": []}])")
         == "invalid_field: steps[0].calls: at least one call is needed");
   CHECK(checking(R"([{"calls": [{"tool": "a"}], "arguments": {}}])")
         == "invalid_field: steps[0].arguments: each of \"calls\" has arguments of its own");
   CHECK(checking(R"([{"tool": "a", "argumnets": {}}])")
-        == "invalid_field: steps[0]: unknown field \"argumnets\"; accepted are: tool arguments "
+        == "invalid_field: steps[0]: unknown field \"argumnets\"; accepted are: sleep_ms tool "
+           "arguments "
            "expires_after_ms calls on_error on_rejected");
   CHECK(checking(R"([{"calls": [{"tool": "a"}, {"tool": "b", "on_error": "fail"}]}])")
         == "invalid_field: steps[0].calls[1]: unknown field \"on_error\"; accepted are: tool "

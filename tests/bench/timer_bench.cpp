@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -390,13 +391,24 @@ void run(const std::filesystem::path& folder, std::size_t runs, std::size_t time
   figures.print();
 }
 
+std::size_t read_count(const std::string& text) {
+  std::size_t count = 0;
+  const auto* end = text.data() + text.size();
+  if (const auto read = std::from_chars(text.data(), end, count);
+      read.ec != std::errc{} || read.ptr != end)
+    throw std::invalid_argument{"expected a count, got \"" + text
+                                + "\"; usage: fermata_bench_timers [RUNS] [DIRECTORY] [TIMERS] "
+                                  "[PENDING]"};
+  return count;
+}
+
 } // namespace
 
 /// fermata_bench_timers [RUNS] [DIRECTORY] [TIMERS] [PENDING]
 int main(int argc, char** argv) {
   const std::vector<std::string> given(argv + 1, argv + argc);
   const auto number = [&](std::size_t at, std::size_t otherwise) {
-    return given.size() > at ? std::stoul(given[at]) : otherwise;
+    return given.size() > at ? read_count(given[at]) : otherwise;
   };
   try {
     if (!given.empty() && given[0] == "--fill")

@@ -177,15 +177,8 @@ TEST_CASE("a session with a record of a newer version is refused, and the others
   const auto plan = box.write("plan.json", seed_plan());
   REQUIRE(box.run({"run", plan, "--session", "newer"}).status == 3);
   REQUIRE(box.run({"run", plan, "--session", "older"}).status == 3);
-  lmdb_options reading;
-  reading.access = store_access::read_only;
-  const auto number = lmdb_store::open(box.store(), reading)
-                          .value()
-                          ->find(session_id::parse("newer").value())
-                          .value()
-                          .value()
-                          .number;
-  raise_record_format(box.store(), number, plan_key(1));
+  raise_record_format(box.store(), number_of(box.store(), *session_id::parse("newer")),
+                      plan_key(1));
   const auto before = bytes_of_store(box);
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"run", plan, "--session", "newer"},

@@ -2,6 +2,8 @@
 // fallen due was armed by a runtime of the past, and the rest is due in days.
 #include "earlier.hpp"
 
+#include <raw_store.hpp>
+
 #include <fermata_catch.hpp>
 
 #include <set>
@@ -164,6 +166,8 @@ TEST_CASE("a deadline is set, changed and cleared, for a plan and for a subtask"
   CHECK(box.run_plainly({"status", "s"}).out.find("(deadline ") != std::string::npos);
   const auto tomorrow = milliseconds_of(now() + 24h);
   const auto of_plan = box.run({"deadline", "s", "--at", std::to_string(tomorrow)});
+  CHECK(of_plan.last()["plan"]["deadline"] == tomorrow);
+  CHECK(box.run_plainly({"status", "s"}).out.find("\nDeadline: ") != std::string::npos);
   CHECK(of_plan.last()["next_timer"] == tomorrow);
   CHECK(box.run({"deadline", "s", "--clear"}).last()["next_timer"] == deadline);
   const auto cleared = box.run({"deadline", "s", "--clear", "--subtask", "first"});
@@ -301,6 +305,38 @@ TEST_CASE("a session that only sleeps says until when, and continues with resume
   CHECK(person.expect("waiting for 1 timer, until "));
   CHECK(person.expect(" resume s"));
   CHECK(person.wait() == 3);
+}
+
+TEST_CASE("a script that sleeps needs nothing but the next command after it") {
+  const sandbox box;
+  const auto plan = R"({"goal": "Sleep", "subtasks":
+      [{"id": "bed", "steps": [{"sleep_ms": 1800000}], "result": "awake"}]})";
+  earlier{box, 1h}.start("s", plan);
+  CHECK(box.run({"status", "s"}).last()["waiting"]["backoff"] == 1);
+  CHECK(box.run_plainly({"plan", "s"}).out.find("sleeps for 30m") != std::string::npos);
+  const auto ended = box.run({"resume", "s"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 0);
+  CHECK(events_of(ended).contains("subtask_woke"));
+}
+
+TEST_CASE("a damaged session keeps no other from being listed and resumed") {
+  const sandbox box;
+  stop_at_call_with_deadline(box, "broken");
+  stop_at_call_with_deadline(box, "due");
+  damage_session(box.store(), number_of(box.store(), *session_id::parse("broken")));
+  const auto listed = box.run({"timers"});
+  INFO(listed.out << listed.err);
+  REQUIRE(listed.lines.size() == 2);
+  int damaged = 0;
+  for (const auto& line : listed.lines)
+    damaged += line.contains("damage");
+  CHECK(damaged == 1);
+  const auto resumed = box.run({"resume", "--due"});
+  INFO(resumed.out << resumed.err);
+  CHECK(resumed.status == 4);
+  CHECK(resumed.error()["error"] == "store_corrupt");
+  CHECK(box.run({"status", "due"}).last()["state"] == "failed");
 }
 
 TEST_CASE("a session that backs off says until when, and is retried at once by a person") {

@@ -199,7 +199,8 @@ TEST_CASE(
     for (int lives = 0; !completed; ++lives) {
       REQUIRE(lives < 200); // a plan that never ends
       victim process{{"effects", store, effects_file, name, std::to_string(random())}};
-      // A life ends after so many lines and a random while, or with the plan.
+      // A life ends at a commit of its own choice, after so many lines and a random while, or with
+      // the plan.
       const auto lines = random() % 8;
       const bool spared = random() % 8 == 0;
       const auto keep = [&](const json& line) {

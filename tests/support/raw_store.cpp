@@ -1,10 +1,13 @@
 #include "raw_store.hpp"
 
 #include <fermata/storage/detail/lmdb_environment.hpp>
+#include <fermata/storage/lmdb_store.hpp>
 #include <fermata/storage/record_codec.hpp>
 
 #include <lmdb.h>
 
+#include <array>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -50,6 +53,12 @@ void put_raw(const std::filesystem::path& directory, detail::table which, detail
   mdb_env_close(environment);
 }
 
+session_number number_of(const std::filesystem::path& directory, const session_id& session) {
+  lmdb_options reading;
+  reading.access = store_access::read_only;
+  return lmdb_store::open(directory, reading).value()->find(session).value().value().number;
+}
+
 void raise_store_format(const std::filesystem::path& directory) {
   const auto key = detail::table_key::of_text(detail::meta_format);
   bytes payload;
@@ -62,6 +71,13 @@ void raise_record_format(const std::filesystem::path& directory, session_number 
                          const record_key& record) {
   const auto key = detail::part_key(session, record);
   put_raw(directory, detail::table::parts, key, seal_newer(detail::table::parts, key, "new"));
+}
+
+void damage_session(const std::filesystem::path& directory, session_number session) {
+  // LMDB's integer keys, which this table has, are in the machine's byte order.
+  std::array<std::uint8_t, sizeof session> key;
+  std::memcpy(key.data(), &session, key.size());
+  put_raw(directory, detail::table::heads, key, bytes{1, 2, 3});
 }
 
 } // namespace fermata::test

@@ -2,7 +2,8 @@
 # Installs what is missing, builds the `fermata` command, and lets it work on a copy of this source tree.
 #
 # First a plan of five subtasks runs to its end in one go. Then another one stops at each point where somebody has to
-# act, and each time a new process takes it one step further. The exit status is 0 if all went as it says here.
+# act, and each time a new process takes it one step further. At last a message becomes a plan, and agents with a
+# language model work on it. The exit status is 0 if all went as it says here.
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/build.sh
@@ -58,5 +59,15 @@ expect 3 fermata approve question:c1
 say "The host answers: the first subtask ends, and the second one runs"
 expect 0 fermata result question:c1 '{"pattern": "incarnation"}'
 expect 0 fermata status question
+
+say "A message instead of a plan: a planner, whose model is scripted here, proposes one"
+expect 3 fermata message notes "What are these folders?" --workspace "$workspace" --models examples/models/notes.json
+say "It is sent back, and the planner proposes another one, which is approved"
+expect 3 fermata reject notes:p2 --modify --reason "Write that to a file as well"
+expect 3 fermata approve notes:p4
+say "The writer stopped at its file. The user says more, which it hears of once the file is written"
+expect 3 fermata message notes "Answer in bold"
+expect 0 fermata approve notes:c3
+expect 0 fermata transcript notes
 
 say "The example ran as it should"

@@ -193,9 +193,14 @@ void add_operations(CLI::App& app, arguments& given) {
       ->option_text("ID");
   add_reason(cancel, given, "Why, for the agent");
 
-  auto* message = add_command(app, "message", "Say something to a session's agents");
+  auto* message =
+      add_command(app, "message",
+                  "Say something to a session's agents; with no live plan, to the planner, "
+                  "who proposes one");
   add_session(message, given);
   message->add_option("TEXT", given.text, "What every later step sees")->required();
+  add_workspace(message, given, "For a new session: as for `run`");
+  add_approve(message, given);
 }
 
 void add_timing(CLI::App& app, arguments& given) {
@@ -258,6 +263,8 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   app.set_version_flag("--version", std::string{"fermata "} + version);
   app.add_option("--store", given.store, "The folder that sessions are kept in")
       ->option_text("DIR");
+  app.add_option("--models", given.models, "A file of language models and the agents that ask them")
+      ->option_text("FILE");
   app.add_flag("--json", given.as_json, "Print one JSON object per line; see below");
   add_running_commands(app, given);
   add_queries(app, given);

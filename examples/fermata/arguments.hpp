@@ -22,7 +22,8 @@ struct arguments {
   std::string command; ///< The name of the subcommand.
   std::string program; ///< As it was called, for command lines that are printed.
   bool as_json = false;
-  std::string store; ///< Empty: not given.
+  std::string store;  ///< Empty: not given.
+  std::string models; ///< A models file; empty: not given.
 
   std::string session;
   std::string id; ///< Of a call or a plan approval; for `cancel` also of a session.

@@ -54,6 +54,7 @@ private:
     if (!opened)
       return std::move(opened.error());
     session_ = asked.session ? *asked.session : (*opened)->running().generate_id();
+    keep_to_workspace(asked, (*opened)->store());
     if (asked.ends_suspension && is_held((*opened)->store()))
       return apply(**opened, resume_session{user_name()});
     return apply(**opened, std::move(asked.body));
@@ -65,6 +66,14 @@ private:
     return status && status->state == session_state::suspended
            && (!status->suspended_until
                || *status->suspended_until > std::chrono::system_clock::now());
+  }
+
+  /// A message that begins a session does so in the current folder. A session that there is stays
+  /// in its own, unless another one was named: then it says what is wrong.
+  void keep_to_workspace(request& asked, store& from) const {
+    auto* message = asked.body ? std::get_if<post_message>(&*asked.body) : nullptr;
+    if (message != nullptr && given_.workspace.empty() && query_workspace(from, session_))
+      message->workspace.clear();
   }
 
   result<halt> apply(host& owner, std::optional<command> body) {
@@ -155,11 +164,17 @@ result<exit_status> run_change(const arguments& given, console& out) {
   auto store = locate_store(given.store);
   if (!store)
     return std::move(store.error());
+  auto models = choose_models(given.models, *store);
+  if (!models)
+    return std::move(models.error());
   host_options where;
   where.store = std::move(*store);
-  where.create_store = asked->may_create;
+  // Without a planner a message begins nothing.
+  where.create_store =
+      asked->may_create && (given.command != "message" || !models->setup.planner.empty());
   where.approve = given.approve;
   where.watches = out.is_interactive();
+  where.models = std::move(*models);
   if (given.due)
     return run_due(given, out, where);
   if (given.command == "resume" && !given.workspace.empty()) {

@@ -70,6 +70,8 @@ result<halt> conductor::follow(std::future<result<receipt>> sent) {
   const auto answer = sent.get();
   if (!answer)
     return answer.error();
+  if (auto error = host_.memory().keep())
+    return error;
   out_.print({{"receipt", to_json(*answer)}});
   if (answer->kind == receipt_kind::duplicate)
     out_.say("This was said before; nothing changed.");

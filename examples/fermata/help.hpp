@@ -15,14 +15,25 @@ A DURATION is 90s, 15m, 2h, 3d or 1h30m (also ms); a TIME is 2026-12-01T08:00:00
 milliseconds since 1970.
 The store is --store DIR, else $FERMATA_STORE, else ${XDG_DATA_HOME:-~/.local/share}/fermata/store.
 
+Agents that ask a language model, and a planner that turns messages into plans, come from a JSON file
+that --models FILE names, else $FERMATA_MODELS; the store remembers the last one for later commands:
+  {"models": {NAME: {"replies": [{"text": T, "calls": [{"tool": NAME, "arguments": {...}}]}, ...]}},
+   "agents": {NAME: {"model": NAME, "description": T, "system": T, "tools": [NAME],
+                     "max_steps": N, "may_propose": BOOLEAN, "may_hand_over": BOOLEAN}},
+   "planner": NAME}
+Its models are scripted: each gives its n-th reply where the conversation has n - 1 messages of
+models, or the first one whose "if": T is in what it was told since the last of these. A reply may
+have "parts": [T] for text, "delay_ms" before the first and "pause_ms" between two of them, "cut_off",
+"failure": T, "input_tokens" and "output_tokens".
+
 execute_command runs programs with all rights of this user: they start in the workspace but are NOT
 confined to it. All other tools never leave the workspace.
 
 Nothing runs between two commands: deadlines, sleeps and retries that fell due meanwhile take effect
 when their session is addressed next. `fermata resume --due` addresses all of them, for cron.
 
-At a terminal, run, resume and revise ask at each pause. Elsewhere, and with --json, they print what
-is pending and the command that continues. --approve holds for one invocation: none asks for
+At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
+print what is pending and the command that continues. --approve holds for one invocation: none asks for
 everything; reads (the default) lets list_files, read_file and search_files run freely; all approves
 the plan and its calls, but never says what became of a call.
 
@@ -45,7 +56,7 @@ With --json, standard output has one JSON object per line:
     {session, state, waiting, plan, subtasks, workspace, events, next_timer, suspended_until, usage}
                                                 the last line: the status object
   status       the status object; waiting: {outcome, decision, answer, result, backoff};
-               plan: {status, revision, goal, feedback} or null;
+               plan: {status, revision, goal, feedback, deadline} or null;
                subtasks: [{id, status, attempts, result, error, description, agent, depends_on,
                deadline, next_step}]; usage: {requests, input_tokens, output_tokens}
   plan         the plan as it was proposed, in the format of plan files
@@ -58,7 +69,7 @@ With --json, standard output has one JSON object per line:
   pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
                since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
                outcome
-  timers       {session, due, is_due}, earliest first
+  timers       {session, due, is_due, damage}, earliest first
   version      {version}
   verify       {store, sound}
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.

@@ -31,6 +31,7 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   // Only the session that is addressed goes on: whoever applies a command to one of them is not to
   // set others going. `resume --due` is for those.
   made.fire_timers = false;
+  made.planner = options.models.setup.planner;
   auto live = std::make_shared<live_feed>();
   if (options.watches)
     made.on_live = [live](const live_update& update) { live->push(update); };
@@ -38,8 +39,18 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   for (auto& tool : make_tools(*runner, options.workspace))
     if (auto error = started->tools().add(std::move(tool)))
       return error;
+  if (auto error = add_models(*started, options.models.setup))
+    return error;
+  models_memory memory;
+  if (const auto& text = options.models.to_remember; !text.empty()) {
+    auto prepared = models_memory::prepare(options.store, text);
+    if (!prepared)
+      return std::move(prepared.error());
+    memory = std::move(*prepared);
+  }
   started->start();
-  return std::unique_ptr<host>{new host{std::move(*store), std::move(live), std::move(started)}};
+  return std::unique_ptr<host>{
+      new host{std::move(*store), std::move(live), std::move(memory), std::move(started)}};
 }
 
 host::~host() {

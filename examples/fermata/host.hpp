@@ -2,6 +2,7 @@
 
 #include "arguments.hpp"
 #include "live_feed.hpp"
+#include "models.hpp"
 
 #include <fermata/actors/runtime.hpp>
 
@@ -17,6 +18,7 @@ struct host_options {
   approval_mode approve = approval_mode::reads;
   std::filesystem::path workspace; ///< Instead of the session's; empty: the session's.
   bool watches = false;            ///< Somebody sees live updates.
+  chosen_models models;
 };
 
 /// Owns a store and a runtime over it, from `open` until it is destroyed.
@@ -33,17 +35,21 @@ public:
   [[nodiscard]] runtime& running() noexcept { return *runtime_; }
   [[nodiscard]] fermata::store& store() noexcept { return *store_; }
   [[nodiscard]] live_feed& live() noexcept { return *live_; }
+  /// The models file that the store is to remember once a command is accepted.
+  [[nodiscard]] models_memory& memory() noexcept { return memory_; }
 
   /// Stops the runtime; the store can still be queried.
   void stop();
 
 private:
-  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed,
+  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed, models_memory models,
        std::unique_ptr<runtime> started)
-      : store_{std::move(owned)}, live_{std::move(feed)}, runtime_{std::move(started)} {}
+      : store_{std::move(owned)}, live_{std::move(feed)}, memory_{std::move(models)},
+        runtime_{std::move(started)} {}
 
   std::shared_ptr<fermata::store> store_;
   std::shared_ptr<live_feed> live_; ///< Stays empty unless somebody watches.
+  models_memory memory_;
   std::unique_ptr<runtime> runtime_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -118,6 +119,11 @@ result<approval_id> parse_approval_id(const std::string& text) {
                     "id refused: accepted is <session>:c<number> for a call, or "
                     "<session>:p<revision> for a plan, as in release-42:c1; `fermata pending` "
                     "lists them");
+}
+
+std::string environment_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string{} : std::string{value};
 }
 
 std::string user_name() {

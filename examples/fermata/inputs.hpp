@@ -33,6 +33,9 @@ using approval_id = std::variant<call_id, plan_id>;
 /// Errors: `invalid_id`.
 [[nodiscard]] result<approval_id> parse_approval_id(const std::string& text);
 
+/// The value of an environment variable; empty when it is not set.
+[[nodiscard]] std::string environment_variable(const char* name);
+
 /// The name of the user that runs this, as `by` in decisions.
 [[nodiscard]] std::string user_name();
 

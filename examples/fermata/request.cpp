@@ -266,7 +266,16 @@ result<request> make_deadline(const arguments& given) {
 result<request> make_message(const arguments& given) {
   post_message posted{given.text};
   posted.by = user_name();
-  return to_session(given, std::move(posted));
+  auto folder = read_folder(given.workspace);
+  if (!folder)
+    return std::move(folder.error());
+  posted.workspace = std::move(*folder);
+  auto made = to_session(given, std::move(posted));
+  if (made) {
+    made->may_create = true;
+    made->asks_at_pauses = true;
+  }
+  return made;
 }
 
 } // namespace

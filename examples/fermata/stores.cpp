@@ -1,29 +1,20 @@
 #include "stores.hpp"
 
+#include "inputs.hpp"
+
 #include <fermata/storage/lmdb_store.hpp>
 
-#include <cstdlib>
-
 namespace fermata::command_line {
-
-namespace {
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string{} : std::string{value};
-}
-
-} // namespace
 
 result<std::filesystem::path> locate_store(const std::string& given) {
   if (!given.empty())
     return std::filesystem::path{given};
-  if (const auto named = environment("FERMATA_STORE"); !named.empty())
+  if (const auto named = environment_variable("FERMATA_STORE"); !named.empty())
     return std::filesystem::path{named};
   // The XDG Base Directory Specification: a relative path is to be ignored.
-  std::filesystem::path data = environment("XDG_DATA_HOME");
+  std::filesystem::path data = environment_variable("XDG_DATA_HOME");
   if (!data.is_absolute()) {
-    const auto home = environment("HOME");
+    const auto home = environment_variable("HOME");
     if (home.empty())
       return make_error(errc::store_unavailable,
                         "there is no HOME to keep the store in; name one with --store DIR or "

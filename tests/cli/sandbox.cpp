@@ -59,7 +59,10 @@ child_options sandbox::invocation(std::vector<std::string> words) const {
   child_options options;
   options.argv = std::move(words);
   options.argv.insert(options.argv.begin(), FERMATA_COMMAND);
-  options.environment = {{"FERMATA_STORE", store().string()}, {"TERM", "dumb"}, {"LC_ALL", "C"}};
+  options.environment = {{"FERMATA_STORE", store().string()},
+                         {"FERMATA_MODELS", ""},
+                         {"TERM", "dumb"},
+                         {"LC_ALL", "C"}};
   options.directory = workspace().string();
   return options;
 }

@@ -82,6 +82,8 @@ coro::task<step> odd(step_context& ctx) {
     co_return step::say("again");
   if (what == "long text")
     co_return step::say(std::string(3'001, 'x'));
+  if (what == "unreadable text")
+    co_return step::say("\xFF");
   if (what == "long reason")
     co_return step::fail(std::string(5'000, 'x'));
   if (what == "large result")
@@ -385,6 +387,7 @@ TEST_CASE("P10: a step that cannot be taken fails its subtask and says which lim
        {std::pair{"no calls", "no calls"},
         std::pair{"too many calls", "calls_per_step is 3, this has 4"},
         std::pair{"endless", "subtask_entries is 100"}, std::pair{"long text", "result_size_bytes"},
+        std::pair{"unreadable text", "is not UTF-8"},
         std::pair{"large result", "result_size_bytes"}, std::pair{"long reason", "xxx"}}) {
     CAPTURE(what);
     sim::world world{1, agent_options()};

@@ -290,6 +290,23 @@ TEST_CASE("a subtask that backs off, and one that has failed, can be cancelled a
   world.advance(48h);
   CHECK(facts<subtask_retried>(world).empty());
   CHECK(state_of(world) == "needs_attention");
+  // One that depends on what is not done waits for it, also when it is retried.
+  accept(world, cancel_subtask{stid("after"), "no use either"});
+  accept(world, retry_subtask{stid("after")});
+  CHECK(subtask_of(world, "after").status == subtask_status::blocked);
+  CHECK(contains(subtask_of(world, "after").error, "blocked by failed"));
+  check_no_dead_end(world);
+}
+
+TEST_CASE("a tool that runs when its subtask's time is up is told to stop") {
+  sim::world world{1, cancelling()};
+  accept(world, propose_plan{script_plan(R"({"tool": "slow"})")});
+  accept(world, set_deadline{world.now() + 1h, stid("w")});
+  world.advance(1h);
+  CHECK(outcome_of(world, 1) == "expired");
+  CHECK(slow_runs().destroyed == 1);
+  CHECK(slow_runs().ended == 0);
+  CHECK(coro::live_frames() == 0);
   check_no_dead_end(world);
 }
 

@@ -342,6 +342,10 @@ TEST_CASE("a rejected plan is over, and the next message makes another one") {
   CHECK(state_of(world) == "awaiting_plan_decision");
   CHECK(planned(world, 4).at("goal") == "make coffee");
   CHECK(planned(world, 4).at("before") == json{"make coffee"});
+  // What was said for the plan before is not what the next one is about.
+  accept(world, decide_plan{4, plan_verdict::modify});
+  world.advance(1min);
+  CHECK(planned(world, 6).at("goal") == "make coffee");
 }
 
 TEST_CASE(

@@ -363,6 +363,7 @@ TEST_CASE("a sleep, a backoff, a deadline and a time limit go on in the revision
           == std::vector{subtask_status::backing_off, subtask_status::running,
                          subtask_status::pending});
   accept(world, set_deadline{world.now() + 20h});
+  accept(world, set_deadline{world.now() + 30h, stid("x")});
   const auto before = status_of(world);
   plan.subtasks[2].description = "otherwise";
   accept(world, revise_plan{plan});
@@ -376,6 +377,7 @@ TEST_CASE("a sleep, a backoff, a deadline and a time limit go on in the revision
     CHECK(after.subtasks[i].deadline == before.subtasks[i].deadline);
     CHECK(after.subtasks[i].attempts == 1);
   }
+  CHECK(after.subtasks[2].deadline == before.subtasks[2].deadline);
   check_no_dead_end(world);
   world.crash();
   world.advance(3h);

@@ -169,6 +169,21 @@ TEST_CASE("a fatal failure and a defect are not tried again, however many attemp
   CHECK(facts<subtask_started>(world).size() == 2); // a person may
 }
 
+TEST_CASE("an agent whose model fails for now may let that pass: it is tried again") {
+  sim::world world{1, stumbling([](agent_registry& agents, tool_registry&) {
+                     must(agents.add("asker", [](step_context& ctx) -> coro::task<step> {
+                       if (ctx.attempt == 1)
+                         throw coro::failure{make_error(errc::model_failed, "overloaded")};
+                       co_return step::finish(ctx.attempt);
+                     }));
+                   })};
+  accept(world, propose_plan{
+                    agent_plan(R"({"id": "w", "agent": "asker", "retry": {"max_attempts": 2}})")});
+  CHECK(subtask_of(world, "w").status == subtask_status::backing_off);
+  world.advance(1min);
+  CHECK(subtask_of(world, "w").result == 2);
+}
+
 TEST_CASE("without a retry nothing is tried again") {
   sim::world world{1, stumbling()};
   accept(world, propose_plan{agent_plan(R"({"id": "w", "agent": "stumbler", "parameters": 1})")});

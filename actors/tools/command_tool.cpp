@@ -3,7 +3,10 @@
 #include <fermata/actors/tools/workspace.hpp>
 
 #include <cassert>
+#include <chrono>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace fermata {
 
@@ -75,6 +78,41 @@ json result_of(const process_result& ended) {
   return shown;
 }
 
+/// Reports the last whole line that a command has printed, every now and then.
+class output_reporter {
+public:
+  explicit output_reporter(const tool_context& context) : context_{context} {}
+
+  void operator()(std::string_view part) {
+    auto text = std::exchange(open_line_, {}) + std::string{part};
+    const auto end = text.rfind('\n');
+    if (end == std::string::npos) {
+      if (text.size() <= max_line_bytes)
+        open_line_ = std::move(text);
+      return;
+    }
+    open_line_ = text.substr(end + 1);
+    text.resize(end);
+    report(text.substr(text.rfind('\n') + 1)); // npos + 1 is 0
+  }
+
+private:
+  void report(std::string line) {
+    const auto now = std::chrono::steady_clock::now();
+    if (line.empty() || (reported_ && now - *reported_ < interval))
+      return;
+    reported_ = now;
+    context_.progress(
+        {{"output", std::string{cut_utf8(as_utf8(std::move(line)), max_line_bytes)}}});
+  }
+
+  static constexpr std::size_t max_line_bytes = 4'096;
+  static constexpr std::chrono::milliseconds interval{200};
+  const tool_context& context_;
+  std::string open_line_;
+  std::optional<std::chrono::steady_clock::time_point> reported_;
+};
+
 result<json> execute(process_runner& runner, const tool_context& context) {
   auto files = workspace::open(context.workspace);
   if (!files)
@@ -89,6 +127,10 @@ result<json> execute(process_runner& runner, const tool_context& context) {
       context.arguments.value("time_limit_seconds", default_time_limit_seconds)};
   request.output_limit_bytes =
       context.arguments.value("output_limit_bytes", default_output_limit_bytes);
+  if (context.progress)
+    request.on_output = [reporter = output_reporter{context}](std::string_view part) mutable {
+      reporter(part);
+    };
   auto ended = runner.run(request, context.stop);
   if (!ended)
     return std::move(ended.error());

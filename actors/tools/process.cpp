@@ -67,7 +67,9 @@ struct pipe_ends {
 /// Reads one output of a command and keeps its beginning.
 class output_reader {
 public:
-  output_reader(int fd, std::size_t limit_bytes) : fd_{fd}, limit_bytes_{limit_bytes} {}
+  output_reader(int fd, std::size_t limit_bytes,
+                std::function<void(std::string_view)> listener = {})
+      : fd_{fd}, limit_bytes_{limit_bytes}, listener_{std::move(listener)} {}
 
   /// The descriptor to wait for; -1 after the end.
   [[nodiscard]] int fd() const noexcept { return ended_ ? -1 : fd_; }
@@ -89,6 +91,8 @@ public:
       const auto kept = std::min(size, limit_bytes_ - text_.size());
       text_.append(chunk.data(), kept);
       truncated_ = truncated_ || kept < size;
+      if (listener_)
+        listener_({chunk.data(), size});
     }
   }
 
@@ -116,6 +120,7 @@ private:
 
   int fd_;
   std::size_t limit_bytes_;
+  std::function<void(std::string_view)> listener_;
   std::string text_;
   bool truncated_ = false;
   bool ended_ = false;
@@ -222,7 +227,7 @@ public:
   result<process_result> wait(const std::stop_token& stop) {
     const auto started = steady_clock::now();
     const auto give_up = started + request_.time_limit + grace_ + patience;
-    output_reader output{output_.read.get(), request_.output_limit_bytes};
+    output_reader output{output_.read.get(), request_.output_limit_bytes, request_.on_output};
     output_reader error_output{error_output_.read.get(), request_.output_limit_bytes};
     process_result ended;
     const std::stop_callback on_stop{stop, [this] {

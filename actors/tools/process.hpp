@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,9 @@ struct process_request {
   /// What is kept of standard output, and of standard error; the rest is read and dropped.
   std::size_t output_limit_bytes = 65'536;
   std::map<std::string, std::string> environment; ///< Added to what the runner passes on.
+  /// Called with each piece of standard output as it comes, whole or not, also beyond the limit; on
+  /// the thread that calls `run`, until that returns. Absent: nobody listens.
+  std::function<void(std::string_view)> on_output;
 
   process_request() = default;
 };

@@ -156,6 +156,48 @@ result<json> delete_file(const workspace& files, const tool_context& context) {
   return json{{"path", path}};
 }
 
+// What became of a run whose end nobody has seen.
+
+/// As long as what the person saw is still there, the run had no effect.
+reconciliation by_what_is_there(const std::string& present, const tool_context& context) {
+  return context.approved_fingerprint == present ? reconciliation::did_not_happen()
+                                                 : reconciliation{};
+}
+
+result<reconciliation> look_for_write(const workspace& files, const tool_context& context) {
+  const auto path = text_of(context.arguments, "path");
+  const auto content = text_of(context.arguments, "content");
+  const auto present = files.fingerprint(path);
+  if (!present)
+    return present.error();
+  if (*present == "file:" + sha256(content))
+    return reconciliation::happened({{"path", path}, {"size_bytes", content.size()}});
+  return by_what_is_there(*present, context);
+}
+
+result<reconciliation> look_for_move(const workspace& files, const tool_context& context) {
+  const auto from = text_of(context.arguments, "from");
+  const auto to = text_of(context.arguments, "to");
+  const auto present = fingerprint_of_move(files, context.arguments);
+  if (!present)
+    return present.error();
+  // Only what is identified by its content can be recognised in its new place.
+  if (const auto there = files.fingerprint(to); there && there->find(':') != std::string::npos)
+    if (*present == "absent to " + *there && context.approved_fingerprint == *there + " to absent")
+      return reconciliation::happened({{"from", from}, {"to", to}});
+  return by_what_is_there(*present, context);
+}
+
+result<reconciliation> look_for_delete(const workspace& files, const tool_context& context) {
+  const auto path = text_of(context.arguments, "path");
+  const auto present = files.fingerprint(path);
+  if (!present)
+    return present.error();
+  if (*present == "absent" && context.approved_fingerprint.value_or("absent") != "absent")
+    return reconciliation::happened({{"path", path}});
+  return by_what_is_there(*present, context);
+}
+
 // What a person is shown.
 
 std::string preview_of_write(const workspace& files, const json& arguments) {
@@ -200,6 +242,7 @@ std::string preview_of_delete(const workspace& files, const json& arguments) {
 using operation = result<json> (*)(const workspace&, const tool_context&);
 using identifier = result<std::string> (*)(const workspace&, const json&);
 using describer = std::string (*)(const workspace&, const json&);
+using finder = result<reconciliation> (*)(const workspace&, const tool_context&);
 
 result<std::string> fingerprint_of_path(const workspace& files, const json& arguments) {
   return files.fingerprint(text_of(arguments, "path"));
@@ -243,6 +286,16 @@ tool changing(tool made, const workspace_limits& limits, identifier fingerprint,
   made.preview = [preview, shown](const json& arguments, const std::filesystem::path& folder) {
     auto files = workspace::open(folder, shown);
     return files ? preview(*files, arguments) : message_of(files.error());
+  };
+  return made;
+}
+
+tool findable(tool made, const workspace_limits& limits, finder look) {
+  made.reconcile = [look, limits](const tool_context& context) -> result<reconciliation> {
+    auto files = workspace::open(context.workspace, limits);
+    if (!files)
+      return std::move(files.error());
+    return look(*files, context);
   };
   return made;
 }
@@ -312,14 +365,20 @@ std::vector<tool> workspace_tools(const workspace_limits& limits) {
   tools.push_back(reading(one_path_tool("read_file", "Reads a text file of the workspace.",
                                         "The file", read_file, limits)));
   tools.push_back(reading(search_tool(limits)));
-  tools.push_back(changing(write_tool(limits), limits, fingerprint_of_path, preview_of_write));
+  tools.push_back(
+      findable(changing(write_tool(limits), limits, fingerprint_of_path, preview_of_write), limits,
+               look_for_write));
   tools.push_back(std::move(create));
-  tools.push_back(changing(move_tool(limits), limits, fingerprint_of_move, preview_of_move));
-  tools.push_back(changing(one_path_tool("delete_file",
-                                         "Deletes a file, a symbolic link or an empty directory "
-                                         "of the workspace.",
-                                         "What to delete", delete_file, limits),
-                           limits, fingerprint_of_path, preview_of_delete));
+  tools.push_back(
+      findable(changing(move_tool(limits), limits, fingerprint_of_move, preview_of_move), limits,
+               look_for_move));
+  tools.push_back(
+      findable(changing(one_path_tool("delete_file",
+                                      "Deletes a file, a symbolic link or an empty directory "
+                                      "of the workspace.",
+                                      "What to delete", delete_file, limits),
+                        limits, fingerprint_of_path, preview_of_delete),
+               limits, look_for_delete));
   return tools;
 }
 

@@ -16,9 +16,13 @@ class scripted_runner : public process_runner {
 public:
   result<process_result> run(const process_request& request, std::stop_token) override {
     asked = request;
+    for (const auto& part : prints)
+      if (request.on_output)
+        request.on_output(part);
     return answer;
   }
   process_request asked;
+  std::vector<std::string> prints; ///< In these pieces.
   result<process_result> answer{process_result{}};
 };
 
@@ -32,8 +36,10 @@ struct bench {
     tool_context context;
     context.arguments = std::move(arguments);
     context.workspace = folder.path();
+    context.progress = [this](json report) { reports.push_back(std::move(report)); };
     return std::get<blocking_tool>(used.run)(context);
   }
+  std::vector<json> reports;
 };
 
 } // namespace
@@ -129,4 +135,20 @@ TEST_CASE("a real command runs through the tool") {
   const auto shown = std::get<blocking_tool>(used.run)(context).value();
   CHECK(shown["stdout"] == "hi\n");
   CHECK(folder.get("made") == "hi\n");
+}
+
+TEST_CASE("what a command prints is reported line by line, but not every line of many") {
+  bench b;
+  b.runner->prints = {"com", "piling\r", "\n", "one\ntwo\n", "th"};
+  REQUIRE(b.run({{"argv", {"make"}}}));
+  REQUIRE(b.reports.size() == 1);
+  CHECK(b.reports[0] == json{{"output", "compiling\r"}});
+  b.reports.clear();
+  b.runner->prints = {"one\ntwo \xFF\nthr"};
+  REQUIRE(b.run({{"argv", {"make"}}}));
+  CHECK(b.reports == std::vector<json>{{{"output", "two \uFFFD"}}});
+  b.reports.clear();
+  b.runner->prints = {std::string(5'000, 'x'), "\n\n"};
+  REQUIRE(b.run({{"argv", {"make"}}}));
+  CHECK(b.reports.empty());
 }

@@ -30,6 +30,14 @@ struct bench {
     context.approved_fingerprint = std::move(approved);
     return std::get<blocking_tool>(used.run)(context);
   }
+  [[nodiscard]] reconciliation look(const std::string& name, json arguments,
+                                    std::optional<std::string> approved = {}) const {
+    tool_context context;
+    context.arguments = std::move(arguments);
+    context.workspace = folder.path();
+    context.approved_fingerprint = std::move(approved);
+    return named(name).reconcile(context).value();
+  }
   [[nodiscard]] std::string fingerprint(const std::string& name, const json& arguments) const {
     return named(name).fingerprint(arguments, folder.path()).value();
   }
@@ -173,4 +181,56 @@ TEST_CASE("the other changes are previewed in one line") {
   CHECK(b.preview("move_file", {{"from", "a"}, {"to", "b"}}) == "Move \"a\" to \"b\"\n");
   CHECK(b.preview("delete_file", {{"path", "a"}}) == "Delete the file \"a\"\n");
   CHECK(b.preview("create_directory", {{"path", "d"}}) == "Create the directory \"d\"\n");
+}
+
+TEST_CASE("P8: what became of a write, a move or a delete is found out by what is there") {
+  using verdict = reconciliation::verdict;
+  const bench b;
+  const auto put = [&](const char* name, const char* content) {
+    CHECK(b.run("write_file", {{"path", name}, {"content", content}}));
+  };
+  SECTION("write_file") {
+    const json arguments{{"path", "a"}, {"content", "new"}};
+    put("a", "old");
+    const auto approved = b.fingerprint("write_file", arguments);
+    CHECK(b.look("write_file", arguments, approved).found == verdict::did_not_happen);
+    CHECK(b.look("write_file", arguments).found == verdict::unknown);
+    put("a", "other");
+    CHECK(b.look("write_file", arguments, approved).found == verdict::unknown);
+    put("a", "new");
+    const auto found = b.look("write_file", arguments, approved);
+    CHECK(found.found == verdict::happened);
+    CHECK(found.content == b.run("write_file", arguments).value());
+  }
+  SECTION("move_file") {
+    const json arguments{{"from", "a"}, {"to", "b"}};
+    put("a", "x");
+    const auto approved = b.fingerprint("move_file", arguments);
+    CHECK(b.look("move_file", arguments, approved).found == verdict::did_not_happen);
+    const auto moved = b.run("move_file", arguments);
+    CHECK(b.look("move_file", arguments).found == verdict::unknown);
+    const auto found = b.look("move_file", arguments, approved);
+    CHECK(found.found == verdict::happened);
+    CHECK(found.content == moved.value());
+    put("b", "somebody else's");
+    CHECK(b.look("move_file", arguments, approved).found == verdict::unknown);
+  }
+  SECTION("a directory that moved may be another one") {
+    const json arguments{{"from", "a"}, {"to", "b"}};
+    CHECK(b.run("create_directory", {{"path", "a"}}));
+    const auto approved = b.fingerprint("move_file", arguments);
+    CHECK(b.run("move_file", arguments));
+    CHECK(b.look("move_file", arguments, approved).found == verdict::unknown);
+  }
+  SECTION("delete_file") {
+    const json arguments{{"path", "a"}};
+    put("a", "x");
+    const auto approved = b.fingerprint("delete_file", arguments);
+    CHECK(b.look("delete_file", arguments, approved).found == verdict::did_not_happen);
+    const auto deleted = b.run("delete_file", arguments);
+    CHECK(b.look("delete_file", arguments).found == verdict::unknown);
+    const auto found = b.look("delete_file", arguments, approved);
+    CHECK(found.found == verdict::happened);
+    CHECK(found.content == deleted.value());
+  }
 }

@@ -92,6 +92,8 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
   if (is_sleep(written)) {
     if (written.size() != 1)
       return refuse(path, "a step with \"sleep_ms\" has nothing else");
+    if (!read->sleep)
+      return refuse(path + ".sleep_ms", "expected milliseconds, got null");
     return read;
   }
   if (read->tool) {
@@ -300,11 +302,18 @@ private:
       auto reason = indexed("steps", index) + " (" + call.tool.str() + ") "
                     + std::string{enum_names(outcome)[static_cast<std::size_t>(outcome)]} + ": "
                     + shown(call.answer.content);
-      if (outcome == call_outcome::failed || outcome == call_outcome::expired)
+      if ((outcome == call_outcome::failed && !may_have_happened(call.answer.content))
+          || outcome == call_outcome::expired)
         return step::fail_retryable(std::move(reason));
       return step::fail(std::move(reason));
     }
     return std::nullopt;
+  }
+
+  /// True for the error of a run that was cut off by its time limit: what it had begun may have
+  /// taken effect, and another attempt would repeat it under another key (P8).
+  static bool may_have_happened(const json& content) {
+    return content.is_object() && content.value("error", json{}) == name_of(errc::tool_timed_out);
   }
 
   /// An answer's content for people: its message where it has one.

@@ -26,7 +26,8 @@ namespace fermata {
 /// subtask; `"on_rejected": "fail"` fails the subtask instead. A failed call has
 /// `{"error": ...}` and fails the subtask unless `"on_error": "continue"`; one that has expired or
 /// was cancelled counts as failed. A failed or expired call fails the subtask in a way that may
-/// pass by itself, so a subtask with `retry` makes all its calls again.
+/// pass by itself, so a subtask with `retry` makes all its calls again; not so one whose run was
+/// cut off at its tool's time limit, since it may have taken effect (P8).
 ///
 /// A person is asked with the tool `ask_human`, whose arguments are `question` and `schema`.
 ///

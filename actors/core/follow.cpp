@@ -40,14 +40,13 @@ std::optional<event_body> advance(const session_data& data, timestamp now) {
 
 namespace {
 
-/// The first call of the running attempt that may have an effect which nobody knows of, and which
-/// another attempt would repeat (P8).
+/// The first call of the running attempt that may have an effect which nobody knows of. Another
+/// attempt would repeat it under another key, so an idempotent tool's counts as well (P8).
 std::optional<std::uint64_t> first_open_effect(const session_data& data) {
   const auto& subtask = data.running_subtask();
   for (auto number = subtask.first_call; number < subtask.first_call + subtask.calls; ++number) {
-    const auto& call = data.calls.at(number);
-    if (!call.idempotent
-        && (call.status == call_status::claimed || call.status == call_status::awaiting_outcome))
+    const auto status = data.calls.at(number).status;
+    if (status == call_status::claimed || status == call_status::awaiting_outcome)
       return number;
   }
   return std::nullopt;

@@ -107,7 +107,7 @@ inline constexpr std::array command_rules{
     //                                idle   plan   await  runs   waits  attn   susp   compl  failed
     //                                canc   rej
     // A message is looked at in every state: with no live plan it is for the planner. While a
-    // revision awaits its decision, the subtasks of the plan in force can still be helped.
+    // revision is awaited or awaits its decision, the subtasks of the plan in force can be helped.
     command_rule{propose_plan::type,
                  {true, false, false, false, false, false, false, true, true, true, true}},
     command_rule{revise_plan::type,
@@ -121,9 +121,9 @@ inline constexpr std::array command_rules{
     command_rule{resolve_outcome::type,
                  {true, true, true, true, true, true, true, true, true, true, true}},
     command_rule{retry_subtask::type,
-                 {false, false, true, true, true, true, true, false, false, false, false}},
+                 {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{skip_subtask::type,
-                 {false, false, true, true, true, true, true, false, false, false, false}},
+                 {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{fail_plan::type,
                  {false, false, false, false, false, true, false, false, false, false, false}},
     command_rule{cancel_plan::type,
@@ -133,13 +133,13 @@ inline constexpr std::array command_rules{
     command_rule{cancel_call::type,
                  {true, true, true, true, true, true, true, true, true, true, true}},
     command_rule{cancel_subtask::type,
-                 {false, false, true, true, true, true, true, false, false, false, false}},
+                 {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{suspend_session::type,
                  {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{resume_session::type,
                  {false, false, false, false, false, false, true, false, false, false, false}},
     command_rule{set_deadline::type,
-                 {false, false, true, true, true, true, true, false, false, false, false}},
+                 {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{post_message::type,
                  {true, true, true, true, true, true, true, true, true, true, true}},
 };

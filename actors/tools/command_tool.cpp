@@ -1,7 +1,9 @@
 #include <fermata/actors/tools/command_tool.hpp>
 #include <fermata/actors/tools/text.hpp>
 #include <fermata/actors/tools/workspace.hpp>
+#include <fermata/messages/limits.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstring>
@@ -81,13 +83,24 @@ json result_of(const process_result& ended) {
 /// Reports the last whole line that a command has printed, every now and then.
 class output_reporter {
 public:
-  explicit output_reporter(const tool_context& context) : context_{context} {}
+  /// In the time that the command may take it does not report more than a run of a tool may
+  /// (`limits::progress_updates`).
+  output_reporter(const tool_context& context, std::chrono::milliseconds time_limit)
+      : context_{context}, interval_{std::max(shortest_interval, time_limit / most_reports)} {}
 
   void operator()(std::string_view part) {
+    if (skips_) {
+      const auto end = part.find('\n');
+      if (end == std::string_view::npos)
+        return;
+      part.remove_prefix(end + 1);
+      skips_ = false;
+    }
     auto text = std::exchange(open_line_, {}) + std::string{part};
     const auto end = text.rfind('\n');
     if (end == std::string::npos) {
-      if (text.size() <= max_line_bytes)
+      skips_ = text.size() > max_line_bytes; // it is no use any more
+      if (!skips_)
         open_line_ = std::move(text);
       return;
     }
@@ -99,7 +112,7 @@ public:
 private:
   void report(std::string line) {
     const auto now = std::chrono::steady_clock::now();
-    if (line.empty() || (reported_ && now - *reported_ < interval))
+    if (line.empty() || (reported_ && now - *reported_ < interval_))
       return;
     reported_ = now;
     context_.progress(
@@ -107,9 +120,12 @@ private:
   }
 
   static constexpr std::size_t max_line_bytes = 4'096;
-  static constexpr std::chrono::milliseconds interval{200};
+  static constexpr std::chrono::milliseconds shortest_interval{200};
+  static constexpr int most_reports = static_cast<int>(limits{}.progress_updates);
   const tool_context& context_;
+  std::chrono::milliseconds interval_;
   std::string open_line_;
+  bool skips_ = false; ///< The rest of a line that is too long.
   std::optional<std::chrono::steady_clock::time_point> reported_;
 };
 
@@ -128,9 +144,8 @@ result<json> execute(process_runner& runner, const tool_context& context) {
   request.output_limit_bytes =
       context.arguments.value("output_limit_bytes", default_output_limit_bytes);
   if (context.progress)
-    request.on_output = [reporter = output_reporter{context}](std::string_view part) mutable {
-      reporter(part);
-    };
+    request.on_output = [reporter = output_reporter{context, request.time_limit}](
+                            std::string_view part) mutable { reporter(part); };
   auto ended = runner.run(request, context.stop);
   if (!ended)
     return std::move(ended.error());

@@ -15,8 +15,8 @@ namespace fermata {
 /// each of the two outputs) and `working_directory`. Result: `exit_status` or `signal`, `stdout`,
 /// `stderr`, `timed_out`, `truncated`; an exit status other than 0 is a result like any other.
 /// While it runs, `{"output": LINE}` is reported, the last whole line that it has printed, at most
-/// five times a second. Errors: `shutting_down` when the stop token ended it; otherwise those of
-/// the runner.
+/// five times a second, and 1,000 times in the command's time limit. Errors: `shutting_down` when
+/// the stop token ended it; otherwise those of the runner.
 [[nodiscard]] tool execute_command_tool(std::shared_ptr<process_runner> runner);
 
 /// A command line that a POSIX shell reads as exactly these arguments.

@@ -156,13 +156,8 @@ result<json> delete_file(const workspace& files, const tool_context& context) {
   return json{{"path", path}};
 }
 
-// What became of a run whose end nobody has seen.
-
-/// As long as what the person saw is still there, the run had no effect.
-reconciliation by_what_is_there(const std::string& present, const tool_context& context) {
-  return context.approved_fingerprint == present ? reconciliation::did_not_happen()
-                                                 : reconciliation{};
-}
+// What became of a run whose end nobody has seen. That it had no effect is never said: what is
+// there as before may have been put back since (P8).
 
 result<reconciliation> look_for_write(const workspace& files, const tool_context& context) {
   const auto path = text_of(context.arguments, "path");
@@ -172,7 +167,7 @@ result<reconciliation> look_for_write(const workspace& files, const tool_context
     return present.error();
   if (*present == "file:" + sha256(content))
     return reconciliation::happened({{"path", path}, {"size_bytes", content.size()}});
-  return by_what_is_there(*present, context);
+  return reconciliation{};
 }
 
 result<reconciliation> look_for_move(const workspace& files, const tool_context& context) {
@@ -185,7 +180,7 @@ result<reconciliation> look_for_move(const workspace& files, const tool_context&
   if (const auto there = files.fingerprint(to); there && there->find(':') != std::string::npos)
     if (*present == "absent to " + *there && context.approved_fingerprint == *there + " to absent")
       return reconciliation::happened({{"from", from}, {"to", to}});
-  return by_what_is_there(*present, context);
+  return reconciliation{};
 }
 
 result<reconciliation> look_for_delete(const workspace& files, const tool_context& context) {
@@ -195,7 +190,7 @@ result<reconciliation> look_for_delete(const workspace& files, const tool_contex
     return present.error();
   if (*present == "absent" && context.approved_fingerprint.value_or("absent") != "absent")
     return reconciliation::happened({{"path", path}});
-  return by_what_is_there(*present, context);
+  return reconciliation{};
 }
 
 // What a person is shown.

@@ -21,9 +21,8 @@ namespace fermata {
 /// fingerprint, a file that has the new content already is a success, and any other content is
 /// `stale_approval`.
 ///
-/// `write_file`, `move_file` and `delete_file` can find out what became of a run (`reconcile`): it
-/// happened if what it makes is there, and did not if all is as it was approved. Otherwise, and for
-/// directories that moved, a person is asked.
+/// `write_file`, `move_file` and `delete_file` can find out that a run has happened (`reconcile`),
+/// by what it makes. Otherwise, and for directories that moved, a person is asked.
 [[nodiscard]] std::vector<tool> workspace_tools(const workspace_limits& limits = {});
 
 } // namespace fermata

@@ -21,10 +21,10 @@ that --models FILE names, else $FERMATA_MODELS; the store remembers the last one
    "agents": {NAME: {"model": NAME, "description": T, "system": T, "tools": [NAME],
                      "max_steps": N, "may_propose": BOOLEAN, "may_hand_over": BOOLEAN}},
    "planner": NAME}
-Its models are scripted: each gives its n-th reply where the conversation has n - 1 messages of
-models, or the first one whose "if": T is in what it was told since the last of these. A reply may
-have "parts": [T] for text, "delay_ms" before the first and "pause_ms" between two of them, "cut_off",
-"failure": T, "input_tokens" and "output_tokens".
+Its models are scripted: each gives the n-th of its replies that have no "if", where n - 1 is the
+number of models' messages in the conversation, or the first one whose "if": T is in what it was told
+since the last of these. A reply may have "parts": [T] for text, "delay_ms" before the first and
+"pause_ms" between two of them, "cut_off", "failure": T, "input_tokens" and "output_tokens".
 
 execute_command runs programs with all rights of this user: they start in the workspace but are NOT
 confined to it. All other tools never leave the workspace.

@@ -4,6 +4,10 @@
 
 #include <fermata/actors/agents/model.hpp>
 #include <fermata/actors/models/scripted.hpp>
+#include <fermata/storage/file_descriptor.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -132,6 +136,12 @@ std::filesystem::path remembered_file(const std::filesystem::path& store) {
   return store / "models.json";
 }
 
+/// Makes what a file or a folder has now outlast a power cut. Sets errno.
+bool synced(const std::filesystem::path& path) {
+  const file_descriptor opened{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  return opened && ::fsync(opened.get()) == 0;
+}
+
 /// Whom a model can name in plans, and hand over to.
 std::map<std::string, std::string> workers_of(const model_setup& setup) {
   std::map<std::string, std::string> workers{
@@ -172,7 +182,7 @@ result<models_memory> models_memory::prepare(const std::filesystem::path& store,
   memory.prepared_ = memory.remembered_.string() + ".new";
   std::ofstream out{memory.prepared_, std::ios::binary | std::ios::trunc};
   out << text << std::flush;
-  if (!out)
+  if (!out || !synced(memory.prepared_))
     return make_error(errc::io_error,
                       memory.prepared_.string() + ": cannot be written: " + std::strerror(errno));
   return memory;
@@ -201,7 +211,11 @@ caf::error models_memory::keep() {
   if (error)
     return make_error(errc::io_error,
                       remembered_.string() + ": cannot be replaced: " + error.message());
+  const auto folder = remembered_.parent_path();
   prepared_.clear();
+  if (!synced(folder))
+    return make_error(errc::io_error,
+                      folder.string() + ": cannot be synced: " + std::strerror(errno));
   return caf::none;
 }
 

@@ -176,7 +176,7 @@ std::optional<errc> expected_error(session_state state, std::string_view command
     return waiting ? std::nullopt : std::optional{errc::unknown_call};
   if (command == post_message::type && accepts_new_plan(state))
     return errc::not_allowed; // there is no planner
-  if (state == session_state::awaiting_plan_decision
+  if ((state == session_state::awaiting_plan_decision || state == session_state::planning)
       && (command == cancel_subtask::type || command == set_deadline::type))
     return errc::not_allowed; // the first plan is not in force
   if (command == retry_subtask::type || command == skip_subtask::type)

@@ -545,6 +545,23 @@ TEST_CASE("an agent that goes on in the plan that it proposed is told that it wa
   CHECK(state_of(world) == "completed");
 }
 
+TEST_CASE("while a revision is sent back, what is in force can be given deadlines and cancelled") {
+  sim::world world{1, replanning()};
+  start(world, four());
+  accept(world, revise_plan{four()});
+  accept(world, decide_plan{2, plan_verdict::modify});
+  REQUIRE(state_of(world) == "planning");
+  const auto last = status_of(world).subtasks.back().id;
+  accept(world, set_deadline{world.now() + 1h});
+  CHECK(status_of(world).next_timer == world.now() + 1h);
+  check_no_dead_end(world);
+  accept(world, set_deadline{std::nullopt});
+  accept(world, cancel_subtask{last, "no need"});
+  accept(world, retry_subtask{last});
+  CHECK(state_of(world) == "planning");
+  check_no_dead_end(world);
+}
+
 TEST_CASE(
     "a subtask whose agent has proposed a plan can be cancelled, and the proposal remains to be "
     "decided on") {

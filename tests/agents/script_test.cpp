@@ -102,6 +102,8 @@ TEST_CASE("a script sleeps where it says so, and goes on with the next step") {
         == "invalid_field: steps[0]: a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
   CHECK(checking(R"([{"sleep_ms": 1, "on_error": "fail"}])")
         == "invalid_field: steps[0]: a step with \"sleep_ms\" has nothing else");
+  CHECK(checking(R"([{"sleep_ms": null}])")
+        == "invalid_field: steps[0].sleep_ms: expected milliseconds, got null");
   CHECK(checking(R"([{"sleep_ms": -1}])").starts_with("invalid_field: steps[0].sleep_ms: "));
 }
 
@@ -381,4 +383,20 @@ TEST_CASE("references are checked wherever they stand, and told by their path") 
   CHECK(checking(R"([{"tool": "a"}])", R"({"r": [{"$ref": "/steps/1"}]})")
             .starts_with("invalid_field: result.r[0]: the reference \"/steps/1\" is refused"));
   CHECK(checking(R"([{"tool": "a"}])", R"({"r": [{"$ref": "/steps/0"}]})") == "accepted");
+}
+
+TEST_CASE("P8: a call that was cut off at its tool's time limit is not made again by itself") {
+  const auto retryable = [](std::string_view error) {
+    step_context ctx;
+    ctx.subtask = script(R"([{"tool": "a"}])");
+    std::vector<transcript_entry> transcript(1);
+    auto& call = transcript[0].calls.emplace_back();
+    call.tool = make<tool_name>("a");
+    call.answer = {call_outcome::failed, json{{"error", error}, {"message", "no"}}};
+    ctx.transcript = transcript;
+    const auto taken = driver{}.run(script_agent().run(ctx));
+    return std::get<step::failed>(taken.what()).retryable;
+  };
+  CHECK(retryable("tool_failed"));
+  CHECK_FALSE(retryable("tool_timed_out"));
 }

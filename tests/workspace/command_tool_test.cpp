@@ -148,7 +148,10 @@ TEST_CASE("what a command prints is reported line by line, but not every line of
   REQUIRE(b.run({{"argv", {"make"}}}));
   CHECK(b.reports == std::vector<json>{{{"output", "two \uFFFD"}}});
   b.reports.clear();
-  b.runner->prints = {std::string(5'000, 'x'), "\n\n"};
+  b.runner->prints = {std::string(5'000, 'x'), "the rest", " of it\n", "\n"};
   REQUIRE(b.run({{"argv", {"make"}}}));
   CHECK(b.reports.empty());
+  b.runner->prints = {std::string(5'000, 'x'), "xx\nshort\n"};
+  REQUIRE(b.run({{"argv", {"make"}}}));
+  CHECK(b.reports == std::vector<json>{{{"output", "short"}}});
 }

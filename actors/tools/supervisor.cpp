@@ -43,11 +43,14 @@ void say(int status, kind what, int value, bool timed_out = false) noexcept {
   [[maybe_unused]] const auto put = ::write(status, &message, sizeof message);
 }
 
+/// Without the library's function: for SIGABRT, that of glibc 2.41 waits for a lock which other
+/// threads may have held at the fork, as those do that fork as well.
 void reset_signal_handlers() noexcept {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
+  // The kernel's own struct: SIG_DFL, no flags, an empty mask of so many bytes.
+  constexpr std::array<unsigned long, 8> standard{};
+  constexpr unsigned long mask_size_bytes = 8;
   for (int signal = 1; signal < NSIG; ++signal)
-    ::sigaction(signal, &standard, nullptr);
+    ::syscall(SYS_rt_sigaction, signal, standard.data(), nullptr, mask_size_bytes);
 }
 
 /// Closes everything above 2 that is not in `kept`: sockets and files of the runtime, and the ends
@@ -243,7 +246,9 @@ void run_supervisor(const supervisor_task& task) noexcept {
       {task.null_device, task.output, task.error_output, task.status, task.lifeline, task.lock});
 
   const auto self = ::getpid();
-  const auto command = ::_Fork();
+  // For the same reason not the library's.
+  const auto command =
+      static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0));
   if (command == 0)
     become_command(task, self);
   if (command < 0) {

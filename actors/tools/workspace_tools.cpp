@@ -173,13 +173,16 @@ result<reconciliation> look_for_write(const workspace& files, const tool_context
 result<reconciliation> look_for_move(const workspace& files, const tool_context& context) {
   const auto from = text_of(context.arguments, "from");
   const auto to = text_of(context.arguments, "to");
-  const auto present = fingerprint_of_move(files, context.arguments);
-  if (!present)
-    return present.error();
+  const auto left = files.fingerprint(from);
+  if (!left)
+    return left.error();
+  const auto there = files.fingerprint(to);
+  if (!there)
+    return there.error();
   // Only what is identified by its content can be recognised in its new place.
-  if (const auto there = files.fingerprint(to); there && there->find(':') != std::string::npos)
-    if (*present == "absent to " + *there && context.approved_fingerprint == *there + " to absent")
-      return reconciliation::happened({{"from", from}, {"to", to}});
+  const bool identified = there->find(':') != std::string::npos;
+  if (*left == "absent" && identified && context.approved_fingerprint == *there + " to absent")
+    return reconciliation::happened({{"from", from}, {"to", to}});
   return reconciliation{};
 }
 

@@ -1,41 +1,72 @@
 #pragma once
 
 #include <fermata/messages/ids.hpp>
+#include <fermata/messages/policy.hpp>
 
 #include <chrono>
-#include <map>
-#include <set>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
 #include <string>
+#include <string_view>
 
 namespace fermata {
 
-/// Which plans and tool calls need a person's decision.
-struct approval_policy {
-  bool ask_for_plans = true;      ///< False: a proposed plan is approved at once.
-  bool ask_for_all_tools = false; ///< True: `free_tools` is ignored.
-  bool ask_for_no_tool = false;   ///< True: no call needs a decision.
-  std::set<std::string> free_tools{"list_files", "read_file", "search_files"};
-  /// How long calls of a tool, by its name, wait for a decision, a result or an answer before they
-  /// expire. A shorter `tool_request::expires_after` goes before. Absent: for ever.
-  std::map<std::string, std::chrono::milliseconds> expiry;
-  /// How long a plan waits for its decision before it is cancelled; 0: for ever.
-  std::chrono::milliseconds plan_expiry{0};
+/// What a policy says about one plan or one tool call.
+struct policy_ruling {
+  policy_action action = policy_action::ask;
+  std::size_t rule = 0;                       ///< Which rule decided, from 1; 0: the default.
+  std::chrono::milliseconds expires_after{0}; ///< 0: for ever.
+  std::string prompt;
+  bool may_remember = true;
 
-  approval_policy() = default;
+  policy_ruling() = default;
+  /// `rule N`, or `default`: as events and messages name it.
+  [[nodiscard]] std::string name() const;
+};
 
-  /// The default: `list_files`, `read_file` and `search_files` run freely; every plan and every
-  /// other call is asked for.
-  [[nodiscard]] static approval_policy reads() { return {}; }
+/// Which plans and tool calls run freely, need a person's decision, or are denied: a `policy_spec`,
+/// checked and compiled. Immutable but for `prefer`; copies are cheap; to be read by any thread.
+class approval_policy {
+public:
+  /// As `reads`.
+  approval_policy();
+
+  /// Errors: `invalid_field`, naming the rule and the part of it that is refused: an unknown
+  /// operator, an operand of the wrong type, a bad expression or pointer, a rule for plans with a
+  /// condition on tools, a negative expiry. `limit_exceeded`: more than 1,000 rules.
+  [[nodiscard]] static result<approval_policy> compile(policy_spec spec);
+
+  /// Reads a policy from JSON text. Errors: as `compile`; `invalid_json` with line and column.
+  [[nodiscard]] static result<approval_policy> parse(std::string_view text);
+
+  /// `list_files`, `read_file` and `search_files` run freely; every plan and every other call is
+  /// asked for.
+  [[nodiscard]] static approval_policy reads();
   /// Every plan and every call is asked for.
-  [[nodiscard]] static approval_policy ask_everything() {
-    approval_policy policy;
-    policy.ask_for_all_tools = true;
-    return policy;
-  }
+  [[nodiscard]] static approval_policy ask_everything();
+  /// No plan and no call is asked for.
+  [[nodiscard]] static approval_policy allow_everything();
+  /// Every plan is asked for, no call is.
+  [[nodiscard]] static approval_policy ask_for_plans();
 
-  [[nodiscard]] bool asks_for(const tool_name& tool) const {
-    return !ask_for_no_tool && (ask_for_all_tools || !free_tools.contains(tool.str()));
-  }
+  /// Puts a rule in front of the others. Throws `std::invalid_argument`, with the message of
+  /// `compile`, for a rule that cannot be.
+  approval_policy& prefer(policy_rule rule);
+
+  [[nodiscard]] const policy_spec& spec() const noexcept;
+
+  /// On a plan that `proposer` proposes; empty: a host does.
+  [[nodiscard]] policy_ruling rule_on_plan(const agent_name& proposer) const;
+
+  /// On a call. A question (`question_tool`) is a call as well; no action but deny matters to it.
+  [[nodiscard]] policy_ruling rule_on_call(const tool_name& tool, const agent_name& caller,
+                                           const json& arguments) const;
+
+private:
+  struct compiled;
+  explicit approval_policy(std::shared_ptr<const compiled> rules) : rules_{std::move(rules)} {}
+  std::shared_ptr<const compiled> rules_;
 };
 
 } // namespace fermata

@@ -8,15 +8,18 @@ namespace fermata {
 /// What part of a session's life a chunk tells about, for hosts that show only some.
 enum class chunk_kind : std::uint8_t {
   status,  ///< The session moved to another state, was created or activated.
-  plan,    ///< A plan was proposed, started or ended.
-  subtask, ///< A subtask started or ended.
+  plan,    ///< A plan was proposed or started.
+  subtask, ///< A subtask started or ended, sleeps or goes on.
   call, ///< A tool call was proposed, claimed or answered. One that is `awaiting_result` is handed
         ///< out to the host.
-  approval, ///< Somebody decided on a plan or a call, or is asked again.
-  text,     ///< An agent or a user said something.
+  approval,   ///< Somebody is asked about a call, or has decided on a plan or a call.
+  text,       ///< An agent or a user said something.
+  input,      ///< A person is asked a question.
+  error,      ///< A subtask failed, or a proposed plan is none.
+  completion, ///< A plan ended: completed, failed or cancelled.
 };
-constexpr std::array<std::string_view, 6> enum_names(chunk_kind) {
-  return {"status", "plan", "subtask", "call", "approval", "text"};
+constexpr std::array<std::string_view, 9> enum_names(chunk_kind) {
+  return {"status", "plan", "subtask", "call", "approval", "text", "input", "error", "completion"};
 }
 
 /// One numbered piece of what a host's stream shows: a committed event with its session. Chunks of

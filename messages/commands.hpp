@@ -71,9 +71,24 @@ constexpr std::array<std::string_view, 4> enum_names(call_verdict) {
   return {"approve", "edit", "reject", "respond"};
 }
 
+/// What a decision on a call holds for.
+enum class decision_scope : std::uint8_t {
+  once, ///< This call.
+  call, ///< Also, in this session, later calls of the same tool with exactly the same arguments.
+  tool, ///< Also, in this session, later calls of the same tool, whatever their arguments.
+};
+constexpr std::array<std::string_view, 3> enum_names(decision_scope) {
+  return {"once", "call", "tool"};
+}
+
 /// Decides on a tool call. Errors: `unknown_call`, `already_decided`, `superseded` (the call was
-/// cancelled with its plan, or has expired), `stale_approval`, and for edited arguments
-/// `invalid_arguments`.
+/// cancelled with its plan, or has expired), `stale_approval`; for edited arguments
+/// `invalid_arguments` and `denied_by_policy`; to remember it `invalid_field` (only approve and
+/// reject can be), `not_allowed` (the policy wants each call decided), `limit_exceeded`
+/// (remembered_decisions).
+///
+/// A remembered decision holds where the policy says `ask`, for the version of the tool that it was
+/// made on, until `forget_decision`. What is denied stays denied.
 struct decide_call {
   static constexpr std::string_view type = "decide_call";
   call_id call;
@@ -83,6 +98,7 @@ struct decide_call {
   std::string feedback; ///< For reject: what the agent sees.
   std::string by;       ///< Who decided, as the host asserts.
   std::string digest;   ///< What was shown; empty: the recorded proposal.
+  decision_scope remember = decision_scope::once;
 
   decide_call() = default;
   decide_call(call_id of_call, call_verdict decided) : call{std::move(of_call)}, verdict{decided} {}
@@ -94,7 +110,39 @@ struct decide_call {
                       optional_field("content", &decide_call::content),
                       optional_field("feedback", &decide_call::feedback),
                       optional_field("by", &decide_call::by),
-                      optional_field("digest", &decide_call::digest)};
+                      optional_field("digest", &decide_call::digest),
+                      optional_field("remember", &decide_call::remember)};
+  }
+};
+
+/// Decides on several calls of a session in one transaction: on all of them, or, where one decision
+/// is refused, on none. What was decided before in the same way counts as decided. Errors: those of
+/// `decide_call`, with the decision's place in front; `invalid_field` for a call that is decided
+/// twice or for none at all, `limit_exceeded` (calls_per_step).
+struct decide_calls {
+  static constexpr std::string_view type = "decide_calls";
+  std::vector<decide_call> decisions;
+
+  decide_calls() = default;
+  explicit decide_calls(std::vector<decide_call> all) : decisions{std::move(all)} {}
+  friend bool operator==(const decide_calls&, const decide_calls&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("decisions", &decide_calls::decisions)};
+  }
+};
+
+/// Revokes a remembered decision: later calls are asked for again. Errors: `unknown_decision`.
+struct forget_decision {
+  static constexpr std::string_view type = "forget_decision";
+  std::uint64_t decision = 0; ///< Its number within the session.
+  std::string by;
+
+  forget_decision() = default;
+  explicit forget_decision(std::uint64_t number) : decision{number} {}
+  friend bool operator==(const forget_decision&, const forget_decision&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("decision", &forget_decision::decision),
+                      optional_field("by", &forget_decision::by)};
   }
 };
 
@@ -343,7 +391,8 @@ struct post_message {
 using command =
     std::variant<propose_plan, revise_plan, decide_plan, decide_call, tool_result, resolve_outcome,
                  retry_subtask, skip_subtask, fail_plan, cancel_plan, answer_question, cancel_call,
-                 cancel_subtask, suspend_session, resume_session, set_deadline, post_message>;
+                 cancel_subtask, suspend_session, resume_session, set_deadline, post_message,
+                 decide_calls, forget_decision>;
 
 /// The name of a command's type, as in its JSON.
 [[nodiscard]] inline std::string_view name_of(const command& value) {

@@ -59,6 +59,10 @@ std::string_view name_of(errc code) noexcept {
     return "unknown_chunk";
   case errc::invalid_answer:
     return "invalid_answer";
+  case errc::denied_by_policy:
+    return "denied_by_policy";
+  case errc::unknown_decision:
+    return "unknown_decision";
   case errc::agent_failed:
     return "agent_failed";
   case errc::tool_failed:

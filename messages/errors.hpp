@@ -44,6 +44,8 @@ enum class errc : std::uint8_t {
   stale_approval = 40,   ///< What was shown is not what would run now; look at it again.
   unknown_chunk = 41,    ///< A stream was asked for from a number that does not exist yet.
   invalid_answer = 42,   ///< An answer does not fit the question's JSON Schema.
+  denied_by_policy = 43, ///< The policy denies it; the message names the rule.
+  unknown_decision = 44, ///< The session remembers no decision of that number.
   // Running.
   agent_failed = 50,      ///< An agent threw, or returned a step that cannot be taken.
   tool_failed = 51,       ///< A tool ended with an error of its own.

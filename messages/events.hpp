@@ -61,6 +61,7 @@ struct plan_proposed {
   agent_name planner;                  ///< The agent that proposed it; empty: a host.
   std::uint64_t first_message = 1;     ///< The first message of users that its agents see.
   std::optional<timestamp> expires_at; ///< When the wait for a decision ends in a cancellation.
+  std::string prompt;                  ///< What the policy tells the person who decides.
   plan_proposed() = default;
   friend bool operator==(const plan_proposed&, const plan_proposed&) = default;
   static constexpr auto fields() {
@@ -72,7 +73,8 @@ struct plan_proposed {
                       optional_field("planning", &plan_proposed::planning),
                       optional_field("planner", &plan_proposed::planner),
                       optional_field("first_message", &plan_proposed::first_message),
-                      optional_field("expires_at", &plan_proposed::expires_at)};
+                      optional_field("expires_at", &plan_proposed::expires_at),
+                      optional_field("prompt", &plan_proposed::prompt)};
   }
 };
 
@@ -367,6 +369,10 @@ struct call_proposed {
   std::string fingerprint;   ///< Of the thing that the call changes, as it is now; empty: none.
   bool first_of_step = true; ///< False: it belongs to the same step as the call before it.
   std::optional<timestamp> expires_at;
+  std::string prompt; ///< What the policy tells the person who decides.
+  /// What put it there: `rule N` or `default` of the policy, or the remembered `decision N`. Empty:
+  /// it cannot run at all.
+  std::string ruled_by;
   call_proposed() = default;
   friend bool operator==(const call_proposed&, const call_proposed&) = default;
   static constexpr auto fields() {
@@ -381,7 +387,9 @@ struct call_proposed {
                       field("digest", &call_proposed::digest),
                       optional_field("fingerprint", &call_proposed::fingerprint),
                       optional_field("first_of_step", &call_proposed::first_of_step),
-                      optional_field("expires_at", &call_proposed::expires_at)};
+                      optional_field("expires_at", &call_proposed::expires_at),
+                      optional_field("prompt", &call_proposed::prompt),
+                      optional_field("ruled_by", &call_proposed::ruled_by)};
   }
 };
 
@@ -408,6 +416,46 @@ struct call_decided {
                       field("digest", &call_decided::digest),
                       optional_field("fingerprint", &call_decided::fingerprint),
                       field("status", &call_decided::status)};
+  }
+};
+
+/// A decision holds for later calls of the session as well.
+struct decision_remembered {
+  static constexpr std::string_view type = "decision_remembered";
+  std::uint64_t decision = 0;                   ///< Counted from 1 within the session.
+  std::uint64_t call = 0;                       ///< The call that it was made on.
+  call_verdict verdict = call_verdict::approve; ///< approve or reject.
+  decision_scope scope = decision_scope::call;  ///< call or tool.
+  tool_name tool;
+  std::uint32_t tool_version = 0;
+  json arguments;       ///< For scope call: those that it holds for.
+  std::string feedback; ///< For reject: what the agent sees.
+  std::string by;
+  decision_remembered() = default;
+  friend bool operator==(const decision_remembered&, const decision_remembered&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("decision", &decision_remembered::decision),
+                      field("call", &decision_remembered::call),
+                      field("verdict", &decision_remembered::verdict),
+                      field("scope", &decision_remembered::scope),
+                      field("tool", &decision_remembered::tool),
+                      optional_field("tool_version", &decision_remembered::tool_version),
+                      optional_field("arguments", &decision_remembered::arguments),
+                      optional_field("feedback", &decision_remembered::feedback),
+                      optional_field("by", &decision_remembered::by)};
+  }
+};
+
+/// A remembered decision holds no more.
+struct decision_forgotten {
+  static constexpr std::string_view type = "decision_forgotten";
+  std::uint64_t decision = 0;
+  std::string by; ///< `decision N`: a later one about the same took its place.
+  decision_forgotten() = default;
+  friend bool operator==(const decision_forgotten&, const decision_forgotten&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("decision", &decision_forgotten::decision),
+                      optional_field("by", &decision_forgotten::by)};
   }
 };
 
@@ -507,7 +555,9 @@ struct call_answered {
   std::uint64_t call = 0;
   tool_answer answer;
   std::string digest; ///< Of the answer, to tell a duplicate from a contradiction.
-  std::string by;     ///< The person who answered or cancelled; empty: none did.
+  /// The person who answered or cancelled; `policy` for a call that it denies, and who made the
+  /// remembered decision that rejects it. Empty: nobody did.
+  std::string by;
   call_answered() = default;
   friend bool operator==(const call_answered&, const call_answered&) = default;
   static constexpr auto fields() {
@@ -551,15 +601,14 @@ struct session_activated {
   static constexpr auto fields() { return std::tuple<>{}; }
 };
 
-using event_body =
-    std::variant<session_created, plan_proposed, plan_decided, plan_started, plan_ended,
-                 subtask_started, subtask_finished, subtask_failed, subtask_blocked,
-                 subtask_unblocked, subtask_retried, subtask_skipped, agent_said, step_restarted,
-                 call_proposed, call_decided, call_claimed, call_asked_again, outcome_unknown,
-                 outcome_resolved, call_answered, late_result, state_changed, session_activated,
-                 subtask_cancelled, subtask_slept, subtask_woke, subtask_handed_over,
-                 proposal_refused, model_used, message_received, deadline_set, session_suspended,
-                 session_resumed, call_backed_off, call_requeued>;
+using event_body = std::variant<
+    session_created, plan_proposed, plan_decided, plan_started, plan_ended, subtask_started,
+    subtask_finished, subtask_failed, subtask_blocked, subtask_unblocked, subtask_retried,
+    subtask_skipped, agent_said, step_restarted, call_proposed, call_decided, call_claimed,
+    call_asked_again, outcome_unknown, outcome_resolved, call_answered, late_result, state_changed,
+    session_activated, subtask_cancelled, subtask_slept, subtask_woke, subtask_handed_over,
+    proposal_refused, model_used, message_received, deadline_set, session_suspended,
+    session_resumed, call_backed_off, call_requeued, decision_remembered, decision_forgotten>;
 
 [[nodiscard]] inline std::string_view name_of(const event_body& body) {
   return std::visit([](const auto& one) { return one.type; }, body);

@@ -20,6 +20,7 @@ struct limits {
   std::uint32_t calls_per_step = 64;           ///< Tool calls that one step may return.
   std::uint32_t subtask_entries = 10'000;      ///< Transcript entries of one attempt at a subtask.
   std::uint32_t subtask_attempts = 1'000;      ///< Attempts at one subtask.
+  std::uint32_t remembered_decisions = 256;    ///< Remembered decisions of one session.
   std::uint32_t late_results = 16;             ///< Audited late results of one call.
   std::uint32_t plan_messages = 1'000;         ///< Messages of users while one plan is live.
   std::uint32_t progress_updates = 1'000;      ///< Progress that one run of a tool may report.

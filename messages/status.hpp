@@ -75,6 +75,27 @@ struct subtask_summary {
   }
 };
 
+/// How far a plan is. The counts add up to `total`.
+struct plan_progress {
+  std::uint32_t total = 0; ///< Subtasks of the plan.
+  std::uint32_t done = 0;  ///< Those that are done, or were skipped.
+  std::uint32_t failed = 0;
+  std::uint32_t running = 0;
+  std::uint32_t pending = 0; ///< Also those that are blocked or back off.
+  std::uint32_t cancelled = 0;
+  std::uint32_t percent = 0; ///< Of `total` that is done, rounded down.
+
+  plan_progress() = default;
+  friend bool operator==(const plan_progress&, const plan_progress&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("total", &plan_progress::total),     field("done", &plan_progress::done),
+        field("failed", &plan_progress::failed),   field("running", &plan_progress::running),
+        field("pending", &plan_progress::pending), field("cancelled", &plan_progress::cancelled),
+        field("percent", &plan_progress::percent)};
+  }
+};
+
 /// The `status` object.
 struct session_status {
   static constexpr const char* wire_name = "fermata::session_status";
@@ -88,7 +109,8 @@ struct session_status {
   std::uint64_t events = 0;
   std::optional<timestamp> next_timer; ///< When the session goes on by itself at the latest.
   std::optional<timestamp> suspended_until;
-  model_usage usage; ///< Of all steps so far.
+  model_usage usage;      ///< Of all steps so far.
+  plan_progress progress; ///< Of `plan`.
 
   session_status() = default;
   friend bool operator==(const session_status&, const session_status&) = default;
@@ -102,7 +124,60 @@ struct session_status {
                       field("events", &session_status::events),
                       optional_field("next_timer", &session_status::next_timer),
                       optional_field("suspended_until", &session_status::suspended_until),
-                      optional_field("usage", &session_status::usage)};
+                      optional_field("usage", &session_status::usage),
+                      optional_field("progress", &session_status::progress)};
+  }
+};
+
+/// One line of a session's history: it moved from one state to another.
+struct state_transition {
+  std::uint64_t number = 0; ///< Of the `state_changed` event.
+  timestamp at;
+  session_state from = session_state::idle;
+  session_state to = session_state::idle;
+  std::string cause;  ///< The type of the event that brought it about; empty: not known.
+  std::string by;     ///< Who did that, as the host asserts; empty: nobody, or not known.
+  std::string reason; ///< What was said with it.
+
+  state_transition() = default;
+  friend bool operator==(const state_transition&, const state_transition&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &state_transition::number),
+                      field("at", &state_transition::at),
+                      field("from", &state_transition::from),
+                      field("to", &state_transition::to),
+                      field("cause", &state_transition::cause),
+                      optional_field("by", &state_transition::by),
+                      optional_field("reason", &state_transition::reason)};
+  }
+};
+
+/// One line of the audit log: something that somebody decided.
+struct audit_entry {
+  session_id session;
+  std::uint64_t number = 0; ///< Of the event.
+  timestamp at;
+  std::string action;  ///< The type of the event.
+  std::string subject; ///< The call, plan or subtask that it is about; empty: the session.
+  std::string verdict; ///< approve, edit, happened, ...; empty: the action says it all.
+  std::string by;      ///< As the host asserts; empty: not said.
+  std::string reason;  ///< What was said with it.
+  std::string digest;  ///< What was approved.
+  json details;        ///< What the action is about: for an edit `proposed` and `ran`.
+
+  audit_entry() = default;
+  friend bool operator==(const audit_entry&, const audit_entry&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &audit_entry::session),
+                      field("number", &audit_entry::number),
+                      field("at", &audit_entry::at),
+                      field("action", &audit_entry::action),
+                      optional_field("subject", &audit_entry::subject),
+                      optional_field("verdict", &audit_entry::verdict),
+                      optional_field("by", &audit_entry::by),
+                      optional_field("reason", &audit_entry::reason),
+                      optional_field("digest", &audit_entry::digest),
+                      optional_field("details", &audit_entry::details)};
   }
 };
 
@@ -128,6 +203,7 @@ struct pending_item {
   std::string digest;      ///< What an approval of it approves.
   std::string fingerprint; ///< Of the thing that the call changes; empty: none.
   std::string goal;        ///< For a plan.
+  std::string prompt;      ///< What the policy tells the person who decides.
   timestamp since;
   std::optional<timestamp> expires_at;
 
@@ -144,6 +220,7 @@ struct pending_item {
                       optional_field("digest", &pending_item::digest),
                       optional_field("fingerprint", &pending_item::fingerprint),
                       optional_field("goal", &pending_item::goal),
+                      optional_field("prompt", &pending_item::prompt),
                       field("since", &pending_item::since),
                       optional_field("expires_at", &pending_item::expires_at)};
   }

@@ -32,6 +32,7 @@ struct head_record {
   std::optional<timestamp> suspended_until;
   std::optional<timestamp> armed; ///< Where the session's one entry in the due-time index is.
   model_usage usage;
+  std::uint64_t decisions = 0; ///< How many decisions were remembered, also those forgotten since.
   json unknown;
 
   head_record() = default;
@@ -53,7 +54,8 @@ struct head_record {
                       optional_field("suspended", &head_record::suspended),
                       optional_field("suspended_until", &head_record::suspended_until),
                       optional_field("armed", &head_record::armed),
-                      optional_field("usage", &head_record::usage)};
+                      optional_field("usage", &head_record::usage),
+                      optional_field("decisions", &head_record::decisions)};
   }
 };
 
@@ -76,6 +78,7 @@ struct plan_record {
   std::uint64_t first_message = 1;     ///< The first message of users that its agents see.
   std::optional<timestamp> expires_at; ///< Of the wait for a decision.
   std::optional<timestamp> deadline;
+  std::string prompt; ///< What the policy tells the person who decides.
   json unknown;
 
   plan_record() = default;
@@ -97,7 +100,8 @@ struct plan_record {
                       optional_field("planner", &plan_record::planner),
                       optional_field("first_message", &plan_record::first_message),
                       optional_field("expires_at", &plan_record::expires_at),
-                      optional_field("deadline", &plan_record::deadline)};
+                      optional_field("deadline", &plan_record::deadline),
+                      optional_field("prompt", &plan_record::prompt)};
   }
 };
 
@@ -166,6 +170,8 @@ struct call_record {
   std::uint32_t late = 0;
   std::optional<timestamp> expires_at;
   std::optional<timestamp> retry_at; ///< While it backs off.
+  std::string prompt;                ///< What the policy tells the person who decides.
+  std::string ruled_by;              ///< As in `call_proposed`.
   json unknown;
 
   call_record() = default;
@@ -193,7 +199,9 @@ struct call_record {
                       optional_field("answer_event", &call_record::answer_event),
                       optional_field("late", &call_record::late),
                       optional_field("expires_at", &call_record::expires_at),
-                      optional_field("retry_at", &call_record::retry_at)};
+                      optional_field("retry_at", &call_record::retry_at),
+                      optional_field("prompt", &call_record::prompt),
+                      optional_field("ruled_by", &call_record::ruled_by)};
   }
 };
 
@@ -245,6 +253,35 @@ struct message_record {
   }
 };
 
+/// A decision that holds for later calls of its session, as in `decision_remembered`.
+struct remembered_record {
+  std::uint64_t number = 0;
+  std::uint64_t call = 0;
+  call_verdict verdict = call_verdict::approve;
+  decision_scope scope = decision_scope::call;
+  tool_name tool;
+  std::uint32_t tool_version = 0;
+  json arguments;
+  std::string feedback;
+  std::string by;
+  timestamp at;
+  json unknown;
+
+  remembered_record() = default;
+  static constexpr auto fields() {
+    return std::tuple{field("number", &remembered_record::number),
+                      field("call", &remembered_record::call),
+                      field("verdict", &remembered_record::verdict),
+                      field("scope", &remembered_record::scope),
+                      field("tool", &remembered_record::tool),
+                      optional_field("tool_version", &remembered_record::tool_version),
+                      optional_field("arguments", &remembered_record::arguments),
+                      optional_field("feedback", &remembered_record::feedback),
+                      optional_field("by", &remembered_record::by),
+                      field("at", &remembered_record::at)};
+  }
+};
+
 /// Where records are kept.
 [[nodiscard]] inline record_key head_key() {
   return {record_kind::head, 0, 0};
@@ -266,6 +303,10 @@ struct message_record {
 }
 [[nodiscard]] inline record_key message_key(std::uint64_t number) {
   return {record_kind::message, 0, number};
+}
+
+[[nodiscard]] inline record_key remembered_key(std::uint64_t number) {
+  return {record_kind::remembered, 0, number};
 }
 
 /// The number of a session's one timer in the due-time index: its earliest.

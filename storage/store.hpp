@@ -32,6 +32,7 @@ enum class record_kind : std::uint8_t {
   call = 5,         ///< index: call number.
   entry = 6,        ///< Transcript; group: subtask position, index: entry number.
   message = 7,      ///< A user's message; index: its number.
+  remembered = 8,   ///< A decision that holds for later calls; index: its number.
 };
 
 /// Names one record of a session. Ordered by kind, group, index.

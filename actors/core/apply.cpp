@@ -37,6 +37,7 @@ public:
     record.planner = fact.planner;
     record.first_message = fact.first_message;
     record.expires_at = fact.expires_at;
+    record.prompt = fact.prompt;
     record.proposed = at_;
     record.tools = fact.plan.tools;
     data_.draft.emplace(std::move(record), fact.plan.subtasks,
@@ -261,6 +262,8 @@ public:
     call.digest = fact.digest;
     call.fingerprint = fact.fingerprint;
     call.expires_at = fact.expires_at;
+    call.prompt = fact.prompt;
+    call.ruled_by = fact.ruled_by;
     call.since = at_;
     data_.count_call(call, true);
     data_.changed.insert(call_key(fact.call));
@@ -290,6 +293,28 @@ public:
       return; // `call_answered` follows
     call.since = at_;
     data_.set_call_status(call, fact.status);
+  }
+
+  void operator()(const decision_remembered& fact) {
+    remembered_record record;
+    record.number = fact.decision;
+    record.call = fact.call;
+    record.verdict = fact.verdict;
+    record.scope = fact.scope;
+    record.tool = fact.tool;
+    record.tool_version = fact.tool_version;
+    record.arguments = fact.arguments;
+    record.feedback = fact.feedback;
+    record.by = fact.by;
+    record.at = at_;
+    data_.head.decisions = fact.decision;
+    data_.remembered[fact.decision] = std::move(record);
+    data_.changed.insert(remembered_key(fact.decision));
+  }
+
+  void operator()(const decision_forgotten& fact) {
+    data_.remembered.erase(fact.decision);
+    data_.changed.insert(remembered_key(fact.decision));
   }
 
   void operator()(const call_claimed& fact) {

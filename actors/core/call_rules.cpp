@@ -132,6 +132,53 @@ event_body answered(std::uint64_t call, tool_answer answer, std::string by) {
   return fact;
 }
 
+agent_name current_agent(const session_data& data) {
+  if (!data.head.running)
+    return {};
+  if (const auto& handed_to = data.running_subtask().agent; !handed_to.empty())
+    return handed_to;
+  const auto& own = data.running_spec().agent;
+  return own.empty() ? default_agent() : own;
+}
+
+policy_action call_ruling::action() const {
+  if (remembered == nullptr)
+    return policy.action;
+  return remembered->verdict == call_verdict::reject ? policy_action::deny : policy_action::allow;
+}
+
+std::string call_ruling::name() const {
+  return remembered != nullptr ? "decision " + std::to_string(remembered->number) : policy.name();
+}
+
+call_ruling rule_on(const session_data& data, const tool_name& tool, std::uint32_t tool_version,
+                    const json& arguments, const environment& env) {
+  call_ruling ruling;
+  ruling.policy = env.policy.rule_on_call(tool, current_agent(data), arguments);
+  if (ruling.policy.action != policy_action::ask || !ruling.policy.may_remember)
+    return ruling;
+  // One about exactly this call goes before one about the tool.
+  for (const auto& [number, one] : data.remembered) {
+    if (one.tool != tool || one.tool_version != tool_version)
+      continue;
+    if (one.scope == decision_scope::tool && ruling.remembered == nullptr)
+      ruling.remembered = &one;
+    if (one.scope == decision_scope::call && one.arguments == arguments)
+      ruling.remembered = &one;
+  }
+  return ruling;
+}
+
+caf::error denied(std::string what, const policy_ruling& ruling) {
+  return make_error(errc::denied_by_policy, std::move(what) + " by the policy's " + ruling.name()
+                                                + (ruling.prompt.empty() ? "" : ": ")
+                                                + ruling.prompt);
+}
+
+tool_answer rejection(const std::string& feedback) {
+  return {call_outcome::rejected, json{{"rejected", true}, {"feedback", feedback}}};
+}
+
 call_status granted_status(tool_kind kind) {
   switch (kind) {
   case tool_kind::client:

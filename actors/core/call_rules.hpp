@@ -47,6 +47,28 @@ struct known_tool {
 
 [[nodiscard]] event_body answered(std::uint64_t call, tool_answer answer, std::string by = {});
 
+/// Who works on the running subtask: its own agent, or who it was handed over to. Empty: none runs.
+[[nodiscard]] agent_name current_agent(const session_data& data);
+
+/// What the policy and the decisions that are remembered say about a call.
+struct call_ruling {
+  policy_ruling policy;
+  const remembered_record* remembered = nullptr; ///< Decides where the policy asks.
+
+  [[nodiscard]] policy_action action() const;
+  /// As `call_proposed::ruled_by`.
+  [[nodiscard]] std::string name() const;
+};
+[[nodiscard]] call_ruling rule_on(const session_data& data, const tool_name& tool,
+                                  std::uint32_t tool_version, const json& arguments,
+                                  const environment& env);
+
+/// The error for what a rule denies; `what` begins the message.
+[[nodiscard]] caf::error denied(std::string what, const policy_ruling& ruling);
+
+/// The result of a call that is rejected (P4).
+[[nodiscard]] tool_answer rejection(const std::string& feedback);
+
 /// Where a call goes that nobody has to decide on any more.
 [[nodiscard]] call_status granted_status(tool_kind kind);
 

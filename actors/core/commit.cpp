@@ -47,6 +47,12 @@ public:
     case record_kind::message:
       put(key, data_.unwritten_messages.at(key.index));
       return;
+    case record_kind::remembered:
+      if (const auto found = data_.remembered.find(key.index); found != data_.remembered.end())
+        put(key, found->second);
+      else
+        erase(key);
+      return;
     }
   }
 
@@ -56,6 +62,12 @@ private:
     record_change change;
     change.key = key;
     change.value = to_record(value);
+    out_.records.push_back(std::move(change));
+  }
+
+  void erase(const record_key& key) {
+    record_change change;
+    change.key = key;
     out_.records.push_back(std::move(change));
   }
 
@@ -134,6 +146,7 @@ std::optional<pending_item> pending_of(const session_id& session, const call_rec
   item.subtask = call.subtask;
   item.digest = call.digest;
   item.fingerprint = call.fingerprint;
+  item.prompt = call.prompt;
   item.since = call.since;
   if (call.status != call_status::awaiting_outcome)
     item.expires_at = call.expires_at;
@@ -150,6 +163,7 @@ std::optional<pending_item> pending_of(const session_id& session, const plan_rec
   item.waiting_for = wait_cause::decision;
   item.digest = plan.digest;
   item.goal = plan.goal;
+  item.prompt = plan.prompt;
   item.since = plan.proposed;
   item.expires_at = plan.expires_at;
   return item;

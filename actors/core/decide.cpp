@@ -28,7 +28,7 @@ public:
   decider(const session_data& data, const environment& env) : data_{data}, env_{env} {}
 
   result<verdict> operator()(const propose_plan& body) const {
-    if (auto error = check_proposal(body.plan, env_))
+    if (auto error = check_proposal(body.plan, {}, env_))
       return error;
     verdict decided;
     if (auto error = enter_workspace(body.workspace, decided.events))
@@ -40,7 +40,7 @@ public:
   }
 
   result<verdict> operator()(const revise_plan& body) const {
-    if (auto error = check_proposal(body.plan, env_))
+    if (auto error = check_proposal(body.plan, {}, env_))
       return error;
     proposal how;
     if (data_.draft)
@@ -51,7 +51,7 @@ public:
         data_.draft ? data_.draft->record.first_message : data_.active->record.first_message;
     verdict decided;
     // What runs ends first where nobody will be asked: the revision takes its place at once.
-    if (!env_.policy.ask_for_plans)
+    if (env_.policy.rule_on_plan({}).action == policy_action::allow)
       make_way(body.plan.subtasks, how.replaces, data_.head.last_revision + 1, decided.events);
     propose(data_, body.plan, how, env_, decided.events);
     return decided;
@@ -72,13 +72,50 @@ public:
       return unknown(body.call);
     if (auto error = check_text(body.feedback))
       return error;
-    if (call->status != call_status::awaiting_decision)
-      return decide_again(body, *call);
-    if (body.verdict == call_verdict::reject)
-      return reject(body, *call);
-    if (body.verdict == call_verdict::respond)
-      return respond(body, *call);
-    return grant(body, *call);
+    auto decided = decide_on_call(body, *call);
+    if (decided && body.remember != decision_scope::once)
+      if (auto error = remember(body, *call, *decided))
+        return error;
+    return decided;
+  }
+
+  result<verdict> operator()(const decide_calls& body) const {
+    if (body.decisions.empty())
+      return make_error(errc::invalid_field, "decisions refused: there is none among them");
+    if (auto error =
+            check_limit("calls_per_step", body.decisions.size(), env_.limits.calls_per_step))
+      return error;
+    verdict all;
+    all.kind = receipt_kind::duplicate;
+    std::set<call_id> seen;
+    for (std::size_t i = 0; i < body.decisions.size(); ++i) {
+      const auto& decision = body.decisions[i];
+      const auto where = "decisions[" + std::to_string(i) + "]: ";
+      if (!seen.insert(decision.call).second)
+        return make_error(errc::invalid_field, where + "the call " + decision.call.str()
+                                                   + " is decided on twice; once is accepted");
+      if (auto error = decide_also(decision, all))
+        return make_error(code_of(error), where + message_of(error));
+    }
+    if (all.kind == receipt_kind::accepted)
+      all.first_event = 0;
+    return all;
+  }
+
+  result<verdict> operator()(const forget_decision& body) const {
+    if (!data_.remembered.contains(body.decision)) {
+      std::string numbers;
+      for (const auto& [number, unused] : data_.remembered)
+        numbers += (numbers.empty() ? "" : ", ") + std::to_string(number);
+      return make_error(errc::unknown_decision,
+                        "session " + data_.head.id.str() + " remembers no decision "
+                            + std::to_string(body.decision)
+                            + "; it remembers: " + (numbers.empty() ? "none" : numbers));
+    }
+    decision_forgotten fact;
+    fact.decision = body.decision;
+    fact.by = body.by;
+    return just(std::move(fact));
   }
 
   result<verdict> operator()(const answer_question& body) const {
@@ -463,6 +500,98 @@ private:
                                               + std::to_string(data_.head.calls) + " calls");
   }
 
+  result<verdict> decide_on_call(const decide_call& body, const call_record& call) const {
+    if (call.status != call_status::awaiting_decision)
+      return decide_again(body, call);
+    if (body.verdict == call_verdict::reject)
+      return reject(body, call);
+    if (body.verdict == call_verdict::respond)
+      return respond(body, call);
+    return grant(body, call);
+  }
+
+  /// Adds one decision to those that are made with it.
+  caf::error decide_also(const decide_call& body, verdict& all) const {
+    const auto* call = find_call(body.call);
+    if (call == nullptr)
+      return unknown(body.call);
+    for (const auto* text : {&body.feedback, &body.by})
+      if (auto error = check_text(*text))
+        return error;
+    auto one = decide_on_call(body, *call);
+    if (!one)
+      return std::move(one.error());
+    if (one->kind == receipt_kind::accepted)
+      all.kind = receipt_kind::accepted;
+    else if (all.first_event == 0)
+      all.first_event = one->first_event;
+    std::move(one->events.begin(), one->events.end(), std::back_inserter(all.events));
+    return body.remember == decision_scope::once ? caf::error{} : remember(body, *call, all);
+  }
+
+  /// Makes a decision on a call hold for later ones; also where the call itself was decided before
+  /// in the same way.
+  caf::error remember(const decide_call& body, const call_record& call, verdict& decided) const {
+    if (body.verdict != call_verdict::approve && body.verdict != call_verdict::reject)
+      return make_error(errc::invalid_field, "remember: only approve and reject can be remembered, "
+                                             "not "
+                                                 + name(body.verdict));
+    if (const auto ruling =
+            env_.policy.rule_on_call(call.tool, current_agent(data_), call.arguments);
+        !ruling.may_remember)
+      return make_error(errc::not_allowed, "remember: the policy's " + ruling.name()
+                                               + " wants each call decided by itself");
+    decision_remembered fact;
+    fact.decision = data_.head.decisions + 1;
+    fact.call = call.number;
+    fact.verdict = body.verdict;
+    fact.scope = body.remember;
+    fact.tool = call.tool;
+    fact.tool_version = call.tool_version;
+    if (body.remember == decision_scope::call)
+      fact.arguments = call.arguments;
+    if (body.verdict == call_verdict::reject)
+      fact.feedback = body.feedback;
+    fact.by = body.by;
+    const auto is_about_same = [&](const auto& other) {
+      return other.scope == fact.scope && other.tool == fact.tool
+             && other.tool_version == fact.tool_version && other.arguments == fact.arguments;
+    };
+    std::size_t more = 1;
+    for (const auto& event : decided.events) {
+      const auto* other = std::get_if<decision_remembered>(&event);
+      if (other == nullptr)
+        continue;
+      ++fact.decision;
+      ++more;
+      if (!is_about_same(*other))
+        continue;
+      if (other->verdict == fact.verdict)
+        return caf::none;
+      return make_error(errc::invalid_field,
+                        "remember: another of these decisions says the contrary for "
+                            + fact.tool.str());
+    }
+    for (const auto& [number, other] : data_.remembered) {
+      if (!is_about_same(other))
+        continue;
+      if (other.verdict == fact.verdict && other.feedback == fact.feedback)
+        return caf::none;
+      decision_forgotten forgotten;
+      forgotten.decision = number;
+      forgotten.by = "decision " + std::to_string(fact.decision);
+      decided.events.emplace_back(std::move(forgotten));
+      --more;
+    }
+    if (auto error = check_limit("remembered_decisions", data_.remembered.size() + more,
+                                 env_.limits.remembered_decisions))
+      return error;
+    decided.events.emplace_back(std::move(fact));
+    decided.kind = receipt_kind::accepted;
+    decided.first_event = 0; // the decision itself may be an old one
+    return caf::none;
+  }
+
   /// A decision on a call that is not waiting for one.
   result<verdict> decide_again(const decide_call& body, const call_record& call) const {
     const bool same = call.verdict == body.verdict
@@ -498,8 +627,7 @@ private:
     fact.fingerprint = call.fingerprint;
     fact.status = call_status::answered;
     decided.events.emplace_back(std::move(fact));
-    json content = {{"rejected", true}, {"feedback", body.feedback}};
-    decided.events.push_back(answered(call.number, {call_outcome::rejected, std::move(content)}));
+    decided.events.push_back(answered(call.number, rejection(body.feedback)));
     return decided;
   }
 
@@ -541,6 +669,12 @@ private:
         return error;
       fact.arguments = arguments;
     }
+    // An approval does not overrule the policy; nor do edited arguments slip past it.
+    if (const auto ruling = env_.policy.rule_on_call(call.tool, current_agent(data_), arguments);
+        ruling.action == policy_action::deny)
+      return denied(edits ? "edit refused: the new arguments are denied"
+                          : "approval refused: the call is denied",
+                    ruling);
     // What the person saw is either the recorded proposal, or the thing as it is now.
     const bool shown_is_recorded = body.digest.empty() || body.digest == call.digest;
     if (edits || !shown_is_recorded) {

@@ -78,7 +78,37 @@ caf::error load_messages(store::view& from, session_number number, session_data&
   return caf::none;
 }
 
+/// The decisions that hold for later calls; some numbers are forgotten ones.
+caf::error load_remembered(store::view& from, session_number number, session_data& data) {
+  if (data.head.decisions == 0)
+    return caf::none;
+  auto found = read_remembered(from, number, data.head.decisions);
+  if (!found)
+    return std::move(found.error());
+  for (auto& one : *found)
+    data.remembered.emplace(one.number, std::move(one));
+  return caf::none;
+}
+
 } // namespace
+
+result<std::vector<remembered_record>> read_remembered(store::view& from, session_number number,
+                                                       std::uint64_t last) {
+  std::vector<remembered_record> values;
+  const auto found = from.scan(number, remembered_key(1), remembered_key(last), last);
+  if (!found)
+    return found.error();
+  for (const auto& one : *found) {
+    auto parsed = from_record<remembered_record>(one.value);
+    if (!parsed)
+      return make_error(errc::store_corrupt,
+                        "remembered decision " + std::to_string(one.key.index)
+                            + " of session number " + std::to_string(number)
+                            + " is not readable: " + message_of(parsed.error()));
+    values.push_back(std::move(*parsed));
+  }
+  return values;
+}
 
 result<std::optional<loaded_session>> load(store::view& from, const session_id& session) {
   auto anchor = from.find(session);
@@ -110,6 +140,8 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
   }
   if (auto error = load_messages(from, loaded.number, data))
     return error;
+  if (auto error = load_remembered(from, loaded.number, data))
+    return error;
   if (data.head.running) {
     if (!data.active)
       return make_error(errc::store_corrupt,
@@ -133,6 +165,16 @@ caf::error recall_call(session_data& data, session_number number, const call_id&
   if (!call)
     return std::move(call.error());
   data.calls.emplace(id.number(), std::move(*call));
+  return caf::none;
+}
+
+/// More than can be decided at once are not looked for: they are refused for that.
+caf::error recall_calls(session_data& data, session_number number, const decide_calls& all,
+                        store& from) {
+  constexpr std::size_t at_most = 1'024;
+  for (std::size_t i = 0; i < std::min(all.decisions.size(), at_most); ++i)
+    if (auto error = recall_call(data, number, all.decisions[i].call, from))
+      return error;
   return caf::none;
 }
 
@@ -160,6 +202,8 @@ caf::error recall(session_data& data, session_number number, const command& body
     return recall_plan(data, number, decision->revision, from);
   if (const auto* decision = std::get_if<decide_call>(&body))
     return recall_call(data, number, decision->call, from);
+  if (const auto* all = std::get_if<decide_calls>(&body))
+    return recall_calls(data, number, *all, from);
   if (const auto* answer = std::get_if<tool_result>(&body))
     return recall_call(data, number, answer->call, from);
   if (const auto* outcome = std::get_if<resolve_outcome>(&body))

@@ -92,6 +92,10 @@ struct stored_plan {
 [[nodiscard]] result<stored_plan> read_plan(store::view& from, session_number session,
                                             std::uint32_t revision);
 
+/// The decisions with numbers up to `last` that hold for later calls. Errors: as `read_record`.
+[[nodiscard]] result<std::vector<remembered_record>>
+read_remembered(store::view& from, session_number session, std::uint64_t last);
+
 /// The pending index's entry of a call, if it waits for somebody.
 [[nodiscard]] std::optional<pending_item> pending_of(const session_id& session,
                                                      const call_record& call);

@@ -16,9 +16,12 @@ constexpr std::uint32_t planning_attempts = 3;
 
 } // namespace
 
-caf::error check_proposal(const plan_spec& plan, const environment& env) {
+caf::error check_proposal(const plan_spec& plan, const agent_name& proposer,
+                          const environment& env) {
   if (auto error = check_plan(plan, env.limits))
     return error;
+  if (const auto ruling = env.policy.rule_on_plan(proposer); ruling.action == policy_action::deny)
+    return denied("plan refused: it is denied", ruling);
   if (auto error = check_utf8(to_json(plan)))
     return error;
   for (const auto& [name, declaration] : plan.tools) {
@@ -53,9 +56,12 @@ void propose(const session_data& data, const plan_spec& plan, const proposal& ho
   fact.planning = how.planning;
   fact.planner = how.planner;
   fact.first_message = how.first_message;
-  const bool asks = env.policy.ask_for_plans && !how.planning;
-  if (asks && env.policy.plan_expiry.count() > 0)
-    fact.expires_at = env.now + std::min(env.policy.plan_expiry, env.limits.timer_horizon);
+  const auto ruling = env.policy.rule_on_plan(how.planner);
+  const bool asks = ruling.action == policy_action::ask && !how.planning;
+  if (asks)
+    fact.prompt = ruling.prompt;
+  if (asks && ruling.expires_after.count() > 0)
+    fact.expires_at = env.now + std::min(ruling.expires_after, env.limits.timer_horizon);
   const auto revision = fact.revision;
   events.emplace_back(std::move(fact));
   if (asks)

@@ -7,7 +7,8 @@ namespace fermata::core {
 
 /// Checks a plan that somebody proposes. Errors: those of `check_plan`, `unknown_agent`,
 /// `unknown_tool`, those of the agents' own checks.
-[[nodiscard]] caf::error check_proposal(const plan_spec& plan, const environment& env);
+[[nodiscard]] caf::error check_proposal(const plan_spec& plan, const agent_name& proposer,
+                                        const environment& env);
 
 /// A proposal's circumstances.
 struct proposal {

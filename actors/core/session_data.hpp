@@ -104,7 +104,8 @@ public:
   std::vector<entry_record> entries;          ///< Of the running subtask's attempt.
   /// Users' messages to the plan in force, from its `first_message` on.
   std::vector<message_record> messages;
-  std::set<record_key> changed; ///< Records to write with the next commit.
+  std::map<std::uint64_t, remembered_record> remembered; ///< Decisions that hold for later calls.
+  std::set<record_key> changed;                          ///< Records to write with the next commit.
   /// Transcript entries among `changed`, by number; those of an attempt that has ended are nowhere
   /// else.
   std::map<std::uint64_t, entry_record> unwritten_entries;

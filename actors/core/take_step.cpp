@@ -11,10 +11,12 @@ namespace {
 /// An agent that proposes what is no plan so often in a row does not get anywhere.
 constexpr std::size_t max_refusals = 3;
 
-std::optional<timestamp> expiry_of(const tool_request& request, const environment& env) {
+/// The shorter of the request's limit and the policy's counts.
+std::optional<timestamp> expiry_of(const tool_request& request, const policy_ruling& ruling,
+                                   const environment& env) {
   auto after = request.expires_after;
-  if (const auto rule = env.policy.expiry.find(request.tool.str()); rule != env.policy.expiry.end())
-    after = after.count() == 0 ? rule->second : std::min(after, rule->second);
+  if (ruling.expires_after.count() > 0)
+    after = after.count() == 0 ? ruling.expires_after : std::min(after, ruling.expires_after);
   if (after.count() <= 0)
     return std::nullopt;
   return env.now + std::min(after, env.limits.timer_horizon);
@@ -100,11 +102,11 @@ public:
   void operator()(const step::proposed& taken) {
     if (!has_room())
       return;
-    if (auto error = check_proposal(taken.plan, env_))
+    if (auto error = check_proposal(taken.plan, current_agent(data_), env_))
       return refuse_proposal(error);
     const auto& active = data_.active->record;
     proposal how;
-    how.planner = agent();
+    how.planner = current_agent(data_);
     how.first_message = active.first_message;
     if (!active.planning) {
       how.replaces = active.revision;
@@ -125,13 +127,6 @@ public:
 
 private:
   [[nodiscard]] const subtask_id& subtask() const { return data_.running_spec().id; }
-
-  [[nodiscard]] const agent_name& agent() const {
-    if (const auto& handed_to = data_.running_subtask().agent; !handed_to.empty())
-      return handed_to;
-    const auto& own = data_.running_spec().agent;
-    return own.empty() ? default_agent() : own;
-  }
 
   void fail(std::string reason, bool retryable = false) {
     fail_subtask(data_, *data_.head.running, std::move(reason), retryable, env_, events_);
@@ -162,7 +157,8 @@ private:
     return true;
   }
 
-  /// Proposes one call of a step: asks, grants, or answers it at once when it cannot run.
+  /// Proposes one call of a step: asks, grants, or answers it at once when it cannot run or must
+  /// not.
   void call(const tool_request& request, std::uint64_t number, bool first) {
     call_proposed fact;
     fact.call = number;
@@ -170,7 +166,6 @@ private:
     fact.tool = request.tool;
     fact.arguments = request.arguments;
     fact.first_of_step = first;
-    fact.expires_at = expiry_of(request, env_);
     const auto tool = find_tool(data_.active->record, request.tool, env_);
     caf::error refusal =
         tool ? check_arguments(*tool, request.arguments, env_) : no_such_tool(request.tool);
@@ -181,8 +176,17 @@ private:
     }
     if (!refusal)
       refusal = check_expiry(request, env_);
-    const bool asks = fact.kind != tool_kind::person && env_.policy.asks_for(request.tool);
-    if (!refusal && asks) {
+    call_ruling ruling;
+    if (!refusal) {
+      ruling = rule_on(data_, request.tool, fact.tool_version, request.arguments, env_);
+      fact.ruled_by = ruling.name();
+      fact.expires_at = expiry_of(request, ruling.policy, env_);
+    }
+    const bool denies = !refusal && ruling.action() == policy_action::deny;
+    const bool asks = !refusal && !denies && ruling.action() == policy_action::ask
+                      && fact.kind != tool_kind::person;
+    if (asks) {
+      fact.prompt = ruling.policy.prompt;
       auto fingerprint = fingerprint_of(*tool, request.arguments, data_);
       if (fingerprint)
         fact.fingerprint = std::move(*fingerprint);
@@ -191,11 +195,22 @@ private:
     }
     fact.digest = approval_digest(data_, number, data_.active->record.revision, request.tool,
                                   fact.tool_version, request.arguments, fact.fingerprint);
-    fact.status = refusal || asks ? call_status::awaiting_decision : granted_status(fact.kind);
+    fact.status =
+        refusal || denies || asks ? call_status::awaiting_decision : granted_status(fact.kind);
     events_.emplace_back(std::move(fact));
     // The agent sees why its call was refused, as the call's result; nobody is asked about it.
     if (refusal)
       events_.push_back(answered(number, {call_outcome::failed, error_content(refusal, env_)}));
+    else if (denies)
+      deny(number, ruling);
+  }
+
+  /// Nobody is asked: the policy, or a decision that is remembered, rejects the call.
+  void deny(std::uint64_t number, const call_ruling& ruling) {
+    const auto* decision = ruling.remembered;
+    events_.push_back(
+        answered(number, rejection(decision != nullptr ? decision->feedback : ruling.policy.prompt),
+                 decision != nullptr ? decision->by : "policy"));
   }
 
   void refuse_proposal(const caf::error& why) {

@@ -142,6 +142,10 @@ inline constexpr std::array command_rules{
                  {false, true, true, true, true, true, true, false, false, false, false}},
     command_rule{post_message::type,
                  {true, true, true, true, true, true, true, true, true, true, true}},
+    command_rule{decide_calls::type,
+                 {true, true, true, true, true, true, true, true, true, true, true}},
+    command_rule{forget_decision::type,
+                 {true, true, true, true, true, true, true, true, true, true, true}},
 };
 
 static_assert(command_rules.size() == std::variant_size_v<command>);

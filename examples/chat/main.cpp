@@ -85,7 +85,7 @@ void add_models_and_agents(runtime& rt) {
 int main() try {
   runtime_options options;
   options.store = std::make_shared<memory_store>();
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::ask_for_plans();
   options.planner = must(agent_name::parse("planner"));
   options.on_live = [](const live_update& shown) {
     std::cout << "   ~ " << shown.content.get<std::string>() << std::endl;

@@ -95,8 +95,9 @@ void add_tools(tool_registry& tools, std::latch* doom) {
 runtime_options options_for(const std::filesystem::path& folder) {
   runtime_options options;
   options.store = must(lmdb_store::open(folder / "store"));
-  options.policy.ask_for_plans = false;
-  options.policy.free_tools = {"compile", "measure", "hang"};
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
+  for (const auto* tool : {"compile", "measure", "hang"})
+    options.policy.prefer(policy_rule::for_tools(tool, policy_action::allow));
   return options;
 }
 

@@ -107,6 +107,18 @@ public:
     return call(one.call) + std::string{words.at(static_cast<std::size_t>(one.verdict))} + edited
            + by(one.by) + because(one.feedback);
   }
+  std::string operator()(const decision_remembered& one) const {
+    const auto what = one.scope == decision_scope::tool ? std::string{", whatever its arguments"}
+                                                        : " " + brief(one.arguments);
+    return std::string{one.verdict == call_verdict::reject ? "from now on rejected: "
+                                                           : "from now on approved: "}
+           + one.tool.str() + what + by(one.by) + " (remembered as " + std::to_string(one.decision)
+           + ")";
+  }
+  std::string operator()(const decision_forgotten& one) const {
+    return "the remembered decision " + std::to_string(one.decision) + " holds no more"
+           + by(one.by);
+  }
   std::string operator()(const call_claimed& one) const {
     return call(one.call) + " runs"
            + (one.run > 1 ? ", for the " + std::to_string(one.run) + ". time" : "");

@@ -68,7 +68,7 @@ private:
 int main() try {
   runtime_options options;
   options.store = std::make_shared<memory_store>();
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::ask_for_plans();
   runtime rt{options};
   rt.start();
   guide guide{rt};

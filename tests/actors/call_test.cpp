@@ -234,7 +234,7 @@ TEST_CASE(
     }};
     must(tools.add(std::move(wordy)));
   });
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::ask_for_plans();
   options.limits.text_size_bytes = 1'000;
   sim::world world{1, options};
   start(
@@ -280,9 +280,7 @@ TEST_CASE("the default policy lets reading run freely and asks for the rest; oth
   CHECK(asked(approval_policy::reads()) == names{"write_file"});
   CHECK(asked(approval_policy::ask_everything())
         == names{"read_file", "list_files", "search_files", "write_file"});
-  approval_policy none;
-  none.ask_for_no_tool = true;
-  CHECK(asked(none).empty());
+  CHECK(asked(approval_policy::ask_for_plans()).empty());
 }
 
 TEST_CASE("arguments that do not fit the schema are the agent's to correct: it sees a failed call, "
@@ -541,8 +539,7 @@ TEST_CASE(
     must(tools.add(std::move(dig)));
   });
   options.limits.blocking_threads = 1;
-  options.policy.ask_for_no_tool = true;
-  options.policy.ask_for_plans = false;
+  options.policy = approval_policy::allow_everything();
   for (std::uint64_t seed = 1; seed <= 15; ++seed) {
     CAPTURE(seed);
     runs = 0;
@@ -571,7 +568,7 @@ TEST_CASE("P6: a worker that a failed claim gives back goes to the next in line"
     must(tools.add(std::move(dig)));
   });
   options.limits.blocking_threads = 1;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::ask_for_plans();
   const auto digging =
       plan(R"({"goal": "g", "subtasks": [{"id": "w", "steps": [{"tool": "dig"}]}]})");
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

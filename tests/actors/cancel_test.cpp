@@ -119,7 +119,7 @@ TEST_CASE(
 TEST_CASE(
     "a call can be cancelled in each state that it waits in, and not when it has its result") {
   auto options = cancelling();
-  options.policy.ask_for_no_tool = false;
+  options.policy = approval_policy::reads().prefer(policy_rule::for_plans(policy_action::allow));
   const auto status = GENERATE(call_status::awaiting_decision, call_status::awaiting_result,
                                call_status::awaiting_answer, call_status::queued,
                                call_status::claimed, call_status::awaiting_outcome);
@@ -477,7 +477,7 @@ TEST_CASE("timers fire while a session is suspended, and what they bring about w
 
 TEST_CASE("what an earlier plan left cannot be changed while its successor is held") {
   sim::world_options options = cancelling();
-  options.policy.ask_for_plans = true;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask));
   sim::world world{1, options};
   accept(world, propose_plan{script_plan(R"({"tool": "ask"})")});
   accept(world, approve_plan());

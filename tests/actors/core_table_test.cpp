@@ -564,8 +564,10 @@ TEST_CASE("P4 P5 P6: whatever people do, and whenever the process dies, every ev
       must(tools.add(flaky_tool(works)));
     };
     options.planner = *agent_name::parse("planner");
-    options.policy.expiry["work"] = std::chrono::hours{5};
-    options.policy.plan_expiry = std::chrono::hours{50};
+    options.policy.prefer(
+        policy_rule::for_tools("work", policy_action::ask).expiring(std::chrono::hours{5}));
+    options.policy.prefer(
+        policy_rule::for_plans(policy_action::ask).expiring(std::chrono::hours{50}));
     sim::world world{seed, options};
     sim::seeded_random random{seed * 7919};
     accept(world, propose_plan{random_plan(random)});

@@ -41,7 +41,7 @@ sim::world_options expiring() {
     work.run = blocking_tool{[](const tool_context&) -> result<json> { return 1; }};
     must(tools.add(std::move(work)));
   });
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   return options;
 }
 
@@ -143,7 +143,7 @@ TEST_CASE("P4: the approval of an expired call is superseded") {
 
 TEST_CASE("a rule of the policy makes a tool's calls expire, and the shorter of both counts") {
   auto options = expiring();
-  options.policy.expiry["ask"] = 5h;
+  options.policy.prefer(policy_rule::for_tools("ask", policy_action::ask).expiring(5h));
   sim::world world{1, options};
   accept(world, propose_plan{script_plan(
                     R"({"on_error": "continue", "calls": [{"tool": "ask"},
@@ -162,7 +162,7 @@ TEST_CASE("a rule of the policy makes a tool's calls expire, and the shorter of 
 
 TEST_CASE("an approved call of a server tool runs, and does not expire any more") {
   auto options = expiring();
-  options.policy.expiry["work"] = 1h;
+  options.policy.prefer(policy_rule::for_tools("work", policy_action::ask).expiring(1h));
   sim::world world{1, options};
   accept(world, propose_plan{script_plan(R"({"tool": "work"})")});
   accept(world, suspend_session{"hold it"});
@@ -187,7 +187,7 @@ TEST_CASE("P10: an expiry that is negative or beyond the horizon is the agent's 
 
 TEST_CASE("a plan that nobody decides on expires where the policy says so") {
   sim::world_options options;
-  options.policy.plan_expiry = 24h;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask).expiring(24h));
   sim::world world{1, options};
   accept(world, propose_plan{seed_plan()});
   CHECK(pending_of(world)[0].expires_at == world.now() + 24h);
@@ -226,7 +226,7 @@ TEST_CASE("a plan that nobody decides on expires where the policy says so") {
 
 TEST_CASE("a replan that expires leaves the plan in progress as it is") {
   sim::world_options options;
-  options.policy.plan_expiry = 24h;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask).expiring(24h));
   sim::world world{1, options};
   accept(world, propose_plan{seed_plan()});
   accept(world, approve_plan());
@@ -246,7 +246,7 @@ TEST_CASE("a replan that expires leaves the plan in progress as it is") {
 
 TEST_CASE("an approval of a revision that has expired says that it was cancelled") {
   sim::world_options options;
-  options.policy.plan_expiry = 24h;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask).expiring(24h));
   options.fire_timers = false; // it expires as the approval comes, in the same transaction
   sim::world world{1, options};
   accept(world, propose_plan{seed_plan()});
@@ -264,9 +264,8 @@ TEST_CASE("P1 P4 P6: calls and plans expire once with a fault at every commit") 
   with_a_fault_at_every_commit([] {
     scenario story;
     story.options = expiring();
-    story.options.policy.ask_for_plans = true;
-    story.options.policy.plan_expiry = 90min;
-    story.options.policy.expiry["ask"] = 90min;
+    story.options.policy.prefer(policy_rule::for_plans(policy_action::ask).expiring(90min));
+    story.options.policy.prefer(policy_rule::for_tools("ask", policy_action::ask).expiring(90min));
     const propose_plan proposal{agent_plan(R"({"id": "w", "agent": "observer"},
         {"id": "x", "steps": [{"tool": "ask", "on_error": "continue"}]})")};
     story.first = proposal;

@@ -172,8 +172,7 @@ struct live_log {
 /// Every plan and call is approved by the policy.
 inline sim::world_options unattended(setup_function setup) {
   auto options = options_with(std::move(setup));
-  options.policy.ask_for_plans = false;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::allow_everything();
   return options;
 }
 

@@ -112,7 +112,7 @@ TEST_CASE("an actor that asks for the status of a session gets it, or the error'
 TEST_CASE("P6: work whose commit failed with nobody to tell is taken up again by itself") {
   int runs = 0;
   sim::world_options options;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::ask_for_plans();
   options.setup = [&runs](agent_registry&, tool_registry& tools) {
     tool count;
     count.name = tid("count");

@@ -44,7 +44,7 @@ sim::world_options asking(work_log* log = nullptr) {
     }};
     must(tools.add(std::move(work)));
   });
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   return options;
 }
 

@@ -126,7 +126,7 @@ sim::world_options talking(std::string_view planner_name = "") {
 
 sim::world_options planning(std::string_view planner_name = "planner") {
   auto options = talking(planner_name);
-  options.policy.ask_for_plans = true;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask));
   return options;
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("later subtasks and attempts see the messages from before them") {
 
 TEST_CASE("a message while a plan waits for its decision, or needs attention, is kept as well") {
   auto options = talking();
-  options.policy.ask_for_plans = true;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask));
   sim::world world{1, options};
   accept(world, propose_plan{one_agent("listener")});
   accept(world, post_message{"early"});
@@ -261,7 +261,7 @@ TEST_CASE("P10: messages are bounded and checked, and each limit is named") {
 TEST_CASE("P10: messages are counted for each plan, in one process as after a restart") {
   const bool restart = GENERATE(false, true);
   auto options = talking();
-  options.policy.ask_for_plans = true;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask));
   options.limits.plan_messages = 2;
   sim::world world{1, options};
   accept(world, propose_plan{one_agent("listener")});

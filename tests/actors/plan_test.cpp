@@ -549,7 +549,7 @@ TEST_CASE("P4 P10: a result after the cancellation is late: audited late_results
 TEST_CASE("a policy that does not ask for plans starts them at once, and a decision afterwards is "
           "a duplicate") {
   auto options = moody_options();
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   sim::world world{1, options};
   accept(world, propose_plan{moody_plan({{"a", {}}})});
   CHECK(state_of(world) == "completed");

@@ -451,7 +451,7 @@ TEST_CASE(
 
 TEST_CASE("without approvals a replan takes the plan's place at once") {
   auto options = replanning();
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   sim::world world{1, options};
   accept(world, propose_plan{four()});
   auto next = four("otherwise");
@@ -518,7 +518,7 @@ TEST_CASE("an agent whose proposal is not approved is told, and takes another st
 
 TEST_CASE("an agent whose proposal was superseded or has expired is told, and the plan goes on") {
   auto options = replanning();
-  options.policy.plan_expiry = 24h;
+  options.policy.prefer(policy_rule::for_plans(policy_action::ask).expiring(24h));
   sim::world world{1, options};
   start(world, proposing_plan());
   SECTION("superseded") {
@@ -598,7 +598,7 @@ TEST_CASE("P9: an approval for another version of a tool does not let it run: th
     work.run = blocking_tool{[&](const tool_context&) -> result<json> { return ++runs; }};
     must(tools.add(std::move(work)));
   });
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   const auto working = script_plan(R"({"tool": "work"})");
   SECTION("it waits for a decision: what is shown is new") {
     sim::world world{1, options};
@@ -648,7 +648,7 @@ TEST_CASE("P9: an approval for another version of a tool does not let it run: th
     CHECK(state_of(world) == "completed");
   }
   SECTION("nobody had to decide: it runs") {
-    options.policy.ask_for_no_tool = true;
+    options.policy = approval_policy::ask_for_plans();
     sim::world world{1, options};
     accept(world, propose_plan{script_plan(R"({"tool": "ask"}, {"tool": "work"})")});
     version = 2;

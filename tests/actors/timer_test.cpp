@@ -46,7 +46,7 @@ sim::world_options timing() {
     must(agents.add("bad_sleeper", bad_sleeper));
     must(agents.add("thinker", thinker));
   });
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   return options;
 }
 

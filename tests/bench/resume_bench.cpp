@@ -305,8 +305,7 @@ void measure(const std::filesystem::path& directory, std::size_t sessions, std::
   const auto counted = std::make_shared<counting_store>(lmdb_store::open(here / "fermata").value());
   runtime_options options;
   options.store = counted;
-  options.policy.ask_for_plans = false;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::allow_everything();
   runtime rt{options};
   if (auto error = rt.agents().add("asker", asker))
     throw std::runtime_error{message_of(error)};

@@ -70,7 +70,7 @@ coro::task<step> sleeper(step_context& context) {
 runtime_options options_over(std::shared_ptr<store> kept) {
   runtime_options options;
   options.store = std::move(kept);
-  options.policy.ask_for_plans = false;
+  options.policy.prefer(policy_rule::for_plans(policy_action::allow));
   return options;
 }
 

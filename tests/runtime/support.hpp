@@ -60,8 +60,7 @@ inline std::shared_ptr<lmdb_store> open_store(const temporary_directory& folder)
 inline runtime_options unattended(std::shared_ptr<store> with) {
   runtime_options options;
   options.store = std::move(with);
-  options.policy.ask_for_plans = false;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::allow_everything();
   return options;
 }
 

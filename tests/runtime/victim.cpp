@@ -231,8 +231,7 @@ int run_command(const std::vector<std::string>& words) {
       alive.push_back(words[i]);
   runtime_options options;
   options.store = need(lmdb_store::open(words.at(0)));
-  options.policy.ask_for_plans = false;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::allow_everything();
   runtime rt{options};
   if (auto error = rt.tools().add(execute_command_tool(runner)))
     give_up(message_of(error));
@@ -278,8 +277,7 @@ int run_disk_full(const std::vector<std::string>& words) {
   }
   runtime_options options;
   options.store = need(lmdb_store::open(root + "/store"));
-  options.policy.ask_for_plans = false;
-  options.policy.ask_for_no_tool = true;
+  options.policy = approval_policy::allow_everything();
   runtime rt{options};
   rt.start();
   const auto plan = need(parse_plan(

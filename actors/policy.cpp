@@ -47,34 +47,80 @@ constexpr glob_style text_glob{".*", ".*", "."};
 constexpr glob_style path_glob{"[^/]*", ".*", "[^/]"};
 
 /// Translates a glob, so that it matches in linear time as all expressions do.
+class glob_translator {
+public:
+  glob_translator(const std::string& glob, const glob_style& style) : rest_{glob}, style_{style} {}
+
+  /// The expression, or what is wrong with the glob.
+  result<std::string> translate(const std::string& path) {
+    while (!rest_.empty())
+      if (!take_one())
+        return refuse(path, "the glob has a [ without its ]; \\[ stands for the character");
+    if (open_braces_ > 0)
+      return refuse(path, "the glob has a { without its }; \\{ stands for the character");
+    return std::move(pattern_);
+  }
+
+private:
+  bool take_one() {
+    if (rest_.starts_with("**"))
+      return take(2, style_.any_depth);
+    switch (rest_.front()) {
+    case '*':
+      return take(1, style_.any);
+    case '?':
+      return take(1, style_.one);
+    case '[':
+      return take_set();
+    case '{':
+      ++open_braces_;
+      return take(1, "(?:");
+    case '\\':
+      if (rest_.size() > 1)
+        rest_.remove_prefix(1);
+      break;
+    case ',':
+      if (open_braces_ > 0)
+        return take(1, "|");
+      break;
+    case '}':
+      if (open_braces_ > 0) {
+        --open_braces_;
+        return take(1, ")");
+      }
+      break;
+    default:
+      break;
+    }
+    return take(1, re2::RE2::QuoteMeta(re2::StringPiece{rest_.data(), 1}));
+  }
+
+  bool take(std::size_t length, std::string_view pattern) {
+    rest_.remove_prefix(length);
+    pattern_ += pattern;
+    return true;
+  }
+
+  bool take_set() {
+    const auto end = rest_.find(']', 2);
+    if (end == std::string_view::npos)
+      return false;
+    auto set = std::string{rest_.substr(1, end - 1)};
+    if (set.front() == '!')
+      set.front() = '^';
+    return take(end + 1, "[" + set + "]");
+  }
+
+  std::string_view rest_;
+  glob_style style_;
+  std::string pattern_ = "(?s)"; // a line break is a character as any other
+  std::size_t open_braces_ = 0;
+};
+
 result<expression_ptr> compile_glob(const std::string& glob, const glob_style& style,
                                     const std::string& path) {
-  std::string pattern = "(?s)"; // a line break is a character as any other
-  for (std::size_t i = 0; i < glob.size(); ++i) {
-    const auto rest = std::string_view{glob}.substr(i);
-    if (rest.starts_with("**")) {
-      pattern += style.any_depth;
-      ++i;
-    } else if (rest.front() == '*') {
-      pattern += style.any;
-    } else if (rest.front() == '?') {
-      pattern += style.one;
-    } else if (rest.front() == '[') {
-      const auto end = rest.find(']', 2);
-      if (end == std::string_view::npos)
-        return refuse(path, "the glob has a [ without its ]; \\[ stands for the character");
-      auto set = std::string{rest.substr(1, end - 1)};
-      if (set.front() == '!')
-        set.front() = '^';
-      pattern += "[" + set + "]";
-      i += end;
-    } else {
-      if (rest.front() == '\\' && rest.size() > 1)
-        ++i;
-      pattern += re2::RE2::QuoteMeta(re2::StringPiece{&glob[i], 1});
-    }
-  }
-  return compile_expression(pattern, path);
+  const auto pattern = glob_translator{glob, style}.translate(path);
+  return pattern ? compile_expression(*pattern, path) : pattern.error();
 }
 
 bool matches(const re2::RE2& expression, const std::string& text) {

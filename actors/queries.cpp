@@ -317,6 +317,15 @@ result<std::vector<transcript_item>> query_transcript(store& from, const session
   return items;
 }
 
+result<std::vector<remembered_record>> query_remembered(store& from, const session_id& session) {
+  auto found = find(from, session);
+  if (!found)
+    return std::move(found.error());
+  if (found->head.decisions == 0)
+    return std::vector<remembered_record>{};
+  return core::read_remembered(*found->view, found->number, found->head.decisions);
+}
+
 result<call_record> query_call(store& from, const call_id& call) {
   auto found = find(from, call.session());
   if (!found)

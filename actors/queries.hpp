@@ -87,6 +87,11 @@ struct transcript_item {
 [[nodiscard]] result<std::vector<transcript_item>> query_transcript(store& from,
                                                                     const session_id& session);
 
+/// The decisions of a session that hold for later calls, in the order in which they were made.
+/// Errors: `unknown_session`.
+[[nodiscard]] result<std::vector<remembered_record>> query_remembered(store& from,
+                                                                      const session_id& session);
+
 /// One tool call. Errors: `unknown_session`, `unknown_call`.
 [[nodiscard]] result<call_record> query_call(store& from, const call_id& call);
 

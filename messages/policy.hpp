@@ -37,7 +37,7 @@ struct policy_match {
   ///
   ///     equals V            the same value (numbers by value, so 1 equals 1.0)
   ///     one_of [V, ...]     one of these values
-  ///     glob TEXT           a string: * any characters, ? one, [a-z] a set, \ quotes the next
+  ///     glob TEXT           a string: * any text, ? any character, [a-z] {a,b} one of; \ quotes
   ///     path TEXT           a string that is a path, its ".", ".." and doubled slashes resolved as
   ///                         text: * and ? stay within a segment, ** does not
   ///     matches TEXT        a string that an RE2 expression matches from end to end

@@ -263,6 +263,10 @@ void world::hold_tools(bool held) {
   implementation_->tools_held = held;
 }
 
+void world::set_policy(approval_policy policy) {
+  implementation_->options.policy = std::move(policy);
+}
+
 void world::crash() {
   implementation_->die();
 }

@@ -105,6 +105,9 @@ public:
   /// with false. Holds over crashes.
   void hold_tools(bool held);
 
+  /// Gives the node another policy from its next start on, as an operator does.
+  void set_policy(approval_policy policy);
+
   /// Kills the node as SIGKILL does, between two events, and starts it again.
   void crash();
   /// Stops the node as a host does, and starts it again.

@@ -14,6 +14,9 @@ namespace fermata {
 
 namespace {
 
+/// A program that could not be started for want of something is tried again within some seconds.
+const retry_policy start_retry{4, std::chrono::seconds{1}, std::chrono::seconds{10}};
+
 constexpr int default_time_limit_seconds = 60;
 constexpr int max_time_limit_seconds = 3'600;
 constexpr std::size_t default_output_limit_bytes = 65'536;
@@ -196,6 +199,7 @@ tool execute_command_tool(std::shared_ptr<process_runner> runner) {
   made.run = blocking_tool{[runner = std::move(runner)](const tool_context& context) {
     return execute(*runner, context);
   }};
+  made.retry = start_retry;
   made.preview = preview;
   return made;
 }

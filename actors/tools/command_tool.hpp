@@ -16,7 +16,8 @@ namespace fermata {
 /// `stderr`, `timed_out`, `truncated`; an exit status other than 0 is a result like any other.
 /// While it runs, `{"output": LINE}` is reported, the last whole line that it has printed, at most
 /// five times a second, and 1,000 times in the command's time limit. Errors: `shutting_down` when
-/// the stop token ended it; otherwise those of the runner.
+/// the stop token ended it; otherwise those of the runner. What could not be started for now is
+/// tried three times more, 1 to 10 seconds apart (`tool::retry`).
 [[nodiscard]] tool execute_command_tool(std::shared_ptr<process_runner> runner);
 
 /// A command line that a POSIX shell reads as exactly these arguments.

@@ -36,8 +36,18 @@ std::string reason(int code) {
   return std::generic_category().message(code);
 }
 
-caf::error cannot_run(const std::string& program, const std::string& why) {
-  return make_error(errc::tool_failed, "cannot run " + in_quotes(program) + ": " + why);
+caf::error cannot_run(const std::string& program, const std::string& why,
+                      errc code = errc::tool_failed) {
+  return make_error(code, "cannot run " + in_quotes(program) + ": " + why);
+}
+
+/// The system's reason why nothing was started. Where it is short of something for now, or somebody
+/// still writes the program, the same may be tried again.
+caf::error cannot_start(const std::string& program, int code) {
+  const bool may_pass = code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE
+                        || code == ETXTBSY;
+  return cannot_run(program, reason(code),
+                    may_pass ? errc::tool_unavailable : errc::tool_failed);
 }
 
 /// Takes a descriptor out of the range 0 to 2, which a host may have closed, and where the
@@ -193,7 +203,7 @@ public:
     stop_ = above_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!null_device || !stop_ || !output_.open() || !error_output_.open() || !status_.open()
         || !lifeline_.open())
-      return cannot_run(request_.argv.front(), reason(errno));
+      return cannot_start(request_.argv.front(), errno);
 
     auto argv = request_.argv;
     std::vector<std::string> variables;
@@ -216,7 +226,7 @@ public:
     task.time_limit_milliseconds = request_.time_limit.count();
     task.grace_milliseconds = grace_.count();
     if (!fork_supervisor(task))
-      return cannot_run(request_.argv.front(), reason(errno));
+      return cannot_start(request_.argv.front(), errno);
     output_.write.reset();
     error_output_.write.reset();
     status_.write.reset();
@@ -322,7 +332,7 @@ private:
         return cannot_run(program, "the working directory "
                                        + in_quotes(request_.working_directory.native()) + ": "
                                        + reason(failed_->value));
-      return cannot_run(program, reason(failed_->value));
+      return cannot_start(program, failed_->value);
     }
     if (!finished_)
       return cannot_run(program, "its supervisor was killed");

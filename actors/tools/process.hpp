@@ -55,8 +55,9 @@ public:
   virtual ~process_runner() = default;
 
   /// Runs a command and waits until it and all its descendants have ended. Blocks; called from
-  /// threads of the blocking pool, by several at once. Errors: `tool_failed` when the program
-  /// cannot be started, with the reason.
+  /// threads of the blocking pool, by several at once. Errors, with the reason: `tool_failed` when
+  /// the program cannot be started; `tool_unavailable` when it could not be for now, and nothing
+  /// has been (processes, memory or descriptors are short, or somebody still writes its file).
   [[nodiscard]] virtual result<process_result> run(const process_request& request,
                                                    std::stop_token stop) = 0;
 };

@@ -23,7 +23,7 @@ coro::task<step> greeter(step_context& ctx) {
 int main(int count, char** values) {
   runtime_options options;
   options.store = must(lmdb_store::open(count > 1 ? values[1] : "greetings"));
-  options.policy = approval_policy::ask_for_plans(); // Plans are still asked for.
+  options.policy = approval_policy::ask_for_plans(); // No tool call needs a decision.
   runtime rt{options};
   if (auto error = rt.agents().add("greeter", greeter))
     throw std::runtime_error{message_of(error)};

@@ -128,14 +128,59 @@ void add_queries(CLI::App& app, arguments& given) {
   add_command(app, "version", "Print the version");
 }
 
+void add_ids(CLI::App* command, arguments& given) {
+  command
+      ->add_option("ID", given.ids,
+                   "A plan's id, or the ids of calls, all of which are decided on "
+                   "or none")
+      ->required();
+}
+
+void add_remember(CLI::App* command, arguments& given) {
+  const std::map<std::string, decision_scope> scopes{{"call", decision_scope::call},
+                                                     {"tool", decision_scope::tool}};
+  command
+      ->add_option("--remember", given.remember,
+                   "From now on in this session, too: for exactly this call, or for its tool "
+                   "whatever the arguments")
+      ->option_text("call|tool")
+      ->transform(CLI::CheckedTransformer(scopes).description(""));
+}
+
+void add_policies(CLI::App& app, arguments& given) {
+  auto* policy = add_command(app, "policy", "Look at the approval policy");
+  policy->require_subcommand(1);
+  auto* check = policy->add_subcommand(
+      "check", "Check a policy file, and say what it has, or what it says of one call or plan");
+  check->add_option("FILE", given.policy,
+                    "Absent: the one that --policy, $FERMATA_POLICY or the "
+                    "store names");
+  auto* tool = check->add_option("--tool", given.tool, "What does it say of a call of this tool?")
+                   ->option_text("NAME");
+  check->add_option("--arguments", given.new_arguments, "With these arguments")
+      ->option_text("JSON")
+      ->needs(tool);
+  check->add_option("--agent", given.agent, "By this agent")->option_text("NAME");
+  check->add_flag("--plan", given.of_plan, "What does it say of a plan?")->excludes(tool);
+
+  add_session(
+      add_command(app, "remembered", "List a session's decisions that hold for later calls"),
+      given);
+  auto* forget = add_command(app, "forget", "Revoke one of them: such calls are asked for again");
+  add_session(forget, given);
+  forget->add_option("NUMBER", given.decision, "Its number, as `remembered` shows it")->required();
+}
+
 void add_decisions(CLI::App& app, arguments& given) {
-  auto* approve = add_command(app, "approve", "Approve a call or a plan");
-  add_id(approve, given, "ID", "The call's or the plan's id");
+  auto* approve = add_command(app, "approve", "Approve calls or a plan");
+  add_ids(approve, given);
   add_digest(approve, given,
              "Refuse unless the call has this digest, as `pending --json` shows it");
+  add_remember(approve, given);
 
-  auto* reject = add_command(app, "reject", "Reject a call or a plan");
-  add_id(reject, given, "ID", "The call's or the plan's id");
+  auto* reject = add_command(app, "reject", "Reject calls or a plan");
+  add_ids(reject, given);
+  add_remember(reject, given);
   add_reason(reject, given, "What the agent or the planner is told");
   reject->add_flag("--modify", given.modify, "Send a plan back: a new revision is expected");
 
@@ -224,6 +269,14 @@ caf::error usage(std::string why) {
   return make_error(errc::invalid_field, std::move(why));
 }
 
+caf::error check_decision(const arguments& given) {
+  if (given.ids.size() > 1 && !given.digest.empty())
+    return usage("--digest goes with one call: each has its own");
+  if (given.ids.size() > 1 && given.modify)
+    return usage("--modify goes with one plan");
+  return caf::none;
+}
+
 caf::error check_outcome(const arguments& given) {
   if (given.resolution == "happened" && given.content.empty())
     return usage("outcome CALL happened JSON: the tool's result is missing");
@@ -238,6 +291,8 @@ caf::error check_outcome(const arguments& given) {
 caf::error check_together(const arguments& given) {
   if (given.command == "outcome")
     return check_outcome(given);
+  if (given.command == "approve" || given.command == "reject")
+    return check_decision(given);
   if (given.command == "resume" && given.due == !given.session.empty())
     return usage("resume takes either a SESSION or --due");
   if (given.command == "resume" && given.due && !given.workspace.empty())
@@ -265,10 +320,13 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
       ->option_text("DIR");
   app.add_option("--models", given.models, "A file of language models and the agents that ask them")
       ->option_text("FILE");
+  app.add_option("--policy", given.policy, "A file that says which plans and calls need a decision")
+      ->option_text("FILE");
   app.add_flag("--json", given.as_json, "Print one JSON object per line; see below");
   add_running_commands(app, given);
   add_queries(app, given);
   add_decisions(app, given);
+  add_policies(app, given);
   add_answers(app, given);
   add_operations(app, given);
   add_timing(app, given);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/messages/commands.hpp>
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/timestamp.hpp>
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace fermata::command_line {
 
@@ -24,9 +26,11 @@ struct arguments {
   bool as_json = false;
   std::string store;  ///< Empty: not given.
   std::string models; ///< A models file; empty: not given.
+  std::string policy; ///< A policy file; empty: not given.
 
   std::string session;
-  std::string id; ///< Of a call or a plan approval; for `cancel` also of a session.
+  std::string id;               ///< Of a call or a plan approval; for `cancel` also of a session.
+  std::vector<std::string> ids; ///< Of those that `approve` and `reject` decide on.
   std::string plan_file;
   std::string workspace; ///< Empty: not given.
   approval_mode approve = approval_mode::reads;
@@ -37,7 +41,12 @@ struct arguments {
   std::string resolution;    ///< happened, rerun or failed.
   std::string subtask;
   std::string state;
-  std::string text; ///< Of a message.
+  std::string text;     ///< Of a message.
+  std::string agent;    ///< For `policy check`: who calls or proposes.
+  std::string tool;     ///< For `policy check`: what is called.
+  bool of_plan = false; ///< For `policy check`: a plan, not a call.
+  decision_scope remember = decision_scope::once;
+  std::uint64_t decision = 0; ///< A remembered one.
   bool is_error = false;
   bool modify = false;
   bool due = false;   ///< All sessions with timers that are due, instead of one.

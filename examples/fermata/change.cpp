@@ -150,9 +150,10 @@ private:
 } // namespace
 
 bool is_change(const arguments& given) {
-  constexpr std::array<std::string_view, 17> changes{
-      "run",     "resume", "revise", "approve", "reject", "edit",    "respond",  "answer", "result",
-      "outcome", "retry",  "skip",   "fail",    "cancel", "suspend", "deadline", "message"};
+  constexpr std::array<std::string_view, 18> changes{
+      "run",     "resume", "revise",  "approve",  "reject",  "edit",
+      "respond", "answer", "result",  "outcome",  "retry",   "skip",
+      "fail",    "cancel", "suspend", "deadline", "message", "forget"};
   return std::find(changes.begin(), changes.end(), given.command) != changes.end();
 }
 
@@ -167,6 +168,9 @@ result<exit_status> run_change(const arguments& given, console& out) {
   auto models = choose_models(given.models, *store);
   if (!models)
     return std::move(models.error());
+  auto policy = choose_policy(given.policy, *store);
+  if (!policy)
+    return std::move(policy.error());
   host_options where;
   where.store = std::move(*store);
   // Without a planner a message begins nothing.
@@ -175,6 +179,7 @@ result<exit_status> run_change(const arguments& given, console& out) {
   where.approve = given.approve;
   where.watches = out.is_interactive();
   where.models = std::move(*models);
+  where.policy = std::move(*policy);
   if (given.due)
     return run_due(given, out, where);
   if (given.command == "resume" && !given.workspace.empty()) {

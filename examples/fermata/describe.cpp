@@ -8,6 +8,15 @@ namespace fermata::command_line {
 
 namespace {
 
+/// What a remembered decision says, of its event or its record.
+template <class Decision>
+std::string what_holds(const Decision& one) {
+  return std::string{one.verdict == call_verdict::reject ? "rejected: " : "approved: "}
+         + one.tool.str()
+         + (one.scope == decision_scope::tool ? ", whatever its arguments"
+                                              : " " + brief(one.arguments));
+}
+
 /// Says in a few words what an event is about; everything in it that is free text is escaped.
 class describer {
 public:
@@ -108,12 +117,8 @@ public:
            + by(one.by) + because(one.feedback);
   }
   std::string operator()(const decision_remembered& one) const {
-    const auto what = one.scope == decision_scope::tool ? std::string{", whatever its arguments"}
-                                                        : " " + brief(one.arguments);
-    return std::string{one.verdict == call_verdict::reject ? "from now on rejected: "
-                                                           : "from now on approved: "}
-           + one.tool.str() + what + by(one.by) + " (remembered as " + std::to_string(one.decision)
-           + ")";
+    return "from now on " + what_holds(one) + by(one.by) + " (remembered as "
+           + std::to_string(one.decision) + ")";
   }
   std::string operator()(const decision_forgotten& one) const {
     return "the remembered decision " + std::to_string(one.decision) + " holds no more"
@@ -187,6 +192,11 @@ private:
 
 std::string describe(const event& happened, const session_id& session) {
   return std::visit(describer{session}, happened.body);
+}
+
+std::string describe_remembered(const remembered_record& decision) {
+  return what_holds(decision) + (decision.by.empty() ? "" : " by " + escape_line(decision.by))
+         + (decision.feedback.empty() ? "" : ": " + escape_line(decision.feedback));
 }
 
 std::string show_time(timestamp at) {

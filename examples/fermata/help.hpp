@@ -26,6 +26,16 @@ number of models' messages in the conversation, or the first one whose "if": T i
 since the last of these. A reply may have "parts": [T] for text, "delay_ms" before the first and
 "pause_ms" between two of them, "cut_off", "failure": T, "input_tokens" and "output_tokens".
 
+Which plans and calls need a decision comes from a JSON file that --policy FILE names, else
+$FERMATA_POLICY; the store remembers the last one. The first rule that fits decides:
+  {"rules": [{"match": {"kind": "plan" or "tool", "tool": GLOB, "agent": GLOB,
+                        "arguments": {POINTER: {OPERATOR: OPERAND, ...}, ...}},
+              "action": "allow", "ask" or "deny", "expires_after_ms": N, "prompt": T,
+              "may_remember": BOOLEAN}, ...], "default": ACTION}
+Operators: equals, one_of, glob, path (a glob for paths: ** crosses folders, .. is resolved), matches
+(RE2, all of the text), less_than, at_most, at_least, more_than, exists. `fermata policy check` shows
+what a policy says.
+
 execute_command runs programs with all rights of this user: they start in the workspace but are NOT
 confined to it. All other tools never leave the workspace.
 
@@ -34,8 +44,9 @@ when their session is addressed next. `fermata resume --due` addresses all of th
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
 print what is pending and the command that continues. --approve holds for one invocation: none asks for
-everything; reads (the default) lets list_files, read_file and search_files run freely; all approves
-the plan and its calls, but never says what became of a call.
+everything; reads (the default) leaves it to the policy, which without a file lets list_files, read_file
+and search_files run freely; all approves the plan and its calls where the policy asks, but never says
+what became of a call.
 
 Exit status:
   0    the plan completed, the query was answered, `reject` or `cancel` applied
@@ -49,7 +60,7 @@ Exit status:
 
 With --json, standard output has one JSON object per line:
   run, resume, revise, approve, reject, edit, respond, answer, result, outcome, retry, skip, fail,
-  cancel, suspend, deadline, message (resume --due: all of this for each session):
+  cancel, suspend, deadline, message, forget (resume --due: all of this for each session):
     {"receipt": {session, event, kind, state}}  a command is durable; kind: accepted, duplicate, late
     {"event": {number, at, body}}               each event as it is committed; body.type names it
     {"pending": {...}}                          at the end, each thing that waits, as `pending` has it
@@ -67,8 +78,11 @@ With --json, standard output has one JSON object per line:
                {subtask, call, tool, arguments, status, answer: {outcome, content}}
   sessions     {session, state}
   pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
-               since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
+               prompt, since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
                outcome
+  remembered   {number, call, verdict, scope, tool, tool_version, arguments, feedback, by, at}
+  policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,
+               expires_after_ms, may_remember}
   timers       {session, due, is_due, damage}, earliest first
   version      {version}
   verify       {store, sound}

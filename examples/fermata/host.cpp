@@ -9,10 +9,21 @@ namespace fermata::command_line {
 
 namespace {
 
-approval_policy policy_of(approval_mode mode) {
-  // With `all` the default policy asks as well, and the command answers: so the journal says who
-  // approved.
-  return mode == approval_mode::none ? approval_policy::ask_everything() : approval_policy::reads();
+/// With `all` the policy asks as well, and the command answers: so the journal says who approved.
+approval_policy policy_of(const host_options& options) {
+  return options.approve == approval_mode::none ? approval_policy::ask_everything()
+                                                : options.policy.policy;
+}
+
+/// The files that are to be remembered, ready to be.
+result<store_memory> prepare_memory(const host_options& options) {
+  store_memory memory;
+  for (const auto& [name, text] : {std::pair{remembered_models, &options.models.to_remember},
+                                   std::pair{remembered_policy, &options.policy.to_remember}})
+    if (!text->empty())
+      if (auto error = memory.prepare(options.store, name, *text))
+        return error;
+  return memory;
 }
 
 } // namespace
@@ -27,7 +38,7 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
     return std::move(runner.error());
   runtime_options made;
   made.store = *store;
-  made.policy = policy_of(options.approve);
+  made.policy = policy_of(options);
   // Only the session that is addressed goes on: whoever applies a command to one of them is not to
   // set others going. `resume --due` is for those.
   made.fire_timers = false;
@@ -41,16 +52,12 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
       return error;
   if (auto error = add_models(*started, options.models.setup))
     return error;
-  models_memory memory;
-  if (const auto& text = options.models.to_remember; !text.empty()) {
-    auto prepared = models_memory::prepare(options.store, text);
-    if (!prepared)
-      return std::move(prepared.error());
-    memory = std::move(*prepared);
-  }
+  auto memory = prepare_memory(options);
+  if (!memory)
+    return std::move(memory.error());
   started->start();
   return std::unique_ptr<host>{
-      new host{std::move(*store), std::move(live), std::move(memory), std::move(started)}};
+      new host{std::move(*store), std::move(live), std::move(*memory), std::move(started)}};
 }
 
 host::~host() {

@@ -3,6 +3,8 @@
 #include "arguments.hpp"
 #include "live_feed.hpp"
 #include "models.hpp"
+#include "policies.hpp"
+#include "store_memory.hpp"
 
 #include <fermata/actors/runtime.hpp>
 
@@ -19,6 +21,7 @@ struct host_options {
   std::filesystem::path workspace; ///< Instead of the session's; empty: the session's.
   bool watches = false;            ///< Somebody sees live updates.
   chosen_models models;
+  chosen_policy policy;
 };
 
 /// Owns a store and a runtime over it, from `open` until it is destroyed.
@@ -35,21 +38,21 @@ public:
   [[nodiscard]] runtime& running() noexcept { return *runtime_; }
   [[nodiscard]] fermata::store& store() noexcept { return *store_; }
   [[nodiscard]] live_feed& live() noexcept { return *live_; }
-  /// The models file that the store is to remember once a command is accepted.
-  [[nodiscard]] models_memory& memory() noexcept { return memory_; }
+  /// The files that the store is to remember once a command is accepted.
+  [[nodiscard]] store_memory& memory() noexcept { return memory_; }
 
   /// Stops the runtime; the store can still be queried.
   void stop();
 
 private:
-  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed, models_memory models,
+  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed, store_memory models,
        std::unique_ptr<runtime> started)
       : store_{std::move(owned)}, live_{std::move(feed)}, memory_{std::move(models)},
         runtime_{std::move(started)} {}
 
   std::shared_ptr<fermata::store> store_;
   std::shared_ptr<live_feed> live_; ///< Stays empty unless somebody watches.
-  models_memory memory_;
+  store_memory memory_;
   std::unique_ptr<runtime> runtime_;
 };
 

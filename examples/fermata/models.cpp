@@ -1,20 +1,11 @@
 #include "models.hpp"
 
-#include "inputs.hpp"
-
-#include <fermata/actors/agents/model.hpp>
-#include <fermata/actors/models/scripted.hpp>
-#include <fermata/storage/file_descriptor.hpp>
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "store_memory.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <fermata/actors/agents/model.hpp>
+#include <fermata/actors/models/scripted.hpp>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 namespace fermata::command_line {
@@ -132,16 +123,6 @@ result<model_setup> parse_models(const std::string& text) {
   return setup;
 }
 
-std::filesystem::path remembered_file(const std::filesystem::path& store) {
-  return store / "models.json";
-}
-
-/// Makes what a file or a folder has now outlast a power cut. Sets errno.
-bool synced(const std::filesystem::path& path) {
-  const file_descriptor opened{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  return opened && ::fsync(opened.get()) == 0;
-}
-
 /// Whom a model can name in plans, and hand over to.
 std::map<std::string, std::string> workers_of(const model_setup& setup) {
   std::map<std::string, std::string> workers{
@@ -155,68 +136,20 @@ std::map<std::string, std::string> workers_of(const model_setup& setup) {
 } // namespace
 
 result<chosen_models> choose_models(const std::string& given, const std::filesystem::path& store) {
-  auto file = given.empty() ? environment_variable("FERMATA_MODELS") : given;
-  const bool remembered = file.empty();
-  if (remembered) {
-    file = remembered_file(store).string();
-    if (std::error_code ignored; !std::filesystem::exists(file, ignored))
-      return chosen_models{};
-  }
-  auto text = read_text(file, limits{}.plan_size_bytes);
-  if (!text)
-    return std::move(text.error());
-  auto setup = parse_models(*text);
-  if (!setup)
-    return make_error(code_of(setup.error()), file + ": " + message_of(setup.error()));
+  auto file =
+      choose_file({given, "FERMATA_MODELS", remembered_models, limits{}.plan_size_bytes}, store);
+  if (!file)
+    return std::move(file.error());
   chosen_models chosen;
+  if (!*file)
+    return chosen;
+  auto setup = parse_models((*file)->text);
+  if (!setup)
+    return make_error(code_of(setup.error()), (*file)->name + ": " + message_of(setup.error()));
   chosen.setup = std::move(*setup);
-  if (!remembered)
-    chosen.to_remember = std::move(*text);
+  if (!(*file)->is_remembered)
+    chosen.to_remember = std::move((*file)->text);
   return chosen;
-}
-
-result<models_memory> models_memory::prepare(const std::filesystem::path& store,
-                                             const std::string& text) {
-  models_memory memory;
-  memory.remembered_ = remembered_file(store);
-  memory.prepared_ = memory.remembered_.string() + ".new";
-  std::ofstream out{memory.prepared_, std::ios::binary | std::ios::trunc};
-  out << text << std::flush;
-  if (!out || !synced(memory.prepared_))
-    return make_error(errc::io_error,
-                      memory.prepared_.string() + ": cannot be written: " + std::strerror(errno));
-  return memory;
-}
-
-models_memory::models_memory(models_memory&& other) noexcept
-    : prepared_{std::exchange(other.prepared_, {})}, remembered_{std::move(other.remembered_)} {}
-
-models_memory& models_memory::operator=(models_memory&& other) noexcept {
-  std::swap(prepared_, other.prepared_);
-  std::swap(remembered_, other.remembered_);
-  return *this;
-}
-
-models_memory::~models_memory() {
-  std::error_code ignored;
-  if (!prepared_.empty())
-    std::filesystem::remove(prepared_, ignored);
-}
-
-caf::error models_memory::keep() {
-  if (prepared_.empty())
-    return caf::none;
-  std::error_code error;
-  std::filesystem::rename(prepared_, remembered_, error);
-  if (error)
-    return make_error(errc::io_error,
-                      remembered_.string() + ": cannot be replaced: " + error.message());
-  const auto folder = remembered_.parent_path();
-  prepared_.clear();
-  if (!synced(folder))
-    return make_error(errc::io_error,
-                      folder.string() + ": cannot be synced: " + std::strerror(errno));
-  return caf::none;
 }
 
 caf::error add_models(runtime& to, const model_setup& setup) {

@@ -115,26 +115,8 @@ struct chosen_models {
 [[nodiscard]] result<chosen_models> choose_models(const std::string& given,
                                                   const std::filesystem::path& store);
 
-/// Makes a store remember a models file, in two steps, so that a command that is refused changes
-/// nothing, and one that is accepted need not fail any more. The caller owns the store.
-class models_memory {
-public:
-  /// Writes the file beside the one that is remembered. Errors: `io_error`.
-  [[nodiscard]] static result<models_memory> prepare(const std::filesystem::path& store,
-                                                     const std::string& text);
-
-  models_memory() = default; ///< Has nothing to remember.
-  models_memory(models_memory&& other) noexcept;
-  models_memory& operator=(models_memory&& other) noexcept;
-  ~models_memory(); ///< Forgets what was prepared and not kept.
-
-  /// Puts it in the place of the other one. Does nothing the second time. Errors: `io_error`.
-  [[nodiscard]] caf::error keep();
-
-private:
-  std::filesystem::path prepared_; ///< Empty: there is nothing to do.
-  std::filesystem::path remembered_;
-};
+/// The name of the file that a store remembers its models in.
+inline constexpr const char* remembered_models = "models.json";
 
 /// Adds the models and agents to a runtime that has not started. Errors: `invalid_field` and
 /// `invalid_id`, naming the model or the agent.

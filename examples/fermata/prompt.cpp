@@ -110,13 +110,29 @@ answer decide_on_plan(console& out, const plan_id& id, const pause_view& view) {
   return answer{std::move(decision)};
 }
 
+/// For what else an approval is to hold. Nothing: the person thought better of it.
+std::optional<decision_scope> ask_for_scope(console& out) {
+  out.say("Approve it, and from now on in this session: calls of this tool whatever their "
+          "arguments, or exactly this call?");
+  const auto choice = choose(out, {"tool", "call", "back"});
+  if (choice == "back")
+    return std::nullopt;
+  return choice == "tool" ? decision_scope::tool : decision_scope::call;
+}
+
 answer decide_on_call(console& out, const call_id& id, const pending_item& item) {
-  const auto choice = choose(out, {"approve", "reject", "edit", "respond", "quit"});
+  const auto choice = choose(out, {"approve", "reject", "edit", "respond", "always", "quit"});
   if (choice == "quit")
     return quit();
   decide_call decision{id, call_verdict::approve};
   decision.by = user_name();
   decision.digest = item.digest;
+  if (choice == "always") {
+    const auto scope = ask_for_scope(out);
+    if (!scope)
+      return {};
+    decision.remember = *scope;
+  }
   if (choice == "reject") {
     decision.verdict = call_verdict::reject;
     const auto feedback = out.ask("What the agent is told: ");

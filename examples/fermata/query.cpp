@@ -3,6 +3,7 @@
 #include "continuation.hpp"
 #include "escape.hpp"
 #include "pending_list.hpp"
+#include "policies.hpp"
 #include "render.hpp"
 #include "stores.hpp"
 #include "version.hpp"
@@ -108,6 +109,23 @@ caf::error query_of_transcript(const arguments& given, store& from, console& out
   return caf::none;
 }
 
+caf::error query_of_remembered(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  const auto decisions = query_remembered(from, *session);
+  if (!decisions)
+    return decisions.error();
+  for (const auto& one : *decisions) {
+    out.print(to_json(one));
+    out.say(std::to_string(one.number) + "  " + show_time(one.at) + "  "
+            + describe_remembered(one));
+  }
+  if (decisions->empty())
+    out.say("No decision holds for later calls.");
+  return caf::none;
+}
+
 result<std::optional<session_state>> parse_state(const std::string& text) {
   if (text.empty())
     return std::optional<session_state>{};
@@ -199,6 +217,8 @@ caf::error run_query(const arguments& given, console& out) {
     out.say(std::string{"fermata "} + version);
     return caf::none;
   }
+  if (given.command == "policy")
+    return check_policy(given, out);
   // Bad input is said before the store is looked for.
   if (!given.session.empty())
     if (const auto session = session_id::parse(given.session); !session)
@@ -214,7 +234,7 @@ caf::error run_query(const arguments& given, console& out) {
       {"status", query_of_status},     {"plan", query_of_plan},
       {"events", query_of_events},     {"transcript", query_of_transcript},
       {"sessions", query_of_sessions}, {"pending", query_of_pending},
-      {"timers", query_of_timers}};
+      {"timers", query_of_timers},     {"remembered", query_of_remembered}};
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();

@@ -238,6 +238,8 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
   if (item.expires_at)
     line += ", expires at " + show_time(*item.expires_at);
   out.say(line);
+  if (!item.prompt.empty())
+    out.say("  " + out.painted(paint::warning, escape_line(item.prompt)));
   if (item.kind == pending_kind::plan)
     out.say("  Plan: " + escape_line(item.goal));
   else if (item.kind == pending_kind::input)

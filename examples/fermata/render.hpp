@@ -24,6 +24,9 @@ namespace fermata::command_line {
 /// What one event says, on one line, without number and time.
 [[nodiscard]] std::string describe(const event& happened, const session_id& session);
 
+/// What a decision that holds for later calls says, on one line.
+[[nodiscard]] std::string describe_remembered(const remembered_record& decision);
+
 /// Prints a plan as a tree: its goal, its subtasks, and what each is going to do.
 void show_plan(console& out, const plan_spec& plan);
 

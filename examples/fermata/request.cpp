@@ -70,6 +70,8 @@ result<request> make_plan_decision(const arguments& given, const plan_id& plan) 
   if (!given.digest.empty())
     return make_error(errc::invalid_field,
                       "--digest is for calls; a plan's revision never changes");
+  if (given.remember != decision_scope::once)
+    return make_error(errc::invalid_field, "--remember is for calls; each plan is decided on");
   decide_plan decision{plan.revision(), plan_verdict::approve};
   if (given.command == "reject")
     decision.verdict = given.modify ? plan_verdict::modify : plan_verdict::reject;
@@ -82,8 +84,38 @@ result<request> make_plan_decision(const arguments& given, const plan_id& plan) 
   return made;
 }
 
+decide_call decision_on(const arguments& given, const call_id& call) {
+  const bool rejects = given.command == "reject";
+  decide_call decision{call, rejects ? call_verdict::reject : call_verdict::approve};
+  decision.feedback = given.reason;
+  decision.digest = given.digest;
+  decision.remember = given.remember;
+  decision.by = user_name();
+  return decision;
+}
+
+/// On several calls of one session.
+result<request> make_decisions(const arguments& given) {
+  decide_calls all;
+  for (const auto& text : given.ids) {
+    const auto call = call_id::parse(text);
+    if (!call)
+      return make_error(errc::invalid_id,
+                        "several are decided on at once: " + message_of(call.error()));
+    if (!all.decisions.empty() && call->session() != all.decisions.front().call.session())
+      return make_error(errc::invalid_id,
+                        "several are decided on at once: they are of one session");
+    all.decisions.push_back(decision_on(given, *call));
+  }
+  auto made = to_call(all.decisions.front().call, all);
+  made.ends_plans = given.command == "reject";
+  return made;
+}
+
 result<request> make_decision(const arguments& given) {
-  const auto id = parse_approval_id(given.id);
+  if (given.ids.size() > 1)
+    return make_decisions(given);
+  const auto id = parse_approval_id(given.ids.front());
   if (!id)
     return id.error();
   if (const auto* plan = std::get_if<plan_id>(&*id))
@@ -91,15 +123,16 @@ result<request> make_decision(const arguments& given) {
   if (given.modify)
     return make_error(errc::invalid_field,
                       "--modify is for plans; a call is rejected, or edited with `fermata edit`");
-  const bool rejects = given.command == "reject";
   const auto& call = std::get<call_id>(*id);
-  decide_call decision{call, rejects ? call_verdict::reject : call_verdict::approve};
-  decision.feedback = given.reason;
-  decision.digest = given.digest;
-  decision.by = user_name();
-  auto made = to_call(call, std::move(decision));
-  made.ends_plans = rejects;
+  auto made = to_call(call, decision_on(given, call));
+  made.ends_plans = given.command == "reject";
   return made;
+}
+
+result<request> make_forgetting(const arguments& given) {
+  forget_decision forgotten{given.decision};
+  forgotten.by = user_name();
+  return to_session(given, std::move(forgotten));
 }
 
 result<request> make_edit(const arguments& given) {
@@ -287,7 +320,7 @@ result<request> make_request(const arguments& given) {
       {"respond", make_response},  {"answer", make_answer},         {"result", make_result},
       {"outcome", make_outcome},   {"retry", make_subtask_command}, {"skip", make_subtask_command},
       {"fail", make_fail},         {"cancel", make_cancel},         {"suspend", make_suspension},
-      {"deadline", make_deadline}, {"message", make_message}};
+      {"deadline", make_deadline}, {"message", make_message},       {"forget", make_forgetting}};
   return makers.at(given.command)(given);
 }
 

@@ -153,7 +153,9 @@ std::vector<command> one_of_each() {
           suspend_session{"lunch"},
           resume_session{},
           set_deadline{later},
-          post_message{"hello"}};
+          post_message{"hello"},
+          decide_calls{{approve(1)}},
+          forget_decision{1}};
 }
 
 /// What becomes of a command that the table allows: nothing, or the error of what it names.
@@ -166,7 +168,9 @@ std::optional<errc> expected_error(session_state state, std::string_view command
       return errc::superseded;
     return std::nullopt;
   }
-  if (command == decide_call::type)
+  if (command == forget_decision::type)
+    return errc::unknown_decision;
+  if (command == decide_call::type || command == decide_calls::type)
     return waiting ? std::nullopt : std::optional{errc::unknown_call};
   if (command == tool_result::type)
     return waiting ? errc::not_approved : errc::unknown_call;
@@ -420,7 +424,7 @@ command random_command(sim::seeded_random& random, sim::world& world) {
         last = proposed->revision;
     return random.below(5) == 0 ? last + 1 - static_cast<std::uint32_t>(random.below(3)) : last;
   };
-  switch (random.below(32)) {
+  switch (random.below(34)) {
   case 0:
     return propose_plan{random_plan(random)};
   case 1:
@@ -487,6 +491,15 @@ command random_command(sim::seeded_random& random, sim::world& world) {
     response.content = {{"by", "hand"}};
     return response;
   }
+  case 31: {
+    decide_calls several;
+    for (const auto verdict : {call_verdict::approve, call_verdict::reject})
+      several.decisions.emplace_back(call(), verdict);
+    several.decisions.front().remember = static_cast<decision_scope>(random.below(3));
+    return several;
+  }
+  case 32:
+    return forget_decision{1 + random.below(3)};
   default:
     return random.below(3) == 0 ? command{cancel_plan{"no"}} : command{approve_plan(revision())};
   }

@@ -83,7 +83,7 @@ TEST_CASE("a host that is an actor drives a session by messages alone, and sees 
     REQUIRE(log.numbers.size() == events.size());
     for (std::size_t i = 0; i < events.size(); ++i)
       CHECK(log.numbers[i] == i + 1);
-    CHECK(std::count(log.kinds.begin(), log.kinds.end(), chunk_kind::approval) == 2);
+    CHECK(std::count(log.kinds.begin(), log.kinds.end(), chunk_kind::approval) == 3);
     // The follower that still waits is told when the runtime stops.
     world.restart();
     CHECK(log.errors.back() == "shutting_down");

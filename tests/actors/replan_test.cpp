@@ -648,7 +648,7 @@ TEST_CASE("P9: an approval for another version of a tool does not let it run: th
     CHECK(state_of(world) == "completed");
   }
   SECTION("nobody had to decide: it runs") {
-    options.policy = approval_policy::ask_for_plans();
+    options.policy = approval_policy::allow_everything();
     sim::world world{1, options};
     accept(world, propose_plan{script_plan(R"({"tool": "ask"}, {"tool": "work"})")});
     version = 2;

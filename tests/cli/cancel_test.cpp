@@ -40,9 +40,9 @@ TEST_CASE("at a terminal a person can respond in place of a tool") {
   auto options = box.invocation({"resume", "s"});
   options.terminal = true;
   child person{options};
-  REQUIRE(person.expect("approve / reject / edit / respond / quit ? "));
+  REQUIRE(person.expect("approve / reject / edit / respond / always / quit ? "));
   person.type("re");
-  REQUIRE(person.expect("approve / reject / edit / respond / quit ? "));
+  REQUIRE(person.expect("approve / reject / edit / respond / always / quit ? "));
   person.type("res");
   REQUIRE(person.expect("without the tool"));
   person.type("42");

@@ -18,7 +18,7 @@ child_options at_terminal(const sandbox& box, std::vector<std::string> words) {
 }
 
 constexpr const char* on_plan = "approve / reject / edit / modify / quit ? ";
-constexpr const char* on_call = "approve / reject / edit / respond / quit ? ";
+constexpr const char* on_call = "approve / reject / edit / respond / always / quit ? ";
 constexpr const char* for_result = "result / error / quit ? ";
 
 } // namespace

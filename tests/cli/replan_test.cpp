@@ -108,7 +108,7 @@ TEST_CASE("at a terminal the diff of a replan comes before the question") {
   person.type("not now");
   // The plan in force goes on where it was.
   CHECK(person.expect("s:c1 ask"));
-  REQUIRE(person.expect("respond / quit ? "));
+  REQUIRE(person.expect("respond / always / quit ? "));
   person.type("quit");
   CHECK(person.wait() == 3);
   CHECK(box.run({"status", "s"}).last()["plan"]["revision"] == 1);

@@ -61,6 +61,7 @@ child_options sandbox::invocation(std::vector<std::string> words) const {
   options.argv.insert(options.argv.begin(), FERMATA_COMMAND);
   options.environment = {{"FERMATA_STORE", store().string()},
                          {"FERMATA_MODELS", ""},
+                         {"FERMATA_POLICY", ""},
                          {"TERM", "dumb"},
                          {"LC_ALL", "C"}};
   options.directory = workspace().string();

@@ -73,7 +73,7 @@ TEST_CASE("a session that is suspended while a person is asked can be resumed at
   auto options = box.invocation({"resume", "s"});
   options.terminal = true;
   child person{options};
-  REQUIRE(person.expect("edit / respond / quit ? "));
+  REQUIRE(person.expect("edit / respond / always / quit ? "));
   REQUIRE(box.run({"suspend", "s", "--reason", "wait"}).status == 3);
   person.type("approve");
   CHECK(person.expect("s: suspended"));

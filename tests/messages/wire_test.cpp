@@ -126,6 +126,9 @@ std::vector<command> sample_commands() {
   call_decision.feedback = "f";
   call_decision.by = "boss";
   call_decision.digest = "d";
+  call_decision.remember = decision_scope::tool;
+  forget_decision forgotten{7};
+  forgotten.by = "boss";
   resolve_outcome resolution{call, outcome_resolution::happened, {{"exit", 0}}};
   resolution.reason = "r";
   resolution.by = "boss";
@@ -166,7 +169,9 @@ std::vector<command> sample_commands() {
           suspension,
           resume_session{"boss"},
           deadline,
-          message};
+          message,
+          decide_calls{{call_decision, call_decision}},
+          forgotten};
 }
 
 } // namespace

@@ -173,6 +173,26 @@ TEST_CASE("a program that cannot be started is an error, an exit status of 127 i
   CHECK(runner->run(shell("exit 127"), {}).value().exit_status == 127);
 }
 
+TEST_CASE("a program that cannot be started for now may be tried again, and then runs") {
+  const temporary_directory folder;
+  const auto runner = make_runner(folder);
+  const auto program = folder.path() / "tool";
+  REQUIRE(std::filesystem::copy_file("/bin/true", program));
+  process_request request;
+  request.argv = {program.string()};
+  {
+    const file_descriptor written{::open(program.c_str(), O_WRONLY | O_CLOEXEC)};
+    REQUIRE(written);
+    const auto ended = runner->run(request, {});
+    REQUIRE_FALSE(ended);
+    CHECK(is(ended.error(), errc::tool_unavailable));
+    CHECK(message_of(ended.error()).find("Text file busy") != std::string::npos);
+  }
+  const auto ended = runner->run(request, {});
+  REQUIRE(ended);
+  CHECK(ended->exit_status == 0);
+}
+
 TEST_CASE("the time limit ends a command and a grandchild in another session") {
   temporary_directory folder;
   mailbox mail{folder};

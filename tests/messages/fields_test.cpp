@@ -261,7 +261,7 @@ TEST_CASE("every named enum names each of its values") {
   check_names(call_outcome::cancelled);
   check_names(pending_kind::input);
   check_names(wait_cause::backoff);
-  check_names(chunk_kind::text);
+  check_names(chunk_kind::completion);
 }
 
 TEST_CASE("exactly the states without a live plan accept a new one") {

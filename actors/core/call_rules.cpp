@@ -64,14 +64,15 @@ result<std::string> fingerprint_of(const known_tool& tool, const json& arguments
   }
 }
 
-caf::error check_result(const json& content, const environment& env, std::uint32_t limit) {
+caf::error check_result(const json& content, const environment& env, const tool* of) {
   // The depth first, since all else recurses as deep as the value is nested.
   if (auto error = check_depth(content))
     return error;
   if (auto error = check_utf8(content))
     return error;
+  const auto own = of != nullptr ? of->result_size_bytes : 0;
   return check_limit("result_size_bytes", to_text(content).size(),
-                     limit != 0 ? limit : env.limits.result_size_bytes);
+                     own != 0 ? own : env.limits.result_size_bytes);
 }
 
 caf::error check_arguments(const known_tool& tool, const json& arguments, const environment& env) {

@@ -26,10 +26,10 @@ struct known_tool {
 [[nodiscard]] result<std::string> fingerprint_of(const known_tool& tool, const json& arguments,
                                                  const session_data& data);
 
-/// Checks a result before it becomes part of a record: depth, size, UTF-8. `limit` 0: that of the
-/// environment.
+/// Checks a result before it becomes part of a record: depth, size, UTF-8. A registered tool may
+/// have a limit of its own.
 [[nodiscard]] caf::error check_result(const json& content, const environment& env,
-                                      std::uint32_t limit = 0);
+                                      const tool* of = nullptr);
 
 /// Checks arguments as they would run: an object, within the limit, fitting the schema.
 [[nodiscard]] caf::error check_arguments(const known_tool& tool, const json& arguments,

@@ -198,8 +198,7 @@ public:
       return unknown(body.call);
     if (auto error = check_text(body.reason))
       return error;
-    const auto* tool = env_.tools.find(call->tool);
-    if (auto error = check_result(body.content, env_, tool ? tool->result_size_bytes : 0))
+    if (auto error = check_result(body.content, env_, env_.tools.find(call->tool)))
       return error;
     if (call->status == call_status::answered && body.resolution != outcome_resolution::rerun)
       return answer_again(*call, resolution_answer(body));

@@ -201,9 +201,8 @@ std::vector<event_body> reconcile(const session_data& data, std::uint64_t number
   const auto* call = data.find_call(number);
   if (call == nullptr || call->status != call_status::claimed || call->runs != run)
     return events;
-  const auto* tool = env.tools.find(call->tool);
   if (found && found->found == reconciliation::verdict::happened)
-    if (auto error = check_result(found->content, env, tool ? tool->result_size_bytes : 0))
+    if (auto error = check_result(found->content, env, env.tools.find(call->tool)))
       found = std::move(error);
   if (!found) {
     events.push_back(unknown_outcome(
@@ -234,7 +233,7 @@ std::vector<event_body> finish_call(const session_data& data, std::uint64_t numb
     return events;
   const auto* tool = env.tools.find(call->tool);
   if (outcome)
-    if (auto error = check_result(*outcome, env, tool ? tool->result_size_bytes : 0))
+    if (auto error = check_result(*outcome, env, tool))
       outcome = std::move(error);
   if (call->status == call_status::awaiting_outcome && call->runs == run) {
     // It was given up on, and has ended after all.

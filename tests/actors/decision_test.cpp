@@ -167,6 +167,27 @@ TEST_CASE("several calls are decided in one transaction") {
 }
 
 TEST_CASE(
+    "what was decided before counts as decided among several, and the receipt is for the rest") {
+  sim::world world{1, paying(graded)};
+  accept(world, propose_plan{payments({20, 30})});
+  accept(world, approve(2));
+  const auto events = world.events(sid()).size();
+  const auto given = accept(world, decide_calls{{approve(2), approve(1)}});
+  CHECK(given.kind == receipt_kind::accepted);
+  CHECK(given.event == events + 1);
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("the person who decides on a plan is told what the policy says about it") {
+  sim::world world{1, paying(R"({"rules": [{"match": {"kind": "plan"}, "action": "ask",
+      "prompt": "Who pays?"}], "default": "allow"})")};
+  accept(world, propose_plan{payments({1})});
+  CHECK(pending_of(world).at(0).prompt == "Who pays?");
+  wake(world);
+  CHECK(pending_of(world).at(0).prompt == "Who pays?");
+}
+
+TEST_CASE(
     "one refused decision refuses all that came with it, names its place, and changes nothing") {
   sim::world world{1, paying(graded)};
   accept(world, propose_plan{payments({20, 30})});
@@ -291,7 +312,10 @@ TEST_CASE("a decision that was made before can be remembered afterwards") {
   sim::world world{1, paying(graded)};
   accept(world, propose_plan{payments_in_turn({20, 30})});
   accept(world, approve(1));
-  CHECK(accept(world, remembered(approve(1), decision_scope::tool)).kind == receipt_kind::accepted);
+  const auto events = world.events(sid()).size();
+  const auto given = accept(world, remembered(approve(1), decision_scope::tool));
+  CHECK(given.kind == receipt_kind::accepted);
+  CHECK(given.event == events + 1);
   CHECK(remembered_by(world).size() == 1);
   CHECK(accept(world, remembered(approve(1), decision_scope::tool)).kind
         == receipt_kind::duplicate);

@@ -100,6 +100,7 @@ TEST_CASE("numbers are compared by value, whole ones exactly, and nothing else i
   CHECK(holds(R"({"more_than": 9007199254740992})", {{"a", 9007199254740993}}));
   CHECK(holds(R"({"more_than": 9223372036854775807})", {{"a", 18446744073709551615u}}));
   CHECK_FALSE(holds(R"({"less_than": 0})", {{"a", 18446744073709551615u}}));
+  CHECK_FALSE(holds(R"({"equals": -1})", {{"a", 18446744073709551615u}}));
   CHECK(holds(R"({"at_least": 0.5})", {{"a", 1}}));
   CHECK_FALSE(holds(R"({"at_most": 5})", {{"a", "4"}}));
   CHECK_FALSE(holds(R"({"at_most": 5})", {{"a", true}}));

@@ -211,6 +211,10 @@ std::future<result<receipt>> session_handle::wake() const {
   return post(*runtime_->implementation_, id_, detail::wake{});
 }
 
+void session_handle::wake(callback answer) const {
+  post(*runtime_->implementation_, id_, detail::wake{}, std::move(answer));
+}
+
 result<session_status> session_handle::status() const {
   return query_status(runtime_->store(), id_);
 }
@@ -233,6 +237,33 @@ session_handle::wait_until_paused(std::chrono::milliseconds timeout) const {
     if (left.count() <= 0 || !hub.wait_for(id_, now->events + 1, left))
       return std::optional<session_status>{};
   }
+}
+
+// -- event_watch
+// -----------------------------------------------------------------------------------------------------
+
+struct event_watch::implementation {
+  implementation(detail::services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
+      : shared{std::move(with)}, session{std::move(id)}, observation{shared->hub.observe(
+                                                             session, std::move(tell))} {}
+  ~implementation() { shared->hub.forget(session, observation); }
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
+
+  detail::services_ptr shared;
+  session_id session;
+  std::uint64_t observation;
+};
+
+event_watch::event_watch(std::unique_ptr<implementation> made) : implementation_{std::move(made)} {}
+event_watch::event_watch() noexcept = default;
+event_watch::event_watch(event_watch&&) noexcept = default;
+event_watch& event_watch::operator=(event_watch&&) noexcept = default;
+event_watch::~event_watch() = default;
+
+event_watch session_handle::watch(std::function<void(std::uint64_t)> committed) const {
+  return event_watch{std::make_unique<event_watch::implementation>(
+      runtime_->implementation_->shared, id_, std::move(committed))};
 }
 
 // -- event_stream

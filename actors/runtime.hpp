@@ -80,6 +80,23 @@ private:
   std::unique_ptr<implementation> implementation_;
 };
 
+/// Has a function called when a session has committed events, until it is destroyed: for hosts that
+/// wait for many sessions with few threads, where `event_stream` takes one for each. Movable.
+class event_watch {
+public:
+  event_watch() noexcept; ///< Watches nothing.
+  event_watch(event_watch&&) noexcept;
+  event_watch& operator=(event_watch&&) noexcept;
+  /// When it returns, the function does not run and is not called any more.
+  ~event_watch();
+
+private:
+  friend class session_handle;
+  struct implementation;
+  explicit event_watch(std::unique_ptr<implementation>);
+  std::unique_ptr<implementation> implementation_;
+};
+
 /// Talks to one session from plain threads. Copyable; must not outlive the runtime.
 class session_handle {
 public:
@@ -105,8 +122,17 @@ public:
   /// goes on, or asks.
   [[nodiscard]] std::future<result<receipt>> wake() const;
 
+  /// The same with a callback, as for `send`.
+  void wake(std::function<void(result<receipt>)> callback) const;
+
   /// Streams the session's events from number `first` (counted from 1).
   [[nodiscard]] event_stream follow(std::uint64_t first) const;
+
+  /// Calls `committed` with the number of the session's last event whenever there are more, also
+  /// before the session exists. The events are read with `query_events`: who reads after he has
+  /// begun to watch misses none. Called on threads of the runtime, for one session one at a time;
+  /// it must not block, nor use the runtime.
+  [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
 
 private:
   friend class runtime;

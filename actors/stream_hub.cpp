@@ -11,6 +11,9 @@ bool stream_hub::publish(const session_id& session, std::uint64_t number) {
     return false;
   found->second.number = std::max(found->second.number, number);
   more_.notify_all();
+  // Under the lock, so that `forget` can promise that it is over.
+  for (const auto& [observation, observer] : found->second.observers)
+    observer(found->second.number);
   return found->second.watchers != 0;
 }
 
@@ -22,6 +25,19 @@ void stream_hub::enter(const session_id& session) {
 void stream_hub::leave(const session_id& session) {
   const std::lock_guard lock{mutex_};
   --topics_[session].readers;
+  drop_if_unused(session);
+}
+
+std::uint64_t stream_hub::observe(const session_id& session,
+                                  std::function<void(std::uint64_t)> observer) {
+  const std::lock_guard lock{mutex_};
+  topics_[session].observers.emplace(++observations_, std::move(observer));
+  return observations_;
+}
+
+void stream_hub::forget(const session_id& session, std::uint64_t observation) {
+  const std::lock_guard lock{mutex_};
+  topics_.at(session).observers.erase(observation);
   drop_if_unused(session);
 }
 
@@ -38,7 +54,8 @@ void stream_hub::unwatch(const session_id& session) {
 
 void stream_hub::drop_if_unused(const session_id& session) {
   const auto found = topics_.find(session);
-  if (found->second.readers == 0 && found->second.watchers == 0)
+  const auto& unused = found->second;
+  if (unused.readers == 0 && unused.watchers == 0 && unused.observers.empty())
     topics_.erase(found);
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -22,6 +23,13 @@ public:
   /// Registers a reader, which makes `publish` remember the session's numbers.
   void enter(const session_id& session);
   void leave(const session_id& session);
+
+  /// Has `observer` called with the session's last number by each `publish`, until `forget`. It
+  /// runs within `publish`, must not block, and must not call the hub. Gives what `forget` wants.
+  [[nodiscard]] std::uint64_t observe(const session_id& session,
+                                      std::function<void(std::uint64_t)> observer);
+  /// When it returns, the observer does not run and is not called any more.
+  void forget(const session_id& session, std::uint64_t observation);
 
   /// Makes `publish` say that somebody watches the session; as often undone as done.
   void watch(const session_id& session);
@@ -41,11 +49,13 @@ private:
     std::uint64_t number = 0;
     std::size_t readers = 0;
     std::size_t watchers = 0;
+    std::map<std::uint64_t, std::function<void(std::uint64_t)>> observers;
   };
 
   std::mutex mutex_;
   std::condition_variable more_;
   std::map<session_id, topic> topics_;
+  std::uint64_t observations_ = 0; ///< How many there were.
   bool closed_ = false;
 };
 

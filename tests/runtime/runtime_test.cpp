@@ -488,3 +488,54 @@ TEST_CASE("a session that is ended by a defect takes no other with it") {
   CHECK(accept(session.send(tool_result{call("s1", 1), "green"})).state
         == session_state::completed);
 }
+
+TEST_CASE("a watch tells of a session from before it exists, and of nothing once it is gone") {
+  temporary_directory folder;
+  runtime rt{unattended(open_store(folder))};
+  rt.start();
+  const auto session = rt.session(named("s1"));
+  std::atomic<std::uint64_t> last{0};
+  signal_flag reached;
+  {
+    const auto watch = session.watch([&](std::uint64_t number) {
+      CHECK(number > last);
+      last = number;
+      if (number >= 1)
+        reached.raise();
+    });
+    accept(session.send(propose_plan{shop_plan()}));
+    CHECK(reached.wait());
+  }
+  const auto told = last.load();
+  const auto events = paused(session).events;
+  CHECK(told <= events);
+  accept(session.send(tool_result{call("s1", 1), "green"}));
+  CHECK(paused(session).events > events);
+  CHECK(last == told);
+}
+
+TEST_CASE("who reads after each call of a watch sees every event") {
+  temporary_directory folder;
+  runtime rt{unattended(open_store(folder))};
+  rt.start();
+  const auto session = rt.session(named("s1"));
+  std::atomic<std::uint64_t> last{0};
+  const auto watch = session.watch([&](std::uint64_t number) { last = number; });
+  accept(session.send(propose_plan{shop_plan()}));
+  accept(session.send(tool_result{call("s1", 1), "green"}));
+  const auto events = paused(session).events;
+  rt.stop(); // after which nothing is under way any more
+  CHECK(last == events);
+  CHECK(query_events(rt.store(), session.id(), 1, 1'000)->size() == events);
+}
+
+TEST_CASE("a wake answers by callback, too") {
+  temporary_directory folder;
+  runtime rt{unattended(open_store(folder))};
+  rt.start();
+  std::promise<result<receipt>> strange;
+  rt.session(named("strange")).wake([&](result<receipt> answered) {
+    strange.set_value(std::move(answered));
+  });
+  CHECK(refusal(strange.get_future()) == errc::unknown_session);
+}

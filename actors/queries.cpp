@@ -189,12 +189,22 @@ result<std::vector<armed_timer>> query_timers(store& from, std::optional<timesta
 }
 
 result<std::vector<session_summary>> query_sessions(store& from, std::optional<session_state> state,
-                                                    std::size_t limit) {
+                                                    std::size_t limit,
+                                                    const std::optional<session_id>& after) {
   auto view = from.read();
   if (!view)
     return std::move(view.error());
+  session_number last = 0;
+  if (after) {
+    const auto anchor = (*view)->find(*after);
+    if (!anchor)
+      return anchor.error();
+    if (!*anchor)
+      return make_error(errc::unknown_session, "there is no session " + after->str());
+    last = (*anchor)->number;
+  }
   const auto status = state ? std::optional{static_cast<std::uint8_t>(*state)} : std::nullopt;
-  auto anchors = (*view)->sessions(status, 0, limit);
+  auto anchors = (*view)->sessions(status, last, limit);
   if (!anchors)
     return std::move(anchors.error());
   std::vector<session_summary> summaries;

@@ -62,9 +62,11 @@ query_timers(store& from, std::optional<timestamp> until, std::size_t limit = 10
 [[nodiscard]] result<plan_diff> query_plan_diff(store& from, const session_id& session,
                                                 std::optional<std::uint32_t> revision = {});
 
-/// All sessions in the order of their creation, those after `after`; at most `limit`.
+/// Sessions in the order of their creation, with `after` those that were created after that one; at
+/// most `limit`. Errors: `unknown_session` for `after`.
 [[nodiscard]] result<std::vector<session_summary>>
-query_sessions(store& from, std::optional<session_state> state = {}, std::size_t limit = 10'000);
+query_sessions(store& from, std::optional<session_state> state = {}, std::size_t limit = 10'000,
+               const std::optional<session_id>& after = {});
 
 /// A revision of a session's plan as it was proposed; without `revision`: the draft, else the
 /// active or last one. Errors: `unknown_session`, `unknown_approval` when there is no such

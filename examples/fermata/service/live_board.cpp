@@ -1,0 +1,51 @@
+#include "live_board.hpp"
+
+#include "sse.hpp"
+
+#include <fermata/messages/fields.hpp>
+
+#include <algorithm>
+
+namespace fermata::service {
+
+namespace {
+
+json to_object(const live_update& update) {
+  json object{{"kind", enum_names(update.kind)[static_cast<std::size_t>(update.kind)]},
+              {"content", update.content}};
+  if (!update.subtask.empty())
+    object["subtask"] = update.subtask.str();
+  if (update.call)
+    object["call"] = update.call->str();
+  return object;
+}
+
+} // namespace
+
+void live_board::show(const live_update& update) {
+  const std::lock_guard lock{mutex_};
+  const auto found = inboxes_.find(update.session);
+  if (found == inboxes_.end())
+    return;
+  // Written once, however many look.
+  const auto text = std::make_shared<const std::string>(sse_event("live", to_object(update)));
+  for (const auto& inbox : found->second)
+    inbox->push(text);
+}
+
+void live_board::enter(const session_id& session, std::shared_ptr<stream_inbox> inbox) {
+  const std::lock_guard lock{mutex_};
+  inboxes_[session].push_back(std::move(inbox));
+}
+
+void live_board::leave(const session_id& session, const std::shared_ptr<stream_inbox>& inbox) {
+  const std::lock_guard lock{mutex_};
+  const auto found = inboxes_.find(session);
+  if (found == inboxes_.end())
+    return;
+  std::erase(found->second, inbox);
+  if (found->second.empty())
+    inboxes_.erase(found);
+}
+
+} // namespace fermata::service

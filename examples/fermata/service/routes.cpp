@@ -1,0 +1,466 @@
+#include "routes.hpp"
+
+#include "../render.hpp"
+#include "openapi.hpp"
+#include "target.hpp"
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/messages/chunk.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace fermata::service {
+
+namespace {
+
+/// Items of one page of a list, unless the client asks for fewer or more.
+constexpr std::uint32_t default_page = 256;
+constexpr std::uint32_t max_page = 1'024;
+
+/// A page of chunks ends with the chunk that makes it so long.
+constexpr std::size_t max_chunks_size_bytes = 4'000'000;
+
+/// A request that has found its route.
+struct matched {
+  const http_request* request = nullptr;
+  const route_context* context = nullptr;
+  std::map<std::string, std::string> query;
+  session_id session; ///< Where the path names one.
+
+  matched() = default;
+
+  [[nodiscard]] fermata::store& store() const { return *context->store; }
+  [[nodiscard]] const std::string* parameter(const char* name) const {
+    const auto found = query.find(name);
+    return found == query.end() ? nullptr : &found->second;
+  }
+};
+
+template <class Number>
+result<Number> parse_number(std::string_view what, std::string_view text, Number least,
+                            Number most) {
+  Number number{};
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (read.ec != std::errc{} || read.ptr != text.data() + text.size() || number < least
+      || number > most)
+    return make_error(errc::invalid_field, std::string{what} + ": " + quoted_excerpt(text)
+                                               + " is refused; accepted are numbers from "
+                                               + std::to_string(least) + " to "
+                                               + std::to_string(most));
+  return number;
+}
+
+/// A number of the query; nothing when it is absent.
+template <class Number>
+result<std::optional<Number>> number_of(const matched& request, const char* name, Number least,
+                                        Number most = std::numeric_limits<Number>::max()) {
+  const auto* text = request.parameter(name);
+  if (text == nullptr)
+    return std::optional<Number>{};
+  auto number = parse_number(name, *text, least, most);
+  if (!number)
+    return std::move(number.error());
+  return std::optional{*number};
+}
+
+result<std::uint32_t> page_of(const matched& request) {
+  auto limit = number_of<std::uint32_t>(request, "limit", 1, max_page);
+  if (!limit)
+    return std::move(limit.error());
+  return limit->value_or(default_page);
+}
+
+result<std::uint64_t> first_of(const matched& request) {
+  auto first = number_of<std::uint64_t>(request, "first", 1);
+  if (!first)
+    return std::move(first.error());
+  return first->value_or(1);
+}
+
+answer respond(const json& body) {
+  return json_response(body);
+}
+
+answer respond(const caf::error& error) {
+  return error_response(error);
+}
+
+/// One value, or the error that there is instead.
+template <class T>
+answer respond(const result<T>& found) {
+  return found ? respond(to_json(*found)) : respond(found.error());
+}
+
+template <class T>
+json array_of(const std::vector<T>& items) {
+  auto array = json::array();
+  for (const auto& one : items)
+    array.push_back(to_json(one));
+  return array;
+}
+
+/// A list as `{name: [...]}`.
+template <class T>
+answer respond(const char* name, const result<std::vector<T>>& found) {
+  return found ? respond({{name, array_of(*found)}}) : respond(found.error());
+}
+
+// -- the process
+
+answer health(const matched&) {
+  return respond({{"status", "ok"}});
+}
+
+answer readiness(const matched& request) {
+  if (!request.context->is_stopping)
+    return respond({{"status", "ready"}});
+  auto response = json_response({{"status", "stopping"}});
+  response.status = 503;
+  return response;
+}
+
+answer metrics(const matched& request) {
+  http_response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  if (request.context->metrics)
+    response.body = request.context->metrics();
+  return response;
+}
+
+answer description(const matched&) {
+  http_response response;
+  response.body = openapi_text();
+  return response;
+}
+
+// -- queries
+
+answer sessions(const matched& request) {
+  std::optional<session_state> state;
+  if (const auto* text = request.parameter("state")) {
+    const auto named = from_json<session_state>(json(*text), unknown_fields::refuse, "state");
+    if (!named)
+      return respond(named.error());
+    state = *named;
+  }
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(limit.error());
+  std::optional<session_id> after;
+  if (const auto* text = request.parameter("after")) {
+    auto named = session_id::parse(*text);
+    if (!named)
+      return respond(named.error());
+    after = std::move(*named);
+  }
+  // One more than asked for, to know whether there is more.
+  auto found = query_sessions(request.store(), state, *limit + 1, after);
+  if (!found)
+    return respond(found.error());
+  const bool has_more = found->size() > *limit;
+  if (has_more)
+    found->pop_back();
+  json body{{"sessions", array_of(*found)}};
+  if (has_more)
+    body["next"] = found->back().session.str();
+  return respond(body);
+}
+
+answer status(const matched& request) {
+  return respond(query_status(request.store(), request.session));
+}
+
+answer plan(const matched& request) {
+  const auto revision = number_of<std::uint32_t>(request, "revision", 1);
+  if (!revision)
+    return respond(revision.error());
+  return respond(query_plan(request.store(), request.session, *revision));
+}
+
+answer plan_difference(const matched& request) {
+  const auto revision = number_of<std::uint32_t>(request, "revision", 1);
+  if (!revision)
+    return respond(revision.error());
+  return respond(query_plan_diff(request.store(), request.session, *revision));
+}
+
+answer transcript(const matched& request) {
+  const auto items = query_transcript(request.store(), request.session);
+  if (!items)
+    return respond(items.error());
+  auto array = json::array();
+  for (const auto& one : *items)
+    array.push_back(command_line::transcript_json(one, request.session));
+  return respond({{"transcript", std::move(array)}});
+}
+
+/// Where a page of pending things begins, as the client has it: `<session number>-<item>`.
+std::string cursor_text(const pending_cursor& cursor) {
+  return std::to_string(cursor.session) + "-" + std::to_string(cursor.item);
+}
+
+result<pending_cursor> parse_cursor(std::string_view text) {
+  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+  const auto dash = std::min(text.find('-'), text.size());
+  const auto session = parse_number<session_number>("after", text.substr(0, dash), 0, most);
+  if (!session)
+    return session.error();
+  const auto item =
+      parse_number<std::uint64_t>("after", text.substr(std::min(dash + 1, text.size())), 0, most);
+  if (!item)
+    return item.error();
+  pending_cursor cursor;
+  cursor.session = *session;
+  cursor.item = *item;
+  return cursor;
+}
+
+answer pending(const matched& request) {
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(limit.error());
+  pending_cursor after;
+  if (const auto* text = request.parameter("after")) {
+    const auto cursor = parse_cursor(*text);
+    if (!cursor)
+      return respond(cursor.error());
+    after = *cursor;
+  }
+  const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
+  const auto page = query_pending_page(request.store(), of, after, *limit);
+  if (!page)
+    return respond(page.error());
+  json body{{"pending", array_of(page->items)}};
+  if (page->next)
+    body["next"] = cursor_text(*page->next);
+  return respond(body);
+}
+
+answer chunks(const matched& request) {
+  const auto first = first_of(request);
+  if (!first)
+    return respond(first.error());
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(limit.error());
+  // A few at a time, since each may be large.
+  constexpr std::size_t at_once = 16;
+  auto array = json::array();
+  std::size_t size_bytes = 0;
+  for (auto next = *first; array.size() < *limit && size_bytes < max_chunks_size_bytes;) {
+    const auto wanted = std::min<std::size_t>(at_once, *limit - array.size());
+    auto events = query_events(request.store(), request.session, next, wanted);
+    if (!events)
+      return respond(events.error());
+    for (auto& one : *events) {
+      auto object = to_json(chunk{request.session, std::move(one)});
+      size_bytes += to_text(object).size();
+      array.push_back(std::move(object));
+      ++next;
+      if (size_bytes >= max_chunks_size_bytes)
+        break;
+    }
+    if (events->size() < wanted)
+      break;
+  }
+  return respond({{"chunks", std::move(array)}});
+}
+
+// -- streams and commands
+
+answer refuse_while_stopping() {
+  return respond(make_error(errc::shutting_down, "the service is stopping"));
+}
+
+answer stream(const matched& request) {
+  auto first = first_of(request);
+  if (!first)
+    return respond(first.error());
+  if (const auto& seen = request.request->last_event_id; !seen.empty()) {
+    const auto last = parse_number<std::uint64_t>("Last-Event-ID", seen, 0,
+                                                  std::numeric_limits<std::uint64_t>::max() - 1);
+    if (!last)
+      return respond(last.error());
+    first = *last + 1;
+  }
+  if (request.context->is_stopping)
+    return refuse_while_stopping();
+  const auto anchor = request.store().find(request.session);
+  if (!anchor)
+    return respond(anchor.error());
+  if (!*anchor)
+    return respond(
+        make_error(errc::unknown_session, "there is no session " + request.session.str()));
+  if (*first > (*anchor)->events + 1)
+    return respond(make_error(errc::unknown_chunk, "session " + request.session.str() + " has "
+                                                       + std::to_string((*anchor)->events)
+                                                       + " chunks; a stream begins "
+                                                       + "with one of them, or with the next"));
+  stream_order order;
+  order.session = request.session;
+  order.first = *first;
+  return order;
+}
+
+/// What a client wants as the answer to a command; a response when it wants something else.
+std::variant<answer_form, http_response> form_of(const matched& request) {
+  const auto form = preferred_form(request.request->accept);
+  if (form == answer_form::neither)
+    return error_response(406, "not_acceptable",
+                          "accepted is text/event-stream or application/json");
+  return form;
+}
+
+answer send_command(const matched& request) {
+  const auto form = form_of(request);
+  if (const auto* response = std::get_if<http_response>(&form))
+    return *response;
+  if (!is_json(request.request->content_type))
+    return error_response(415, "unsupported_media_type",
+                          "the body of a command is JSON, sent with Content-Type: "
+                          "application/json");
+  const auto parsed = parse_json(request.request->body);
+  if (!parsed)
+    return respond(parsed.error());
+  auto body = from_json<command>(*parsed);
+  if (!body)
+    return respond(body.error());
+  if (request.context->is_stopping)
+    return refuse_while_stopping();
+  command_order order;
+  order.session = request.session;
+  order.body = std::move(*body);
+  order.answer = std::get<answer_form>(form);
+  return order;
+}
+
+answer wake(const matched& request) {
+  const auto form = form_of(request);
+  if (const auto* response = std::get_if<http_response>(&form))
+    return *response;
+  if (!request.request->body.empty())
+    return respond(make_error(errc::invalid_field, "waking a session takes no body"));
+  if (request.context->is_stopping)
+    return refuse_while_stopping();
+  command_order order;
+  order.session = request.session;
+  order.answer = std::get<answer_form>(form);
+  return order;
+}
+
+// -- the table
+
+constexpr std::string_view session_path = "/v1/sessions/{session}";
+
+struct route_entry {
+  std::string_view method;
+  std::string_view path;
+  std::array<std::string_view, 3> parameters; ///< Of the query; empty: no more of them.
+  answer (*handle)(const matched&);
+};
+
+constexpr std::array table{
+    route_entry{"GET", "/healthz", {}, health},
+    route_entry{"GET", "/readyz", {}, readiness},
+    route_entry{"GET", "/metrics", {}, metrics},
+    route_entry{"GET", "/openapi.json", {}, description},
+    route_entry{"GET", "/v1/sessions", {"state", "after", "limit"}, sessions},
+    route_entry{"GET", "/v1/pending", {"after", "limit"}, pending},
+    route_entry{"GET", "/v1/sessions/{session}", {}, status},
+    route_entry{"GET", "/v1/sessions/{session}/plan", {"revision"}, plan},
+    route_entry{"GET", "/v1/sessions/{session}/plan/diff", {"revision"}, plan_difference},
+    route_entry{"GET", "/v1/sessions/{session}/transcript", {}, transcript},
+    route_entry{"GET", "/v1/sessions/{session}/pending", {"after", "limit"}, pending},
+    route_entry{"GET", "/v1/sessions/{session}/chunks", {"first", "limit"}, chunks},
+    route_entry{"GET", "/v1/sessions/{session}/stream", {"first"}, stream},
+    route_entry{"POST", "/v1/sessions/{session}/commands", {}, send_command},
+    route_entry{"POST", "/v1/sessions/{session}/wake", {}, wake},
+};
+
+/// Compares a path with that of a route, and takes the session's id from it.
+bool fits(const std::vector<std::string>& path, std::string_view pattern, std::string& session) {
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (pattern.empty())
+      return false;
+    pattern.remove_prefix(1);
+    const auto part = pattern.substr(0, pattern.find('/'));
+    if (part == "{session}")
+      session = path[i];
+    else if (part != path[i])
+      return false;
+    pattern.remove_prefix(part.size());
+  }
+  return pattern.empty();
+}
+
+caf::error check_parameters(const route_entry& entry,
+                            const std::map<std::string, std::string>& query) {
+  for (const auto& [name, value] : query) {
+    if (std::find(entry.parameters.begin(), entry.parameters.end(), name) != entry.parameters.end()
+        && !name.empty())
+      continue;
+    std::string accepted;
+    for (const auto& one : entry.parameters)
+      accepted += one.empty() ? "" : " " + std::string{one};
+    return make_error(errc::invalid_field,
+                      "unknown query parameter " + quoted_excerpt(name)
+                          + "; accepted are:" + (accepted.empty() ? " none" : accepted));
+  }
+  return caf::none;
+}
+
+answer run(const route_entry& entry, matched request, const std::string& session) {
+  if (entry.path.starts_with(session_path)) {
+    auto named = session_id::parse(session);
+    if (!named)
+      return respond(named.error());
+    request.session = std::move(*named);
+  }
+  if (const auto error = check_parameters(entry, request.query))
+    return respond(error);
+  return entry.handle(request);
+}
+
+} // namespace
+
+answer route(const http_request& request, const route_context& context) {
+  auto target = parse_target(request.target);
+  if (!target)
+    return respond(target.error());
+  std::string allowed;
+  for (const auto& entry : table) {
+    std::string session;
+    if (!fits(target->path, entry.path, session))
+      continue;
+    if (entry.method != request.method) {
+      allowed += (allowed.empty() ? "" : ", ") + std::string{entry.method};
+      continue;
+    }
+    matched found;
+    found.request = &request;
+    found.context = &context;
+    found.query = std::move(target->query);
+    return run(entry, std::move(found), session);
+  }
+  if (allowed.empty())
+    return error_response(404, "unknown_path", "GET /openapi.json describes what there is");
+  auto response = error_response(405, "wrong_method", "this path answers " + allowed);
+  response.headers.emplace_back("Allow", allowed);
+  return response;
+}
+
+std::span<const route_name> route_names() {
+  static const auto names = [] {
+    std::array<route_name, table.size()> all;
+    std::transform(table.begin(), table.end(), all.begin(), [](const route_entry& entry) {
+      return route_name{entry.method, entry.path};
+    });
+    return all;
+  }();
+  return names;
+}
+
+} // namespace fermata::service

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "http.hpp"
+
+#include <fermata/messages/commands.hpp>
+#include <fermata/storage/store.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+namespace fermata::service {
+
+/// What requests are answered from.
+struct route_context {
+  fermata::store* store = nullptr;
+  bool is_stopping = false; ///< Commands and streams are refused with `shutting_down`.
+  /// The text of `/metrics` (Prometheus 0.0.4); absent: an empty one.
+  std::function<std::string()> metrics;
+
+  route_context() = default;
+};
+
+/// The client is to be shown a session's events from number `first` on.
+struct stream_order {
+  session_id session;
+  std::uint64_t first = 1;
+
+  stream_order() = default;
+};
+
+/// The session is to be given a command, or to be woken.
+struct command_order {
+  session_id session;
+  std::optional<command> body; ///< Nothing: wake it.
+  answer_form answer = answer_form::events;
+
+  command_order() = default;
+};
+
+/// A response, or what is to be done to make one.
+using answer = std::variant<http_response, stream_order, command_order>;
+
+/// Says what a request is to be answered with. Reads the store, and changes nothing.
+[[nodiscard]] answer route(const http_request& request, const route_context& context);
+
+/// A method of a path, as the description names it: `/v1/sessions/{session}`.
+struct route_name {
+  std::string_view method;
+  std::string_view path;
+};
+
+/// All that there are.
+[[nodiscard]] std::span<const route_name> route_names();
+
+} // namespace fermata::service

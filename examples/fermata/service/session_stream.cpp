@@ -1,0 +1,110 @@
+#include "session_stream.hpp"
+
+#include "http.hpp"
+#include "sse.hpp"
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/messages/chunk.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace fermata::service {
+
+namespace {
+
+/// How many events are read at a time; fewer while they are large.
+constexpr std::size_t max_page = 64;
+
+} // namespace
+
+void session_stream::begin(const receipt& with) {
+  opening_ = sse_event("receipt", to_json(with));
+  seems_paused_ = !is_running(with.state);
+}
+
+result<std::string> session_stream::next(stream_inbox& inbox) {
+  auto text = std::exchange(opening_, {});
+  // Before the store is read, so that the events that updates come behind are there.
+  if (live_.pieces.empty() && live_.dropped == 0)
+    live_ = inbox.take();
+  const auto failed = [&](caf::error why) {
+    opening_ = std::move(text); // it comes before what `fail` says
+    return why;
+  };
+  const auto has_all = add_events(text);
+  if (!has_all)
+    return failed(has_all.error());
+  if (!*has_all)
+    return text;
+  add_live(text, next_);
+  if (const auto dropped = std::exchange(live_.dropped, 0); dropped > 0)
+    text += sse_event("behind", {{"dropped", dropped}});
+  if (end_ == stream_end::at_pause && seems_paused_)
+    if (auto error = add_pause(text))
+      return failed(std::move(error));
+  return text;
+}
+
+result<bool> session_stream::add_events(std::string& text) {
+  while (text.size() < piece_size_bytes) {
+    auto events = query_events(*store_, session_, next_, page_);
+    if (!events)
+      return std::move(events.error());
+    const auto found = events->size();
+    std::size_t added = 0;
+    while (added < found && text.size() < piece_size_bytes)
+      add(text, std::move((*events)[added++]));
+    if (added < found) {
+      page_ = std::max<std::size_t>(added, 1);
+      return false;
+    }
+    const bool has_all = found < page_;
+    page_ = std::min(page_ * 2, max_page);
+    if (has_all)
+      return true;
+  }
+  return false;
+}
+
+void session_stream::add(std::string& text, event happened) {
+  add_live(text, happened.number);
+  if (const auto* change = std::get_if<state_changed>(&happened.body))
+    seems_paused_ = !is_running(change->to);
+  next_ = happened.number + 1;
+  const auto number = happened.number;
+  text += sse_event("chunk", to_json(chunk{session_, std::move(happened)}), number);
+}
+
+void session_stream::add_live(std::string& text, std::uint64_t before) {
+  auto& pieces = live_.pieces;
+  while (!pieces.empty() && pieces.front().after < before) {
+    text += *pieces.front().text;
+    pieces.pop_front();
+  }
+}
+
+caf::error session_stream::add_pause(std::string& text) {
+  const auto items = query_pending(*store_, session_);
+  if (!items)
+    return items.error();
+  // Behind the pending ones, so that these are as old as the status if nothing has come since.
+  const auto status = query_status(*store_, session_);
+  if (!status)
+    return status.error();
+  if (is_running(status->state) || next_ <= status->events)
+    return caf::none; // it goes on: its next events tell
+  auto pending = json::array();
+  for (const auto& one : *items)
+    pending.push_back(to_json(one));
+  text += sse_event("paused", {{"status", to_json(*status)}, {"pending", std::move(pending)}});
+  is_over_ = true;
+  return caf::none;
+}
+
+std::string session_stream::fail(const caf::error& why) {
+  is_over_ = true;
+  return std::exchange(opening_, {}) + sse_event("error", error_object(why));
+}
+
+} // namespace fermata::service

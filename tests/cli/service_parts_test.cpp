@@ -1,0 +1,505 @@
+// The parts of the service that need no socket.
+#include "http_client.hpp"
+
+#include <fermata/actors/runtime.hpp>
+#include <fermata/messages/chunk.hpp>
+#include <fermata/storage/memory_store.hpp>
+#include <service/live_board.hpp>
+#include <service/memory_budget.hpp>
+#include <service/routes.hpp>
+#include <service/session_stream.hpp>
+#include <service/sse.hpp>
+#include <service/target.hpp>
+#include <service/token.hpp>
+
+#include <fermata_catch.hpp>
+#include <temporary_directory.hpp>
+
+#include <filesystem>
+
+using namespace fermata;
+using namespace fermata::service;
+using namespace fermata::test;
+
+namespace {
+
+session_id named(std::string_view text) {
+  return session_id::parse(text).value();
+}
+
+/// A store with one session `s`, whose client tool's call waits for its result.
+class waiting_session {
+public:
+  waiting_session() {
+    runtime_options options;
+    options.store = store_;
+    options.policy = approval_policy::allow_everything();
+    running_ = std::make_unique<runtime>(options);
+    running_->start();
+    give(propose_plan{parse_plan(R"({"goal": "g", "tools": {"look": {"kind": "client"}},
+      "subtasks": [{"id": "a", "steps": [{"tool": "look", "arguments": {}}]}]})")
+                          .value()});
+  }
+
+  void give(command body) {
+    const auto answered = running_->session(named("s")).send(std::move(body)).get();
+    REQUIRE(answered);
+  }
+  [[nodiscard]] fermata::store& store() { return *store_; }
+  [[nodiscard]] std::uint64_t events() { return query_status(*store_, named("s"))->events; }
+
+private:
+  std::shared_ptr<fermata::store> store_ = std::make_shared<memory_store>();
+  std::unique_ptr<runtime> running_;
+};
+
+http_request request_of(std::string method, std::string target, std::string body = {}) {
+  http_request made;
+  made.method = std::move(method);
+  made.target = std::move(target);
+  made.body = std::move(body);
+  if (!made.body.empty())
+    made.content_type = "application/json";
+  return made;
+}
+
+answer routed(const http_request& request, fermata::store& from, bool is_stopping = false) {
+  route_context context;
+  context.store = &from;
+  context.is_stopping = is_stopping;
+  return route(request, context);
+}
+
+http_response response_to(const http_request& request, fermata::store& from,
+                          bool is_stopping = false) {
+  auto answered = routed(request, from, is_stopping);
+  REQUIRE(std::holds_alternative<http_response>(answered));
+  return std::get<http_response>(answered);
+}
+
+std::shared_ptr<const std::string> piece(std::string_view text) {
+  return std::make_shared<const std::string>(sse_event("live", text));
+}
+
+std::string contents(const std::vector<streamed_event>& events) {
+  std::string all;
+  for (const auto& one : events)
+    all += one.name == "live" ? one.data.get<std::string>() + " "
+                              : one.name + (one.id ? std::to_string(*one.id) : "") + " ";
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("a target is decoded, and one that is none is refused") {
+  const auto target = parse_target("/v1/a%2Fb?x=%31&y=");
+  REQUIRE(target);
+  CHECK(target->path == std::vector<std::string>{"v1", "a/b"});
+  CHECK(target->query == std::map<std::string, std::string>{{"x", "1"}, {"y", ""}});
+  for (const auto* bad : {"", "v1", "http://x/", "/%", "/%4", "/%zz", "/a?b=%", "/a?b=1&b=2"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_target(bad));
+  }
+}
+
+TEST_CASE("what a client accepts decides between events and the receipt") {
+  for (const auto* events :
+       {"", "*/*", "text/event-stream", "text/*", "TEXT/EVENT-STREAM ; q=1", "text/html, */*;q=0.1",
+        "text/event-stream, application/json", "application/json;q=0.5, text/event-stream"}) {
+    INFO(events);
+    CHECK(preferred_form(events) == answer_form::events);
+  }
+  for (const auto* receipt :
+       {"application/json", "application/json, text/plain, */*", "application/*",
+        "application/json, text/event-stream", "text/event-stream;q=0, */*"}) {
+    INFO(receipt);
+    CHECK(preferred_form(receipt) == answer_form::receipt);
+  }
+  for (const auto* neither : {"text/html", "application/xml", "*/*;q=0"}) {
+    INFO(neither);
+    CHECK(preferred_form(neither) == answer_form::neither);
+  }
+}
+
+TEST_CASE("a token is compared as a whole, and its scheme without regard to case") {
+  const std::string token{"0123456789abcdef"};
+  CHECK(shows_token("Bearer 0123456789abcdef", token));
+  CHECK(shows_token("bearer 0123456789abcdef", token));
+  for (const auto* wrong :
+       {"", "Bearer", "Bearer ", "0123456789abcdef", "Basic 0123456789abcdef",
+        "Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Bearer 0123456789abcdeg",
+        "Bearer 0123456789ABCDEF", "Bearer 0123456789abcdef0123456789abcdef"}) {
+    INFO(wrong);
+    CHECK_FALSE(shows_token(wrong, token));
+  }
+}
+
+TEST_CASE("a token file that others may read, or that holds no token, is refused") {
+  const temporary_directory folder;
+  const auto file = folder.put("token", "0123456789abcdef\n");
+  using std::filesystem::perms;
+  std::filesystem::permissions(file, perms::owner_read | perms::owner_write);
+  CHECK(read_token(file).value() == "0123456789abcdef");
+  for (const auto extra : {perms::group_read, perms::others_read, perms::group_write}) {
+    std::filesystem::permissions(file, perms::owner_read | extra);
+    CHECK(is(read_token(file).error(), errc::invalid_field));
+  }
+  CHECK_FALSE(read_token(folder.path() / "none"));
+  CHECK_FALSE(read_token(folder.path()));
+  for (const auto* bad : {"", "short", "0123456789abcdef\n\n", "0123456789 abcdef"}) {
+    const auto other = folder.put("bad", bad);
+    std::filesystem::permissions(other, perms::owner_read | perms::owner_write);
+    INFO(bad);
+    CHECK_FALSE(read_token(other));
+  }
+}
+
+TEST_CASE("every error has a status that tells who can do something about it") {
+  CHECK(http_status_of(errc::invalid_json) == 400);
+  CHECK(http_status_of(errc::dependency_cycle) == 400);
+  CHECK(http_status_of(errc::denied_by_policy) == 403);
+  CHECK(http_status_of(errc::unknown_session) == 404);
+  CHECK(http_status_of(errc::unknown_chunk) == 404);
+  CHECK(http_status_of(errc::stale_approval) == 409);
+  CHECK(http_status_of(errc::already_answered) == 409);
+  CHECK(http_status_of(errc::limit_exceeded) == 422);
+  CHECK(http_status_of(errc::invalid_answer) == 422);
+  CHECK(http_status_of(errc::internal) == 500);
+  CHECK(http_status_of(errc::overloaded) == 503);
+  CHECK(http_status_of(errc::timed_out) == 504);
+  CHECK(http_status_of(errc::disk_full) == 507);
+  const auto refused = error_response(make_error(errc::shutting_down, "later"));
+  CHECK(refused.status == 503);
+  CHECK(refused.headers == http_headers{{"Retry-After", "1"}});
+  CHECK(refused.body == R"({"error":"shutting_down","message":"later"})");
+}
+
+TEST_CASE(
+    "a path that there is not is 404, and a method that it has not is 405 with those it has") {
+  memory_store empty;
+  for (const auto* unknown : {"/", "/v1", "/v1/sessions/", "/v1/sessions/s/", "/V1/sessions",
+                              "/v1/sessions/s/plan/x", "/healthz/x", "/v1//sessions"}) {
+    INFO(unknown);
+    const auto refused = response_to(request_of("GET", unknown), empty);
+    CHECK(refused.status == (std::string_view{unknown} == "/v1/sessions/" ? 400 : 404));
+  }
+  const auto wrong = response_to(request_of("DELETE", "/v1/sessions/s/commands"), empty);
+  CHECK(wrong.status == 405);
+  CHECK(wrong.headers == http_headers{{"Allow", "POST"}});
+}
+
+TEST_CASE("a query parameter that a path has not, or that is no number in range, is 400") {
+  waiting_session one;
+  for (const auto* bad :
+       {"/v1/sessions?sate=idle", "/v1/sessions?state=busy", "/v1/sessions?limit=0",
+        "/v1/sessions?limit=1025", "/v1/sessions?limit=ten", "/v1/sessions?limit=",
+        "/v1/sessions?after=%20", "/v1/pending?after=1", "/v1/pending?after=1-", "/healthz?x=1",
+        "/v1/sessions/s/chunks?first=0", "/v1/sessions/s/chunks?first=-1",
+        "/v1/sessions/s/chunks?first=18446744073709551616", "/v1/sessions/s/plan?revision=0",
+        "/v1/sessions/s?=", "/v1/sessions/.s", "/v1/sessions/%00"}) {
+    INFO(bad);
+    CHECK(response_to(request_of("GET", bad), one.store()).status == 400);
+  }
+}
+
+TEST_CASE("a session that there is not is 404 wherever a path names it") {
+  memory_store empty;
+  for (const auto& [method, path] : route_names()) {
+    if (method != "GET" || path.find("{session}") == std::string_view::npos)
+      continue;
+    auto target = std::string{path};
+    target.replace(target.find("{session}"), 9, "nobody");
+    INFO(target);
+    const auto refused = response_to(request_of("GET", target), empty);
+    CHECK(refused.status == 404);
+    CHECK(parse_json(refused.body)->at("error") == "unknown_session");
+  }
+}
+
+TEST_CASE("pages of sessions and of pending things meet without gap or repetition") {
+  auto store = std::make_shared<memory_store>();
+  runtime_options options;
+  options.store = store;
+  runtime running{options};
+  running.start();
+  const auto plan = parse_plan(R"({"goal": "g", "subtasks": [{"id": "a", "steps": []}]})").value();
+  for (const auto* id : {"e", "d", "c", "b", "a"})
+    REQUIRE(running.session(named(id)).send(propose_plan{plan}).get());
+  for (const auto& [path, list, key] :
+       {std::tuple{"/v1/sessions", "sessions", "session"},
+        std::tuple{"/v1/sessions?state=awaiting_plan_decision", "sessions", "session"},
+        std::tuple{"/v1/pending", "pending", "session"}}) {
+    std::string seen;
+    std::string next;
+    std::size_t pages = 0;
+    do {
+      auto target = std::string{path};
+      target += (target.find('?') == std::string::npos ? "?" : "&") + std::string{"limit=2"};
+      if (!next.empty())
+        target += "&after=" + next;
+      const auto page = parse_json(response_to(request_of("GET", target), *store).body).value();
+      INFO(page.dump());
+      for (const auto& one : page.at(list))
+        seen += one.at(key).get<std::string>();
+      next = page.value("next", "");
+      REQUIRE(++pages <= 3);
+    } while (!next.empty());
+    INFO(path);
+    CHECK(seen == "edcba");
+    CHECK(pages == 3);
+  }
+  const auto none = response_to(request_of("GET", "/v1/sessions?state=failed"), *store);
+  CHECK(none.body == R"({"sessions":[]})");
+  CHECK(response_to(request_of("GET", "/v1/sessions?after=nobody"), *store).status == 404);
+}
+
+TEST_CASE("recorded chunks are read from any number, at most as many as asked for") {
+  waiting_session one;
+  const auto events = one.events();
+  const auto numbers = [&](const std::string& query) {
+    const auto body = parse_json(
+        response_to(request_of("GET", "/v1/sessions/s/chunks" + query), one.store()).body);
+    std::vector<std::uint64_t> found;
+    for (const auto& each : body->at("chunks"))
+      found.push_back(each.at("number").get<std::uint64_t>());
+    return found;
+  };
+  CHECK(numbers("").size() == events);
+  CHECK(numbers("?first=2&limit=2") == std::vector<std::uint64_t>{2, 3});
+  CHECK(numbers("?first=1000").empty());
+}
+
+TEST_CASE("a page of chunks ends when it is large, and the next goes on behind it") {
+  waiting_session one;
+  // Ten results of a megabyte each, nine of them late.
+  one.give(tool_result{call_id{named("s"), 1}, std::string(900'000, 'x')});
+  one.give(propose_plan{parse_plan(R"({"goal": "g", "tools": {"look": {"kind": "client"}},
+    "subtasks": [{"id": "a", "steps": [{"tool": "look", "arguments": {}},
+                                       {"tool": "look", "arguments": {}},
+                                       {"tool": "look", "arguments": {}},
+                                       {"tool": "look", "arguments": {}},
+                                       {"tool": "look", "arguments": {}}]}]})")
+                            .value()});
+  for (std::uint64_t call = 2; call <= 6; ++call)
+    one.give(tool_result{call_id{named("s"), call}, std::string(900'000, 'x')});
+  std::uint64_t next = 1;
+  std::size_t pages = 0;
+  while (next <= one.events()) {
+    const auto page = response_to(
+        request_of("GET", "/v1/sessions/s/chunks?first=" + std::to_string(next)), one.store());
+    CHECK(page.body.size() < 6'000'000);
+    const auto body = parse_json(page.body).value();
+    REQUIRE_FALSE(body.at("chunks").empty());
+    CHECK(body.at("chunks").front().at("number") == next);
+    next += body.at("chunks").size();
+    ++pages;
+  }
+  CHECK(pages > 1);
+}
+
+TEST_CASE("a stream begins where the client says, but not beyond the next chunk") {
+  waiting_session one;
+  const auto events = one.events();
+  const auto first_of = [&](const std::string& query, const std::string& seen) {
+    auto request = request_of("GET", "/v1/sessions/s/stream" + query);
+    request.last_event_id = seen;
+    const auto ordered = routed(request, one.store());
+    const auto* order = std::get_if<stream_order>(&ordered);
+    return order == nullptr ? 0 : order->first;
+  };
+  CHECK(first_of("", "") == 1);
+  CHECK(first_of("?first=3", "") == 3);
+  CHECK(first_of("?first=3", "1") == 2);
+  CHECK(first_of("", "0") == 1);
+  CHECK(first_of("?first=" + std::to_string(events + 1), "") == events + 1);
+  CHECK(first_of("?first=" + std::to_string(events + 2), "") == 0);
+  CHECK(first_of("", "three") == 0);
+  auto beyond = request_of("GET", "/v1/sessions/s/stream?first=1000");
+  CHECK(parse_json(response_to(beyond, one.store()).body)->at("error") == "unknown_chunk");
+}
+
+TEST_CASE("a command is read with the rules of all JSON from outside") {
+  waiting_session one;
+  const auto refusal = [&](const std::string& body) {
+    const auto refused =
+        response_to(request_of("POST", "/v1/sessions/s/commands", body), one.store());
+    CHECK(refused.status == 400);
+    return parse_json(refused.body)->at("error").get<std::string>();
+  };
+  CHECK(refusal("{") == "invalid_json");
+  CHECK(refusal(R"({"type": "fail_plan", "type": "cancel_plan"})") == "invalid_json");
+  CHECK(refusal(std::string(100, '[') + std::string(100, ']')) == "invalid_json");
+  CHECK(refusal(R"({"type": "obey"})") == "invalid_field");
+  CHECK(refusal(R"({"type": "fail_plan", "raeson": "x"})") == "invalid_field");
+  CHECK(refusal(R"({"type": "tool_result", "call": "x", "content": 1})") == "invalid_id");
+
+  const auto ordered = routed(
+      request_of("POST", "/v1/sessions/s/commands", R"({"type": "cancel_plan"})"), one.store());
+  const auto* order = std::get_if<command_order>(&ordered);
+  REQUIRE(order != nullptr);
+  CHECK(order->body == std::optional<command>{cancel_plan{}});
+  CHECK(order->answer == answer_form::events);
+}
+
+TEST_CASE("a body that is not said to be JSON is 415, and an answer in no form that there is 406") {
+  memory_store empty;
+  auto command = request_of("POST", "/v1/sessions/s/commands", R"({"type": "cancel_plan"})");
+  for (const auto* type :
+       {"", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"}) {
+    command.content_type = type;
+    CHECK(response_to(command, empty).status == 415);
+  }
+  command.content_type = "Application/JSON; charset=utf-8";
+  CHECK(std::holds_alternative<command_order>(routed(command, empty)));
+  command.accept = "text/html";
+  CHECK(response_to(command, empty).status == 406);
+}
+
+TEST_CASE("while it stops the service answers queries and refuses the rest with 503") {
+  waiting_session one;
+  const auto status = [&](const http_request& request) {
+    return response_to(request, one.store(), true).status;
+  };
+  CHECK(status(request_of("GET", "/healthz")) == 200);
+  CHECK(status(request_of("GET", "/v1/sessions/s")) == 200);
+  CHECK(status(request_of("GET", "/v1/sessions/s/stream")) == 503);
+  CHECK(status(request_of("POST", "/v1/sessions/s/wake")) == 503);
+  CHECK(status(request_of("POST", "/v1/sessions/s/commands", R"({"type": "cancel_plan"})")) == 503);
+  const auto ready = response_to(request_of("GET", "/readyz"), one.store(), true);
+  CHECK(ready.status == 503);
+  CHECK(ready.body == R"({"status":"stopping"})");
+}
+
+TEST_CASE("metrics are what the hook says") {
+  memory_store empty;
+  route_context context;
+  context.store = &empty;
+  context.metrics = [] { return std::string{"fermata_sessions 3\n"}; };
+  const auto answered = route(request_of("GET", "/metrics"), context);
+  const auto& response = std::get<http_response>(answered);
+  CHECK(response.body == "fermata_sessions 3\n");
+  CHECK(response.content_type == "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST_CASE("an inbox that nobody empties keeps its first updates and counts the others") {
+  std::size_t rings = 0;
+  stream_inbox inbox{[&] { ++rings; }};
+  for (std::size_t i = 0; i < stream_inbox::max_updates + 7; ++i)
+    inbox.push(piece(std::to_string(i)));
+  auto taken = inbox.take();
+  CHECK(taken.pieces.size() == stream_inbox::max_updates);
+  CHECK(taken.dropped == 7);
+  CHECK(rings == stream_inbox::max_updates);
+  CHECK(inbox.take().pieces.empty());
+  inbox.push(piece("again"));
+  taken = inbox.take();
+  CHECK(taken.pieces.size() == 1);
+  CHECK(taken.dropped == 0);
+}
+
+TEST_CASE("an inbox is bounded by size, too") {
+  stream_inbox inbox{[] {}};
+  for (int i = 0; i < 10; ++i)
+    inbox.push(piece(std::string(100'000, 'x')));
+  const auto taken = inbox.take();
+  CHECK(taken.pieces.size() == 2);
+  CHECK(taken.dropped == 8);
+}
+
+TEST_CASE("live updates reach the streams of their session only, and stop when these leave") {
+  live_board board;
+  const auto mine = std::make_shared<stream_inbox>([] {});
+  const auto other = std::make_shared<stream_inbox>([] {});
+  board.enter(named("s"), mine);
+  board.enter(named("t"), other);
+  live_update update;
+  update.session = named("s");
+  update.subtask = subtask_id::parse("a").value();
+  update.content = "Hel";
+  board.show(update);
+  board.leave(named("s"), mine);
+  board.show(update);
+  const auto taken = mine->take();
+  REQUIRE(taken.pieces.size() == 1);
+  const auto events = parse_events(*taken.pieces.front().text);
+  CHECK(events.front().name == "live");
+  CHECK_FALSE(events.front().id);
+  CHECK(events.front().data == json{{"kind", "text"}, {"subtask", "a"}, {"content", "Hel"}});
+  CHECK(other->take().pieces.empty());
+}
+
+TEST_CASE("a stream shows live updates between the chunks that they came between") {
+  waiting_session one;
+  stream_inbox inbox{[] {}};
+  inbox.committed(2);
+  inbox.push(piece("behind2"));
+  inbox.committed(3);
+  inbox.push(piece("behind3"));
+  session_stream view{one.store(), named("s"), 1, stream_end::never};
+  const auto text = view.next(inbox);
+  REQUIRE(text);
+  CHECK(contents(parse_events(*text)).starts_with("chunk1 chunk2 behind2 chunk3 behind3 chunk4 "));
+}
+
+TEST_CASE("a stream says how many updates were dropped") {
+  waiting_session one;
+  stream_inbox inbox{[] {}};
+  for (std::size_t i = 0; i < stream_inbox::max_updates + 3; ++i)
+    inbox.push(piece("x"));
+  session_stream view{one.store(), named("s"), 1, stream_end::never};
+  const auto behind = named_events(parse_events(view.next(inbox).value()), "behind");
+  REQUIRE(behind.size() == 1);
+  CHECK(behind.front().data == json{{"dropped", 3}});
+}
+
+TEST_CASE("a stream that ends at a pause ends with the status and what is pending, once") {
+  waiting_session one;
+  stream_inbox inbox{[] {}};
+  session_stream view{one.store(), named("s"), 2, stream_end::at_pause};
+  receipt given;
+  given.session = named("s");
+  given.state = session_state::waiting;
+  view.begin(given);
+  const auto events = parse_events(view.next(inbox).value());
+  CHECK(view.is_over());
+  CHECK(events.front().name == "receipt");
+  CHECK(events.at(1).id == 2);
+  CHECK(events.back().name == "paused");
+  CHECK(events.back().data.at("status").at("state") == "waiting");
+  CHECK(events.back().data.at("pending").at(0).at("id") == "s:c1");
+  CHECK(named_events(events, "chunk").size() == one.events() - 1);
+}
+
+TEST_CASE("a stream follows a session until the client has all, one bounded piece at a time") {
+  waiting_session one;
+  stream_inbox inbox{[] {}};
+  session_stream view{one.store(), named("s"), 1, stream_end::never};
+  REQUIRE_FALSE(view.next(inbox)->empty());
+  CHECK(view.next(inbox)->empty());
+  CHECK_FALSE(view.is_over());
+  one.give(tool_result{call_id{named("s"), 1}, std::string(900'000, 'x')});
+  // Two chunks of 900 KB each: the call's answer, and the subtask's result.
+  std::vector<streamed_event> events;
+  std::size_t pieces = 0;
+  for (auto text = view.next(inbox); !text->empty(); text = view.next(inbox), ++pieces) {
+    CHECK(text->size() < session_stream::piece_size_bytes + 1'000'000);
+    for (auto& each : parse_events(*text))
+      events.push_back(std::move(each));
+  }
+  CHECK(pieces >= 2);
+  CHECK(events.back().id == one.events());
+  for (std::size_t i = 1; i < events.size(); ++i)
+    CHECK(*events[i].id == *events[i - 1].id + 1);
+}
+
+TEST_CASE("a budget gives no more than it has, and takes back what is not needed any more") {
+  memory_budget budget{100};
+  auto first = budget.take(60);
+  CHECK(first);
+  CHECK_FALSE(budget.take(41));
+  auto second = budget.take(40);
+  CHECK(second);
+  first.reset();
+  const auto third = std::move(second);
+  CHECK(budget.take(60));
+}

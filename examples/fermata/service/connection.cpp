@@ -1,0 +1,541 @@
+#include <utility> // Boost 1.74's awaitable.hpp lacks it
+
+#include "connection.hpp"
+
+#include "session_stream.hpp"
+#include "sse.hpp"
+#include "token.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <mutex>
+#include <optional>
+
+namespace fermata::service {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::awaitable;
+using asio::redirect_error;
+using asio::use_awaitable;
+using error_code = boost::system::error_code;
+
+namespace {
+
+/// Bodies up to this size are not counted: there are no more of them than connections.
+constexpr std::size_t small_body_size_bytes = 64 * 1'024;
+
+/// How long, and for how many bytes, a client may go on sending when it has been refused.
+constexpr std::chrono::seconds linger_time{2};
+constexpr std::size_t linger_size_bytes = 16 * 1'024 * 1'024;
+
+/// Where a thread of the runtime leaves the answer to a command.
+class awaited_receipt {
+public:
+  void put(result<receipt> answered) {
+    const std::lock_guard lock{mutex_};
+    answered_.emplace(std::move(answered));
+  }
+  [[nodiscard]] std::optional<result<receipt>> take() {
+    const std::lock_guard lock{mutex_};
+    return std::exchange(answered_, std::nullopt);
+  }
+
+private:
+  std::mutex mutex_;
+  std::optional<result<receipt>> answered_;
+};
+
+std::string text_of(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+http_response overloaded_response(const char* why) {
+  return error_response(make_error(errc::overloaded, why));
+}
+
+http_response too_large(std::uint64_t limit_bytes) {
+  return error_response(413, "limit_exceeded",
+                        "the body has more than " + std::to_string(limit_bytes) + " bytes");
+}
+
+} // namespace
+
+// -- life
+// --------------------------------------------------------------------------------------------------------------
+
+connection::connection(socket_type socket, std::shared_ptr<connection_setting> setting,
+                       client_kind client, std::function<void(connection*)> ended)
+    : socket_{std::move(socket)}, setting_{std::move(setting)}, client_{client},
+      ended_{std::move(ended)}, bell_{std::make_shared<bell>(setting_->context,
+                                                             socket_.get_executor())},
+      limit_{socket_.get_executor()} {}
+
+void connection::start() {
+  asio::co_spawn(socket_.get_executor(), live(shared_from_this()),
+                 [self = shared_from_this()](std::exception_ptr failure) {
+                   try {
+                     if (failure)
+                       std::rethrow_exception(failure);
+                   } catch (const std::exception& error) {
+                     // A defect of one connection ends that one.
+                     std::fprintf(stderr, "fermata: a connection ended: %s\n", error.what());
+                   }
+                   self->shut();
+                   self->ended_(self.get());
+                 });
+}
+
+void connection::look_again() {
+  bell_->ring();
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->is_idle_ && self->is_ending())
+      self->stop_reading();
+  });
+}
+
+void connection::close() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->shut(); });
+}
+
+void connection::shut() {
+  is_shut_ = true;
+  error_code ignored;
+  socket_.close(ignored);
+  limit_.cancel();
+  bell_->ring();
+}
+
+bool connection::is_ending() const {
+  return is_shut_ || setting_->phase == service_phase::ending;
+}
+
+awaitable<void> connection::live(std::shared_ptr<connection> self) {
+  co_await self->run();
+}
+
+awaitable<void> connection::run() {
+  if (client_ == client_kind::surplus) {
+    was_refused_ = true;
+    auto response = overloaded_response("there are as many connections as there may be");
+    co_await write(std::move(response), false);
+  } else {
+    while (co_await request_comes()) {
+      const bool goes_on = co_await serve_request();
+      buffer_.shrink_to_fit(); // many connections, few of which do anything
+      if (!goes_on)
+        break;
+    }
+  }
+  co_await close_gently();
+}
+
+/// Waits for the first byte of a request. False: none comes.
+awaitable<bool> connection::request_comes() {
+  if (is_ending())
+    co_return false;
+  if (buffer_.size() > 0)
+    co_return true;
+  error_code failure;
+  is_idle_ = true;
+  limit_time(setting_->options.idle_timeout, &connection::stop_reading);
+  co_await socket_.async_wait(socket_type::wait_read, redirect_error(use_awaitable, failure));
+  lift_limit();
+  is_idle_ = false;
+  co_return !failure && !is_late_ && !is_ending();
+}
+
+/// Closes so that a client that was refused gets to know why, although it may still be sending:
+/// closing a socket that has unread data can throw away what the other end has not read yet.
+awaitable<void> connection::close_gently() {
+  error_code failure;
+  if (!was_refused_ && socket_.available(failure) == 0)
+    co_return;
+  socket_.shutdown(socket_type::shutdown_send, failure);
+  limit_time(linger_time, &connection::shut);
+  buffer_.clear();
+  for (std::size_t size = 0; !failure && size < linger_size_bytes;) {
+    const auto space = buffer_.prepare(4'096);
+    size += co_await socket_.async_read_some(space, redirect_error(use_awaitable, failure));
+  }
+  lift_limit();
+}
+
+// -- time
+// --------------------------------------------------------------------------------------------------------------
+
+void connection::limit_time(std::chrono::milliseconds limit, time_limit_action then) {
+  const auto number = ++limits_;
+  limit_.expires_after(limit);
+  limit_.async_wait([self = shared_from_this(), number, then](error_code cancelled) {
+    if (!cancelled && number == self->limits_)
+      (self.get()->*then)();
+  });
+}
+
+void connection::lift_limit() {
+  ++limits_;
+  limit_.cancel();
+}
+
+/// Ends what is being read, also a read that has not begun yet; the client can still be answered.
+void connection::stop_reading() {
+  is_late_ = true;
+  error_code ignored;
+  socket_.shutdown(socket_type::shutdown_receive, ignored);
+}
+
+// -- requests
+// --------------------------------------------------------------------------------------------------------------
+
+struct connection::incoming {
+  http::request_parser<http::string_body> parser;
+  memory_budget::share share;
+  error_code failure;
+
+  [[nodiscard]] std::string header(http::field name) const { return text_of(parser.get()[name]); }
+};
+
+/// A whole request, and what it takes of the budget for bodies.
+struct connection::received {
+  http_request request;
+  memory_budget::share share;
+  bool keep = true; ///< The client wants to use the connection again.
+
+  received() = default;
+};
+
+/// Reads one request and answers it. True: the connection can be used for another one.
+awaitable<bool> connection::serve_request() {
+  auto request = co_await receive();
+  if (!request)
+    co_return false;
+  const bool goes_on = co_await carry_out(std::move(request));
+  co_return goes_on;
+}
+
+/// Nothing: it was refused, or there is none. What reading takes is gone when it returns: a stream
+/// that answers the request may last for days.
+awaitable<std::unique_ptr<connection::received>> connection::receive() {
+  incoming request;
+  limit_time(setting_->options.request_timeout, &connection::stop_reading);
+  bool is_read = co_await read_header(request);
+  if (is_read)
+    is_read = co_await read_body(request);
+  if (!is_read)
+    co_return nullptr;
+  lift_limit();
+  auto whole = std::make_unique<received>();
+  auto& made = whole->request;
+  made.method = text_of(request.parser.get().method_string());
+  made.target = text_of(request.parser.get().target());
+  made.accept = request.header(http::field::accept);
+  made.content_type = request.header(http::field::content_type);
+  made.last_event_id = text_of(request.parser.get()["Last-Event-ID"]);
+  made.body = std::move(request.parser.get().body());
+  whole->share = std::move(request.share);
+  whole->keep = request.parser.keep_alive();
+  co_return whole;
+}
+
+route_context connection::context() const {
+  route_context made;
+  made.store = &setting_->running->store();
+  made.is_stopping = setting_->phase != service_phase::serving;
+  made.metrics = setting_->options.metrics;
+  return made;
+}
+
+/// False: it was refused, or there is none.
+awaitable<bool> connection::read_header(incoming& request) {
+  request.parser.header_limit(setting_->options.header_size_bytes);
+  request.parser.body_limit(setting_->options.body_size_bytes);
+  co_await http::async_read_header(socket_, buffer_, request.parser,
+                                   redirect_error(use_awaitable, request.failure));
+  if (request.failure) {
+    co_await refuse_unread(request);
+    co_return false;
+  }
+  const auto& header = request.parser.get();
+  version_ = header.version();
+  if (client_ == client_kind::remote
+      && !shows_token(request.header(http::field::authorization), setting_->options.token)) {
+    // Before anything of it is looked at, or its body is read.
+    was_refused_ = true;
+    http_response response;
+    response.status = 401;
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    co_await write(std::move(response), false);
+    co_return false;
+  }
+  if (version_ >= 11 && header.count(http::field::host) != 1) {
+    was_refused_ = true;
+    auto response = error_response(400, "invalid_request", "a request has one Host header");
+    co_await write(std::move(response), false);
+    co_return false;
+  }
+  co_return true;
+}
+
+/// False: it was refused.
+awaitable<bool> connection::read_body(incoming& request) {
+  const auto length = request.parser.content_length();
+  const auto size =
+      length ? *length : (request.parser.chunked() ? setting_->options.body_size_bytes : 0);
+  if (size > small_body_size_bytes) {
+    auto share = setting_->bodies.take(size);
+    if (!share) {
+      was_refused_ = true;
+      auto response = overloaded_response("too many large requests are under way");
+      co_await write(std::move(response), false);
+      co_return false;
+    }
+    request.share = std::move(*share);
+  }
+  if (beast::iequals(request.parser.get()[http::field::expect], "100-continue")) {
+    const std::string go_on{"HTTP/1.1 100 Continue\r\n\r\n"};
+    const auto bytes = asio::buffer(go_on);
+    co_await asio::async_write(socket_, bytes, redirect_error(use_awaitable, request.failure));
+  }
+  if (!request.failure)
+    co_await http::async_read(socket_, buffer_, request.parser,
+                              redirect_error(use_awaitable, request.failure));
+  if (request.failure) {
+    co_await refuse_unread(request);
+    co_return false;
+  }
+  co_return true;
+}
+
+/// Answers a request that could not be read, unless the client has gone.
+awaitable<void> connection::refuse_unread(incoming& request) {
+  const auto& failure = request.failure;
+  std::optional<http_response> response;
+  if (is_late_)
+    response = error_response(408, "timed_out", "the request did not arrive in time");
+  else if (failure == http::error::header_limit)
+    response = error_response(431, "limit_exceeded",
+                              "the header has more than "
+                                  + std::to_string(setting_->options.header_size_bytes) + " bytes");
+  else if (failure == http::error::body_limit)
+    response = too_large(setting_->options.body_size_bytes);
+  else if (failure.category() == http::make_error_code(http::error::bad_method).category()
+           && failure != http::error::end_of_stream && failure != http::error::partial_message)
+    response = error_response(400, "invalid_request", "this is not HTTP: " + failure.message());
+  was_refused_ = response.has_value();
+  if (response)
+    co_await write(std::move(*response), false);
+}
+
+// -- answers
+// --------------------------------------------------------------------------------------------------------------
+
+awaitable<bool> connection::write(http_response response, bool keep) {
+  std::optional<memory_budget::share> share;
+  if (response.body.size() > small_body_size_bytes) {
+    share = setting_->bodies.take(response.body.size());
+    if (!share)
+      response = overloaded_response("too many large responses are under way");
+  }
+  http::response<http::string_body> message{http::int_to_status(response.status), version_};
+  message.keep_alive(keep && !is_ending());
+  if (!response.body.empty())
+    message.set(http::field::content_type, response.content_type);
+  message.set(http::field::cache_control, "no-store");
+  for (const auto& [name, value] : response.headers)
+    message.set(name, value);
+  message.body() = std::move(response.body);
+  message.prepare_payload();
+  error_code failure;
+  limit_time(setting_->options.write_timeout, &connection::shut);
+  co_await http::async_write(socket_, message, redirect_error(use_awaitable, failure));
+  lift_limit();
+  co_return !failure && message.keep_alive();
+}
+
+/// Fills a stream's inbox as long as it lives.
+struct connection::subscription {
+  subscription(connection& owner, const session_id& of, std::shared_ptr<stream_inbox> into)
+      : live{owner.setting_->live}, session{of}, inbox{std::move(into)},
+        watch{owner.setting_->running->session(of).watch(
+            [to = inbox](std::uint64_t number) { to->committed(number); })} {
+    live->enter(session, inbox);
+  }
+  ~subscription() { live->leave(session, inbox); }
+  subscription(const subscription&) = delete;
+  subscription& operator=(const subscription&) = delete;
+
+  live_board* live;
+  session_id session;
+  std::shared_ptr<stream_inbox> inbox;
+  event_watch watch;
+};
+
+awaitable<bool> connection::carry_out(std::unique_ptr<received> request) {
+  const bool keep = request->keep;
+  auto todo = route(request->request, context());
+  auto share = std::move(request->share);
+  request.reset();
+  if (auto* order = std::get_if<command_order>(&todo))
+    co_return co_await give_command(std::move(*order), std::move(share), keep);
+  share = {};
+  if (auto* order = std::get_if<stream_order>(&todo))
+    co_return co_await show_session(std::move(*order), keep);
+  co_return co_await write(std::move(std::get<http_response>(todo)), keep);
+}
+
+awaitable<bool> connection::show_session(stream_order order, bool keep) {
+  auto inbox = std::make_shared<stream_inbox>([to_ring = bell_] { to_ring->ring(); });
+  subscription subscribed{*this, order.session, inbox};
+  if (const auto now = setting_->running->store().find(order.session); now && *now)
+    inbox->committed((*now)->events); // live updates come behind them
+  session_stream view{setting_->running->store(), order.session, order.first, stream_end::never};
+  co_return co_await stream(std::move(view), inbox, keep);
+}
+
+awaitable<bool> connection::give_command(command_order order, memory_budget::share share,
+                                         bool keep) {
+  const auto session = setting_->running->session(order.session);
+  const auto inbox = std::make_shared<stream_inbox>([to_ring = bell_] { to_ring->ring(); });
+  // Before the command is given, so that nothing that it causes is missed.
+  std::optional<subscription> subscribed;
+  if (order.answer == answer_form::events)
+    subscribed.emplace(*this, order.session, inbox);
+  const auto before = setting_->running->store().find(order.session);
+  if (!before) {
+    auto response = error_response(before.error());
+    co_return co_await write(std::move(response), keep);
+  }
+  const auto events = *before ? (*before)->events : 0;
+  inbox->committed(events);
+
+  const auto awaited = std::make_shared<awaited_receipt>();
+  auto answered = [awaited, to_ring = bell_](result<receipt> given) {
+    awaited->put(std::move(given));
+    to_ring->ring();
+  };
+  if (order.body)
+    session.send(std::move(*order.body), std::move(answered));
+  else
+    session.wake(std::move(answered));
+  std::optional<result<receipt>> given;
+  while (!(given = awaited->take())) {
+    if (is_shut_)
+      co_return false; // the command goes on without its client
+    co_await bell_->wait_until(std::chrono::steady_clock::time_point::max());
+  }
+  share = {};
+  if (!*given || order.answer == answer_form::receipt) {
+    auto response = *given ? json_response(to_json(**given)) : error_response(given->error());
+    co_return co_await write(std::move(response), keep);
+  }
+  session_stream view{setting_->running->store(), order.session, events + 1, stream_end::at_pause};
+  view.begin(**given);
+  co_return co_await stream(std::move(view), inbox, keep);
+}
+
+// -- streams
+// --------------------------------------------------------------------------------------------------------------
+
+awaitable<bool> connection::stream(session_stream view, std::shared_ptr<stream_inbox> inbox,
+                                   bool keep) {
+  client_has_left_ = false;
+  watch_client();
+  bool is_whole = co_await write_stream_header(keep);
+  if (is_whole)
+    is_whole = co_await stream_pieces(view, *inbox);
+  if (is_whole && version_ >= 11) {
+    error_code failure;
+    const auto last = http::make_chunk_last();
+    limit_time(setting_->options.write_timeout, &connection::shut);
+    co_await asio::async_write(socket_, last, redirect_error(use_awaitable, failure));
+    lift_limit();
+    is_whole = !failure;
+  }
+  ++watches_;
+  error_code ignored;
+  socket_.cancel(ignored);
+  co_return is_whole&& keep&& version_ >= 11 && !is_ending();
+}
+
+/// Writes what there is to show until it is over. False: the client has gone.
+awaitable<bool> connection::stream_pieces(session_stream& view, stream_inbox& inbox) {
+  using clock = std::chrono::steady_clock;
+  const auto interval = setting_->options.keep_alive_interval;
+  for (auto quiet_until = clock::now() + interval; !view.is_over();) {
+    if (client_has_left_ || is_shut_)
+      co_return false;
+    // Looked at first: what the runtime has committed before it stopped is shown.
+    const bool ends = is_ending();
+    auto piece = view.next(inbox);
+    if (!piece)
+      piece = view.fail(piece.error());
+    else if (ends && piece->empty() && !view.is_over())
+      piece = view.fail(make_error(errc::shutting_down, "the service is stopping"));
+    if (piece->empty()) {
+      if (co_await bell_->wait_until(quiet_until))
+        continue;
+      if (clock::now() < quiet_until)
+        continue; // an old ring
+      piece = sse_comment("keep-alive");
+    }
+    if (!co_await write_piece(std::move(*piece)))
+      co_return false;
+    quiet_until = clock::now() + interval;
+  }
+  co_return true;
+}
+
+awaitable<bool> connection::write_stream_header(bool keep) {
+  http::response<http::empty_body> message{http::status::ok, version_};
+  message.set(http::field::content_type, "text/event-stream");
+  message.set(http::field::cache_control, "no-store");
+  message.keep_alive(keep && version_ >= 11);
+  message.chunked(version_ >= 11);
+  http::response_serializer<http::empty_body> serializer{message};
+  error_code failure;
+  limit_time(setting_->options.write_timeout, &connection::shut);
+  co_await http::async_write_header(socket_, serializer, redirect_error(use_awaitable, failure));
+  lift_limit();
+  co_return !failure;
+}
+
+awaitable<bool> connection::write_piece(std::string text) {
+  error_code failure;
+  limit_time(setting_->options.write_timeout, &connection::shut);
+  if (version_ >= 11) {
+    const auto chunk = http::make_chunk(asio::buffer(text));
+    co_await asio::async_write(socket_, chunk, redirect_error(use_awaitable, failure));
+  } else {
+    const auto bytes = asio::buffer(text);
+    co_await asio::async_write(socket_, bytes, redirect_error(use_awaitable, failure));
+  }
+  lift_limit();
+  co_return !failure;
+}
+
+/// Notices that the client has closed its end, which a stream that has nothing to write would not.
+void connection::watch_client() {
+  const auto number = ++watches_;
+  socket_.async_wait(socket_type::wait_read,
+                     [self = shared_from_this(), number](error_code failure) {
+                       if (failure || number != self->watches_)
+                         return;
+                       error_code ignored;
+                       // What it has sent already is a later request, which waits for its turn.
+                       if (self->socket_.available(ignored) > 0)
+                         return;
+                       self->client_has_left_ = true;
+                       self->bell_->ring();
+                     });
+}
+
+} // namespace fermata::service

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "live_board.hpp"
+#include "server_options.hpp"
+
+#include <fermata/actors/runtime.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace fermata::service {
+
+/// Serves a runtime's sessions over HTTP/1.1, with a few threads of its own for all clients.
+///
+/// Life: `open` a running runtime's, then `drain`, stop the runtime, and `stop` (the destructor
+/// stops too). All of it by one thread at a time.
+class server {
+public:
+  /// Binds what the options name and begins to serve. Borrows the runtime, and the board that its
+  /// `on_live` shows updates on; they outlive the server. Errors: `invalid_field` for an address
+  /// that is refused (not of the loopback interface), a path that is too long for a Unix socket or
+  /// is taken; `io_error` when the system refuses.
+  [[nodiscard]] static result<std::unique_ptr<server>> open(runtime& to, live_board& live,
+                                                            server_options options);
+
+  ~server();
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  /// Takes no more clients. Those that are there get answers to queries and see their streams;
+  /// commands and new streams are refused with `shutting_down`.
+  void drain();
+
+  /// Ends all streams with `shutting_down`, closes all connections, and waits until they are:
+  /// `stop_timeout`, and then they are cut off. The runtime has stopped, or no command is under
+  /// way whose answer matters.
+  void stop();
+
+  /// The TCP port; 0: none.
+  [[nodiscard]] std::uint16_t port() const noexcept;
+
+  /// How many clients are connected.
+  [[nodiscard]] std::size_t connections() const;
+
+private:
+  struct implementation;
+  explicit server(std::unique_ptr<implementation> made);
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace fermata::service

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "http_client.hpp"
+
+#include <fermata/actors/runtime.hpp>
+#include <fermata/storage/lmdb_store.hpp>
+#include <service/live_board.hpp>
+#include <service/server.hpp>
+
+#include <temporary_directory.hpp>
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace fermata::test {
+
+/// A server within this process, over a runtime with a store of its own, at a Unix socket.
+class hosted_server {
+public:
+  using setup = std::function<void(service::server_options&)>;
+
+  /// `change` changes what the server is opened with; `prepare` the runtime, before it starts.
+  explicit hosted_server(const setup& change = {},
+                         const std::function<void(runtime&)>& prepare = {}) {
+    runtime_options options;
+    options.store = lmdb_store::open(folder_.path() / "store").value();
+    options.on_live = [this](const live_update& update) { live_.show(update); };
+    running_ = std::make_unique<runtime>(std::move(options));
+    if (prepare)
+      prepare(*running_);
+    running_->start();
+    service::server_options where;
+    where.socket = socket();
+    if (change)
+      change(where);
+    auto opened = service::server::open(*running_, live_, std::move(where));
+    if (!opened)
+      throw std::runtime_error{message_of(opened.error())};
+    server_ = std::move(*opened);
+  }
+
+  [[nodiscard]] std::filesystem::path socket() const { return folder_.path() / "socket"; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
+  [[nodiscard]] http_client client() const { return http_client{socket()}; }
+  [[nodiscard]] service::server& server() { return *server_; }
+  [[nodiscard]] runtime& running() { return *running_; }
+  [[nodiscard]] service::live_board& live() { return live_; }
+
+private:
+  temporary_directory folder_;
+  service::live_board live_;
+  std::unique_ptr<runtime> running_;
+  std::unique_ptr<service::server> server_;
+};
+
+inline std::string commands_of(std::string_view session) {
+  return "/v1/sessions/" + std::string{session} + "/commands";
+}
+
+/// The command that proposes a plan of one subtask that makes `calls` calls of a client tool.
+inline std::string proposal(int calls = 1) {
+  auto steps = json::array();
+  for (int i = 0; i < calls; ++i)
+    steps.push_back({{"tool", "look"}, {"arguments", {{"at", i}}}});
+  return json{{"type", "propose_plan"},
+              {"plan",
+               {{"goal", "look"},
+                {"tools", {{"look", {{"kind", "client"}}}}},
+                {"subtasks", {{{"id", "a"}, {"steps", steps}}}}}}}
+      .dump();
+}
+
+inline std::string approval_of_plan(int revision = 1) {
+  return json{{"type", "decide_plan"}, {"revision", revision}, {"verdict", "approve"}}.dump();
+}
+
+inline std::string approval_of_call(const std::string& call) {
+  return json{{"type", "decide_call"}, {"call", call}, {"verdict", "approve"}}.dump();
+}
+
+inline std::string result_of(const std::string& call, const json& content) {
+  return json{{"type", "tool_result"}, {"call", call}, {"content", content}}.dump();
+}
+
+inline const http_headers wants_receipt{{"Accept", "application/json"}};
+
+/// Gives a session a command, which must be accepted, without waiting for its pause.
+inline void tell(http_client& client, std::string_view session, std::string_view command) {
+  const auto answer = client.call("POST", commands_of(session), command, wants_receipt);
+  if (answer.status != 200)
+    throw std::runtime_error{"refused: " + answer.body};
+}
+
+} // namespace fermata::test

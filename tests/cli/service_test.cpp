@@ -1,0 +1,605 @@
+// The service as its clients see it: a server within this process, at real sockets.
+#include "service_support.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string get_health{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"};
+
+std::vector<std::uint64_t> ids_of(const std::vector<streamed_event>& events) {
+  std::vector<std::uint64_t> ids;
+  for (const auto& one : events)
+    if (one.id)
+      ids.push_back(*one.id);
+  return ids;
+}
+
+/// Posts a command and gives the events until the session pauses.
+std::vector<streamed_event> told(http_client& client, const std::string& session,
+                                 const std::string& command) {
+  const auto answer = client.call("POST", commands_of(session), command);
+  INFO(answer.body);
+  REQUIRE(answer.status == 200);
+  REQUIRE(answer.is_whole);
+  CHECK(answer.header("content-type") == "text/event-stream");
+  return parse_events(answer.body);
+}
+
+std::string names_of(const std::vector<streamed_event>& events) {
+  std::string names;
+  for (const auto& one : events)
+    names += (names.empty() ? "" : " ") + one.name;
+  return names;
+}
+
+/// Why a server does not open; empty: it does.
+std::string refusal_of(const std::string& address, const std::string& token) {
+  try {
+    hosted_server hosted{[&](auto& options) {
+      options.listen = address;
+      options.token = token;
+    }};
+  } catch (const std::runtime_error& refused) {
+    return refused.what();
+  }
+  return {};
+}
+
+} // namespace
+
+TEST_CASE("a whole plan is driven by commands on one connection, each until its pause") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto proposed = told(client, "s", proposal());
+  CHECK(names_of(proposed) == "receipt chunk chunk chunk paused");
+  CHECK(ids_of(proposed) == std::vector<std::uint64_t>{1, 2, 3});
+  CHECK(proposed.front().data.at("kind") == "accepted");
+  CHECK(proposed.back().data.at("status").at("state") == "awaiting_plan_decision");
+  CHECK(proposed.back().data.at("pending").at(0).at("id") == "s:p1");
+
+  const auto approved = told(client, "s", approval_of_plan());
+  CHECK(ids_of(approved).front() == 4);
+  CHECK(approved.back().data.at("pending").at(0).at("waiting_for") == "decision");
+
+  const auto decided = told(client, "s", approval_of_call("s:c1"));
+  CHECK(ids_of(decided).front() == ids_of(approved).back() + 1);
+  CHECK(decided.back().data.at("pending").at(0).at("waiting_for") == "result");
+
+  const auto given = told(client, "s", result_of("s:c1", "green"));
+  CHECK(given.back().name == "paused");
+  CHECK(given.back().data.at("status").at("state") == "completed");
+  CHECK(given.back().data.at("pending").empty());
+  CHECK(ids_of(given).back() == given.back().data.at("status").at("events"));
+}
+
+TEST_CASE(
+    "the same command again is answered with its first receipt, and the stream ends at once") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  const auto first = told(client, "s", approval_of_plan());
+  const auto again = told(client, "s", approval_of_plan());
+  CHECK(names_of(again) == "receipt paused");
+  CHECK(again.front().data.at("kind") == "duplicate");
+  CHECK(again.front().data.at("event") == first.front().data.at("event"));
+}
+
+TEST_CASE("a client that wants JSON gets the receipt alone") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto answer = client.call("POST", commands_of("s"), proposal(), wants_receipt);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("content-type") == "application/json");
+  CHECK(answer.value().at("state") == "awaiting_plan_decision");
+  CHECK(client.call("POST", "/v1/sessions/s/wake", {}, wants_receipt).value().at("kind")
+        == "accepted");
+}
+
+TEST_CASE("a refused command is an error with its name, and no stream") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  auto refused = client.call("POST", commands_of("s"), approval_of_plan());
+  CHECK(refused.status == 404);
+  CHECK(refused.error() == "unknown_session");
+  CHECK(client.call("POST", "/v1/sessions/s/wake").error() == "unknown_session");
+  told(client, "s", proposal());
+  refused = client.call("POST", commands_of("s"), proposal());
+  CHECK(refused.status == 409);
+  CHECK(refused.error() == "session_busy");
+  told(client, "s", approval_of_plan());
+  refused = client.call("POST", commands_of("s"), result_of("s:c1", 1));
+  CHECK(refused.status == 409);
+  CHECK(refused.error() == "not_approved");
+  CHECK(client.call("POST", commands_of("s"), result_of("t:c1", 1)).error() == "unknown_call");
+}
+
+TEST_CASE("a decision on what has changed since is refused as stale") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  told(client, "s", approval_of_plan());
+  auto decision = parse_json(approval_of_call("s:c1")).value();
+  decision["digest"] = std::string(64, '0');
+  const auto refused = client.call("POST", commands_of("s"), decision.dump());
+  CHECK(refused.status == 409);
+  CHECK(refused.error() == "stale_approval");
+}
+
+TEST_CASE("a stream replays what is recorded and goes on with what is committed") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  auto watcher = hosted.client();
+  watcher.request("GET", "/v1/sessions/s/stream");
+  CHECK(watcher.receive_header().header("content-type") == "text/event-stream");
+  std::vector<std::uint64_t> seen;
+  const auto read_up_to = [&](std::uint64_t last) {
+    while (seen.empty() || seen.back() < last) {
+      const auto event = watcher.next_event();
+      REQUIRE(event);
+      REQUIRE(event->id);
+      seen.push_back(*event->id);
+    }
+  };
+  read_up_to(3);
+  read_up_to(ids_of(told(client, "s", approval_of_plan())).back());
+  const auto last = ids_of(told(client, "s", approval_of_call("s:c1"))).back();
+  read_up_to(last);
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    CHECK(seen[i] == i + 1);
+
+  auto again = hosted.client();
+  again.request("GET", "/v1/sessions/s/stream?first=1", {},
+                {{"Last-Event-ID", std::to_string(last - 1)}});
+  CHECK(again.receive_header().status == 200);
+  CHECK(again.next_event()->id == last);
+}
+
+TEST_CASE("a client sees live updates of its session as they come, and they have no number") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  auto watcher = hosted.client();
+  watcher.request("GET", "/v1/sessions/s/stream?first=4");
+  CHECK(watcher.receive_header().status == 200);
+  live_update update;
+  update.session = session_id::parse("s").value();
+  update.content = "Hel";
+  hosted.live().show(update);
+  const auto event = watcher.next_event();
+  REQUIRE(event);
+  CHECK(event->name == "live");
+  CHECK_FALSE(event->id);
+  CHECK(event->data == json{{"kind", "text"}, {"content", "Hel"}});
+}
+
+TEST_CASE("a stream that has nothing to say shows that it lives") {
+  hosted_server hosted{[](auto& options) { options.keep_alive_interval = 5ms; }};
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  auto watcher = hosted.client();
+  watcher.request("GET", "/v1/sessions/s/stream?first=4");
+  CHECK(watcher.receive_header().status == 200);
+  // Events come only between comments.
+  live_update update;
+  update.session = session_id::parse("s").value();
+  while (watcher.comments() < 3) {
+    hosted.live().show(update);
+    REQUIRE(watcher.next_event());
+    std::this_thread::yield();
+  }
+}
+
+TEST_CASE("a stream that its client has left ends, though nothing happens in its session") {
+  hosted_server hosted;
+  {
+    auto client = hosted.client();
+    told(client, "s", proposal());
+    client.request("GET", "/v1/sessions/s/stream");
+    CHECK(client.receive_header().status == 200);
+    CHECK(hosted.server().connections() == 1);
+  }
+  while (hosted.server().connections() != 0)
+    std::this_thread::yield();
+}
+
+TEST_CASE("requests that follow each other without waiting are answered in their order") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto body = proposal();
+  client.send("POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+              "Content-Type: application/json\r\nContent-Length: "
+              + std::to_string(body.size()) + "\r\n\r\n" + body
+              + "GET /v1/sessions/s HTTP/1.1\r\nHost: x\r\n\r\n" + get_health);
+  CHECK(parse_events(client.receive().body).back().name == "paused");
+  CHECK(client.receive().value().at("state") == "awaiting_plan_decision");
+  CHECK(client.receive().value().at("status") == "ok");
+}
+
+TEST_CASE("garbage behind a request is 400 and ends the connection, and the request is answered") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  client.send(get_health + "\x16\x03\x01 garbage\r\n\r\n");
+  CHECK(client.receive().status == 200);
+  const auto refused = client.receive();
+  CHECK(refused.status == 400);
+  CHECK(refused.error() == "invalid_request");
+  CHECK(client.is_closed());
+}
+
+TEST_CASE("what is not HTTP is 400 and closed") {
+  for (const std::string bad :
+       {"hello\r\n\r\n", "GET\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost x\r\n\r\n",
+        "POST /v1/sessions/s/wake HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST /v1/sessions/s/wake HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/sessions/s/wake HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+        "chunked\r\n\r\nzz\r\n"}) {
+    hosted_server hosted;
+    auto client = hosted.client();
+    client.send(bad);
+    INFO(bad);
+    CHECK(client.receive().status == 400);
+    CHECK(client.is_closed());
+  }
+}
+
+TEST_CASE("a header of more than 8 KB is 431") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  client.send("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + std::string(9'000, 'x')
+              + "\r\n\r\n");
+  CHECK(client.receive().status == 431);
+  CHECK(client.is_closed());
+  auto other = hosted.client();
+  CHECK(other.call("GET", "/healthz", {}, {{"X-Long", std::string(7'000, 'x')}}).status == 200);
+}
+
+TEST_CASE("a body of more than 4 MB is 413, however it comes") {
+  hosted_server hosted;
+  const std::string head{"POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+                         "Content-Type: application/json\r\n"};
+  auto said = hosted.client();
+  said.send(head + "Content-Length: 5000000\r\n\r\n");
+  CHECK(said.receive().status == 413); // before any of it was sent
+  auto sent = hosted.client();
+  const std::string body(5'000'000, ' ');
+  sent.send(head + "Content-Length: 5000000\r\n\r\n" + body);
+  CHECK(sent.receive().error() == "limit_exceeded");
+  auto chunked = hosted.client();
+  chunked.send(head + "Transfer-Encoding: chunked\r\n\r\n4c4b40\r\n" + body);
+  CHECK(chunked.receive().status == 413);
+}
+
+TEST_CASE("a plan of the largest size is accepted, in one piece or in chunks") {
+  hosted_server hosted;
+  auto command = parse_json(proposal()).value();
+  auto& subtasks = command["plan"]["subtasks"];
+  for (int i = 0; i < 60; ++i)
+    subtasks.push_back(
+        {{"id", "b" + std::to_string(i)}, {"description", std::string(65'000, 'x')}});
+  const auto body = command.dump();
+  REQUIRE(body.size() > 3'900'000);
+  auto client = hosted.client();
+  CHECK(client.call("POST", commands_of("s"), body, wants_receipt).status == 200);
+  const std::string size{"3e8000"}; // 4,096,000
+  REQUIRE(body.size() < 4'096'000);
+  auto chunked = hosted.client();
+  chunked.send("POST /v1/sessions/t/commands HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+               "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+               + size + "\r\n" + body + std::string(4'096'000 - body.size(), ' ')
+               + "\r\n0\r\n\r\n");
+  CHECK(chunked.receive().status == 200);
+}
+
+TEST_CASE("a client that asks whether it may send its body is told") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto body = proposal();
+  client.send("POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+              "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: "
+              + std::to_string(body.size()) + "\r\n\r\n");
+  CHECK(client.receive_header().status == 100);
+  client.send(body);
+  CHECK(client.receive().status == 200);
+}
+
+TEST_CASE("a request that does not arrive in time is 408") {
+  hosted_server hosted{[](auto& options) { options.request_timeout = 20ms; }};
+  for (const std::string half :
+       {"GET /healthz HT", "POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+                           "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"}) {
+    auto client = hosted.client();
+    client.send(half);
+    const auto refused = client.receive();
+    INFO(half);
+    CHECK(refused.status == 408);
+    CHECK(refused.error() == "timed_out");
+    CHECK(client.is_closed());
+  }
+}
+
+TEST_CASE("a connection that says nothing is closed, before its first request and between two") {
+  hosted_server hosted{[](auto& options) { options.idle_timeout = 20ms; }};
+  auto silent = hosted.client();
+  CHECK(silent.is_closed());
+  auto served = hosted.client();
+  CHECK(served.call("GET", "/healthz").status == 200);
+  CHECK(served.is_closed());
+}
+
+TEST_CASE("a request that its client gives up is none, and the service goes on") {
+  hosted_server hosted;
+  {
+    auto client = hosted.client();
+    client.send("POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\nContent-Le");
+  }
+  {
+    auto client = hosted.client();
+    client.send("GET /healthz HTTP/1.1\r\n");
+    client.end_sending();
+    CHECK(client.is_closed());
+  }
+  CHECK(hosted.client().call("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("one connection more than there may be is told so and closed; another may come later") {
+  hosted_server hosted{[](auto& options) { options.connections = 3; }};
+  std::vector<http_client> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(hosted.client());
+    CHECK(clients.back().call("GET", "/healthz").status == 200);
+  }
+  for (int i = 0; i < 3; ++i) {
+    auto surplus = hosted.client();
+    const auto refused = surplus.receive();
+    CHECK(refused.status == 503);
+    CHECK(refused.header("retry-after") == "1");
+    CHECK(refused.error() == "overloaded");
+    CHECK(surplus.is_closed());
+  }
+  clients.pop_back();
+  int status = 503;
+  while (status == 503) {
+    auto later = hosted.client();
+    status = later.call("GET", "/healthz").status;
+  }
+  CHECK(status == 200);
+}
+
+TEST_CASE("large requests share a budget, and one that does not fit is refused unread") {
+  hosted_server hosted{[](auto& options) { options.bodies_size_bytes = 1'000'000; }};
+  const std::string head{"POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+                         "Content-Type: application/json\r\nExpect: 100-continue\r\n"};
+  auto first = hosted.client();
+  first.send(head + "Content-Length: 800000\r\n\r\n");
+  CHECK(first.receive_header().status == 100);
+  auto second = hosted.client();
+  second.send(head + "Content-Length: 300000\r\n\r\n");
+  CHECK(second.receive().status == 503);
+  auto small = hosted.client();
+  CHECK(small.call("POST", commands_of("s"), proposal(), wants_receipt).status == 200);
+  first.send(std::string(800'000, ' '));
+  CHECK(first.receive().error() == "invalid_json");
+  auto third = hosted.client();
+  third.send(head + "Content-Length: 300000\r\n\r\n");
+  CHECK(third.receive_header().status == 100);
+}
+
+TEST_CASE("an HTTP/1.0 client gets its stream without chunks, and the end of the connection") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto body = proposal();
+  client.send("POST /v1/sessions/s/commands HTTP/1.0\r\nContent-Type: application/json\r\n"
+              "Content-Length: "
+              + std::to_string(body.size()) + "\r\n\r\n" + body);
+  const auto answer = client.receive();
+  CHECK(answer.header("transfer-encoding").empty());
+  CHECK(parse_events(answer.body).back().name == "paused");
+  CHECK(client.is_closed());
+}
+
+TEST_CASE("by TCP only who shows the token is answered, and others learn nothing") {
+  const std::string token{"0123456789abcdef"};
+  hosted_server hosted{[&](auto& options) {
+    options.listen = "127.0.0.1:0";
+    options.token = token;
+  }};
+  REQUIRE(hosted.server().port() != 0);
+  for (const auto& headers :
+       {http_headers{}, http_headers{{"Authorization", "Bearer " + token + "x"}},
+        http_headers{{"Authorization", "Basic " + token}}})
+    for (const auto* target : {"/healthz", "/v1/sessions", "/nothing", "nothing"}) {
+      http_client stranger{hosted.server().port()};
+      const auto refused = stranger.call("GET", target, {}, headers);
+      CHECK(refused.status == 401);
+      CHECK(refused.body.empty());
+      CHECK(refused.header("www-authenticate") == "Bearer");
+      CHECK(stranger.is_closed());
+    }
+  http_client client{hosted.server().port()};
+  const http_headers shown{{"Authorization", "Bearer " + token}};
+  CHECK(client.call("GET", "/healthz", {}, shown).status == 200);
+  // Each request shows it, not each connection.
+  CHECK(client.call("GET", "/healthz").status == 401);
+  // The Unix socket's mode is its protection.
+  CHECK(hosted.client().call("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a stranger's body is not read before the token is looked at") {
+  hosted_server hosted{[&](auto& options) {
+    options.listen = "127.0.0.1:0";
+    options.token = "0123456789abcdef";
+  }};
+  http_client stranger{hosted.server().port()};
+  stranger.send(
+      "POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+  CHECK(stranger.receive().status == 401);
+}
+
+TEST_CASE("an address that is not of the loopback interface is refused, and says why") {
+  for (const auto* address : {"0.0.0.0:8080", "192.168.1.1:80", "[::]:80", "8.8.8.8:1"}) {
+    INFO(address);
+    CHECK(refusal_of(address, "0123456789abcdef").find("no TLS") != std::string::npos);
+  }
+}
+
+TEST_CASE("what is no address and port is refused, and so is one without a token") {
+  for (const auto* address :
+       {"localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", ":80"}) {
+    INFO(address);
+    CHECK(refusal_of(address, "0123456789abcdef").find("ADDRESS:PORT") != std::string::npos);
+  }
+  CHECK(refusal_of("127.0.0.1:0", "").find("--token-file") != std::string::npos);
+}
+
+TEST_CASE("the socket is its owner's alone, and is gone when the server has stopped") {
+  hosted_server hosted;
+  struct stat found {};
+  REQUIRE(::lstat(hosted.socket().c_str(), &found) == 0);
+  CHECK((found.st_mode & 0777) == 0600);
+  hosted.server().stop();
+  CHECK(::lstat(hosted.socket().c_str(), &found) != 0);
+}
+
+TEST_CASE("a socket that nobody serves at is replaced; a living one, or another file, is not") {
+  hosted_server hosted;
+  service::live_board live;
+  service::server_options options;
+  options.socket = hosted.socket();
+  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+  CHECK(hosted.client().call("GET", "/healthz").status == 200);
+  options.socket = hosted.folder() / "file";
+  std::ofstream{options.socket} << "mine";
+  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+  CHECK(std::filesystem::file_size(options.socket) == 4);
+  options.socket = hosted.folder() / std::string(120, 'x');
+  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+}
+
+TEST_CASE("a draining server answers those who are there and takes no more; stopped, streams end") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  auto watcher = hosted.client();
+  watcher.request("GET", "/v1/sessions/s/stream?first=4");
+  CHECK(watcher.receive_header().status == 200);
+  auto idle = hosted.client();
+  CHECK(idle.call("GET", "/readyz").value().at("status") == "ready");
+
+  hosted.server().drain();
+  CHECK_THROWS(hosted.client());
+  CHECK(idle.call("GET", "/readyz").status == 503);
+  CHECK(client.call("GET", "/v1/sessions/s").status == 200);
+  CHECK(client.call("POST", commands_of("s"), approval_of_plan()).error() == "shutting_down");
+
+  hosted.running().stop();
+  hosted.server().stop();
+  const auto last = watcher.all_events();
+  CHECK(names_of(last) == "error");
+  CHECK(last.back().data.at("error") == "shutting_down");
+  CHECK(watcher.ended_well());
+  CHECK(idle.is_closed());
+}
+
+TEST_CASE("clients that do not read do not keep a server from stopping") {
+  hosted_server hosted{[](auto& options) {
+    options.stop_timeout = 20ms;
+    options.write_timeout = 1h;
+  }};
+  auto client = hosted.client();
+  told(client, "s", proposal());
+  auto half = hosted.client();
+  half.send("POST /v1/sessions/s/commands HTTP/1.1\r\n");
+  while (hosted.server().connections() < 2)
+    std::this_thread::yield();
+  hosted.running().stop();
+  hosted.server().stop();
+  CHECK(hosted.server().connections() == 0);
+}
+
+TEST_CASE("a client that reads slowly misses nothing, and keeps nobody waiting") {
+  hosted_server hosted{[](auto& options) { options.write_timeout = 1h; }};
+  auto client = hosted.client();
+  constexpr int calls = 8;
+  tell(client, "s", proposal(calls));
+  tell(client, "s", approval_of_plan());
+  auto slow = hosted.client();
+  slow.request("GET", "/v1/sessions/s/stream");
+  CHECK(slow.receive_header().status == 200);
+  // Much more than the socket between them holds, while nobody reads.
+  for (int call = 1; call <= calls; ++call) {
+    const auto id = "s:c" + std::to_string(call);
+    tell(client, "s", approval_of_call(id));
+    tell(client, "s", result_of(id, std::string(900'000, 'x')));
+  }
+  const auto events = client.call("GET", "/v1/sessions/s").value().at("events");
+  std::uint64_t next = 1;
+  while (next <= events) {
+    const auto event = slow.next_event();
+    REQUIRE(event);
+    if (event->id)
+      CHECK(*event->id == next++);
+  }
+}
+
+TEST_CASE("a client that takes nothing for too long is cut off, and goes on from its last chunk") {
+  hosted_server hosted{[](auto& options) { options.write_timeout = 20ms; }};
+  auto client = hosted.client();
+  tell(client, "s", proposal(2));
+  tell(client, "s", approval_of_plan());
+  auto stuck = hosted.client();
+  stuck.request("GET", "/v1/sessions/s/stream");
+  CHECK(stuck.receive_header().status == 200);
+  tell(client, "s", approval_of_call("s:c1"));
+  tell(client, "s", result_of("s:c1", std::string(900'000, 'x')));
+  while (hosted.server().connections() > 1)
+    std::this_thread::yield();
+  std::uint64_t last = 0;
+  while (const auto event = stuck.next_event())
+    last = event->id.value_or(last);
+  CHECK_FALSE(stuck.ended_well());
+  auto again = hosted.client();
+  again.request("GET", "/v1/sessions/s/stream", {}, {{"Last-Event-ID", std::to_string(last)}});
+  CHECK(again.receive_header().status == 200);
+  CHECK(again.next_event()->id == last + 1);
+}
+
+TEST_CASE("many clients at once each get what is theirs") {
+  hosted_server hosted;
+  constexpr int clients = 32;
+  std::atomic<int> completed{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < clients; ++i)
+    threads.emplace_back([&, id = "s" + std::to_string(i)] {
+      auto client = hosted.client();
+      const auto state_after = [&](const std::string& command) {
+        const auto events = parse_events(client.call("POST", commands_of(id), command).body);
+        for (const auto& one : events)
+          if (one.name == "chunk" && one.data.at("session") != id)
+            return std::string{"another's"};
+        return events.back().data.at("status").at("state").get<std::string>();
+      };
+      state_after(proposal());
+      state_after(approval_of_plan());
+      state_after(approval_of_call(id + ":c1"));
+      if (state_after(result_of(id + ":c1", id)) == "completed")
+        ++completed;
+    });
+  for (auto& one : threads)
+    one.join();
+  CHECK(completed == clients);
+}

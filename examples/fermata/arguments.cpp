@@ -248,6 +248,25 @@ void add_operations(CLI::App& app, arguments& given) {
   add_approve(message, given);
 }
 
+void add_service(CLI::App& app, arguments& given) {
+  auto* serve =
+      add_command(app, "serve",
+                  "Own the store, fire its timers, and serve its sessions over HTTP until "
+                  "SIGINT or SIGTERM");
+  serve->add_option("--socket", given.socket, "Absent: service.sock in the store's folder")
+      ->option_text("PATH");
+  serve
+      ->add_option("--listen", given.listen,
+                   "Also listen on a loopback address; needs --token-file")
+      ->option_text("ADDRESS:PORT");
+  serve->add_option("--token-file", given.token_file, "What clients that come by --listen show")
+      ->option_text("FILE");
+  serve->add_option("--connections", given.connections, "At most so many (1024)")
+      ->option_text("N")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}).description(""));
+  add_approve(serve, given);
+}
+
 void add_timing(CLI::App& app, arguments& given) {
   auto* suspend = add_command(app, "suspend", "Let nothing of a session start until it is resumed");
   add_session(suspend, given);
@@ -297,6 +316,10 @@ caf::error check_together(const arguments& given) {
     return usage("resume takes either a SESSION or --due");
   if (given.command == "resume" && given.due && !given.workspace.empty())
     return usage("--workspace goes with `resume SESSION`: each session has its own");
+  if (given.command == "serve" && given.approve == approval_mode::all)
+    return usage("serve approves nothing by itself; --approve takes none or reads");
+  if (given.command == "serve" && !given.listen.empty() && given.token_file.empty())
+    return usage("--listen needs --token-file FILE: the secret that clients show");
   if (given.command == "suspend" && given.at && given.after)
     return usage("suspend takes --until TIME or --for DURATION, not both");
   if (given.command == "deadline"
@@ -330,6 +353,7 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_answers(app, given);
   add_operations(app, given);
   add_timing(app, given);
+  add_service(app, given);
   try {
     app.parse(count, values);
   } catch (const CLI::CallForHelp&) {

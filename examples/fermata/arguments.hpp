@@ -57,6 +57,10 @@ struct arguments {
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;
   std::optional<std::size_t> limit;
+  std::string socket;     ///< Of `serve`; empty: the one in the store's folder.
+  std::string listen;     ///< ADDRESS:PORT; empty: none.
+  std::string token_file; ///< Empty: none.
+  std::size_t connections = 1'024;
 };
 
 /// A command line that was taken apart, or the text to print instead of running a command

@@ -40,7 +40,9 @@ execute_command runs programs with all rights of this user: they start in the wo
 confined to it. All other tools never leave the workspace.
 
 Nothing runs between two commands: deadlines, sleeps and retries that fell due meanwhile take effect
-when their session is addressed next. `fermata resume --due` addresses all of them, for cron.
+when their session is addressed next. `fermata resume --due` addresses all of them, for cron;
+`fermata serve` stays, and lets them take effect at once. It serves HTTP/1.1 at STORE/service.sock:
+`curl --unix-socket STORE/service.sock http://fermata/openapi.json` describes what it answers.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
 print what is pending and the command that continues. --approve holds for one invocation: none asks for
@@ -84,6 +86,7 @@ With --json, standard output has one JSON object per line:
   policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,
                expires_after_ms, may_remember}
   timers       {session, due, is_due, damage}, earliest first
+  serve        {"serving": {store, socket, port}} once it serves
   version      {version}
   verify       {store, sound}
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.

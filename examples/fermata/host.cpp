@@ -39,12 +39,14 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   runtime_options made;
   made.store = *store;
   made.policy = policy_of(options);
-  // Only the session that is addressed goes on: whoever applies a command to one of them is not to
-  // set others going. `resume --due` is for those.
-  made.fire_timers = false;
+  // Whoever applies a command to one session is not to set others going: `resume --due` is for
+  // those, and a service.
+  made.fire_timers = options.fires_timers;
   made.planner = options.models.setup.planner;
   auto live = std::make_shared<live_feed>();
-  if (options.watches)
+  if (options.on_live)
+    made.on_live = options.on_live;
+  else if (options.watches)
     made.on_live = [live](const live_update& update) { live->push(update); };
   auto started = std::make_unique<runtime>(std::move(made));
   for (auto& tool : make_tools(*runner, options.workspace))

@@ -19,7 +19,10 @@ struct host_options {
   bool create_store = false;
   approval_mode approve = approval_mode::reads;
   std::filesystem::path workspace; ///< Instead of the session's; empty: the session's.
-  bool watches = false;            ///< Somebody sees live updates.
+  bool watches = false;            ///< Somebody sees live updates, by `live`.
+  live_observer on_live;           ///< Gets them instead; absent: nobody.
+  /// True: all sessions go on when their time comes. False: only one that is addressed does.
+  bool fires_timers = false;
   chosen_models models;
   chosen_policy policy;
 };

@@ -5,6 +5,7 @@
 #include "exit_status.hpp"
 #include "interruption.hpp"
 #include "query.hpp"
+#include "service/run.hpp"
 
 #include <exception>
 
@@ -23,6 +24,10 @@ exit_status report(console& out, const caf::error& error) {
 exit_status run(const arguments& given, console& out) {
   if (is_change(given)) {
     const auto ended = run_change(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  if (given.command == "serve") {
+    const auto ended = service::run_service(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   const auto error = run_query(given, out);

@@ -1,0 +1,192 @@
+#include "run.hpp"
+
+#include "../escape.hpp"
+#include "../host.hpp"
+#include "../stores.hpp"
+#include "server.hpp"
+#include "stop_signal.hpp"
+#include "token.hpp"
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/storage/file_descriptor.hpp>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <future>
+#include <vector>
+
+namespace fermata::service {
+
+namespace {
+
+using command_line::arguments;
+using command_line::console;
+using command_line::exit_status;
+using command_line::host;
+using command_line::host_options;
+
+/// File descriptors beyond those of clients: the store's, the system's, tools' pipes.
+constexpr std::size_t other_files = 256;
+
+/// Sessions that are woken at the same time.
+constexpr std::size_t woken_at_once = 256;
+
+result<server_options> read_options(const arguments& given, const std::filesystem::path& store) {
+  server_options options;
+  options.socket =
+      given.socket.empty() ? store / "service.sock" : std::filesystem::path{given.socket};
+  options.socket = std::filesystem::absolute(options.socket);
+  options.listen = given.listen;
+  options.connections = given.connections;
+  if (!given.token_file.empty()) {
+    auto token = read_token(given.token_file);
+    if (!token)
+      return std::move(token.error());
+    options.token = std::move(*token);
+  }
+  return options;
+}
+
+/// A client costs a file descriptor, of which a process has 1,024 unless it asks for more.
+caf::error allow_files(std::size_t connections) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return make_error(errc::io_error, std::string{"getrlimit: "} + std::strerror(errno));
+  const rlim_t needed = connections + other_files;
+  if (limit.rlim_cur >= needed)
+    return caf::none;
+  if (limit.rlim_max < needed)
+    return make_error(errc::invalid_field,
+                      std::to_string(connections) + " connections need " + std::to_string(needed)
+                          + " open files, and this process may have "
+                          + std::to_string(limit.rlim_max)
+                          + "; take fewer with --connections N, or raise `ulimit -Hn`");
+  limit.rlim_cur = needed;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return make_error(errc::io_error, std::string{"setrlimit: "} + std::strerror(errno));
+  return caf::none;
+}
+
+/// `service.json` in the store's folder, as long as the service runs: tells commands where it is.
+class announcement {
+public:
+  /// Errors: `io_error`.
+  [[nodiscard]] caf::error make(const std::filesystem::path& store,
+                                const std::filesystem::path& socket) {
+    file_ = store / "service.json";
+    const auto made = store / "service.json.new";
+    const auto text = to_text({{"socket", socket.string()}, {"pid", ::getpid()}}) + "\n";
+    const file_descriptor opened{
+        ::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+    if (!opened
+        || ::write(opened.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())
+        || ::rename(made.c_str(), file_.c_str()) != 0)
+      return make_error(errc::io_error,
+                        file_.string() + " cannot be written: " + std::strerror(errno));
+    return caf::none;
+  }
+
+  announcement() = default;
+  announcement(const announcement&) = delete;
+  announcement& operator=(const announcement&) = delete;
+  ~announcement() {
+    std::error_code ignored;
+    if (!file_.empty())
+      std::filesystem::remove(file_, ignored);
+  }
+
+private:
+  std::filesystem::path file_;
+};
+
+/// Lets the sessions go on that a process left running when it was killed: nobody else would.
+caf::error wake_running_sessions(runtime& running) {
+  std::optional<session_id> last;
+  while (!stop_was_asked_for()) {
+    const auto left = query_sessions(running.store(), session_state::running, woken_at_once, last);
+    if (!left)
+      return left.error();
+    std::vector<std::future<result<receipt>>> woken;
+    for (const auto& one : *left)
+      woken.push_back(running.session(one.session).wake());
+    for (auto& one : woken)
+      if (const auto answered = one.get(); !answered)
+        // The others can go on; this one says so again to whoever addresses it.
+        std::fprintf(stderr, "fermata: %s\n",
+                     command_line::escape_line(message_of(answered.error())).c_str());
+    if (left->size() < woken_at_once)
+      break;
+    last = left->back().session;
+  }
+  return caf::none;
+}
+
+void say_where(console& out, const std::filesystem::path& store, const server_options& options,
+               std::uint16_t port) {
+  json line{{"store", store.string()}, {"socket", options.socket.string()}};
+  out.say("Serving " + command_line::escape_line(store.string()) + " at "
+          + command_line::escape_line(options.socket.string()));
+  if (port != 0) {
+    line["port"] = port;
+    out.say("and at "
+            + command_line::escape_line(options.listen.substr(0, options.listen.rfind(':'))) + ":"
+            + std::to_string(port) + ", for clients that have the token.");
+  }
+  out.print({{"serving", std::move(line)}});
+  out.flush();
+}
+
+} // namespace
+
+result<exit_status> run_service(const arguments& given, console& out) {
+  const auto store = command_line::locate_store(given.store);
+  if (!store)
+    return store.error();
+  auto options = read_options(given, *store);
+  if (!options)
+    return std::move(options.error());
+  if (auto error = allow_files(options->connections))
+    return error;
+  auto models = command_line::choose_models(given.models, *store);
+  if (!models)
+    return std::move(models.error());
+  if (auto error = watch_for_stop_signals())
+    return error;
+
+  live_board live;
+  host_options where;
+  where.store = *store;
+  where.create_store = true;
+  where.fires_timers = true;
+  where.approve = given.approve;
+  where.models = std::move(*models);
+  where.on_live = [&live](const live_update& update) { live.show(update); };
+  auto owner = host::open(where);
+  if (!owner)
+    return std::move(owner.error());
+  auto& running = (*owner)->running();
+  auto serving = server::open(running, live, *options);
+  if (!serving)
+    return std::move(serving.error());
+  if (auto error = (*owner)->memory().keep())
+    return error;
+  announcement announced;
+  if (auto error = announced.make(*store, options->socket))
+    return error;
+  say_where(out, *store, *options, (*serving)->port());
+  if (auto error = wake_running_sessions(running))
+    return error;
+
+  wait_for_stop_signal();
+  (*serving)->drain();
+  (*owner)->stop();
+  (*serving)->stop();
+  return exit_status::done;
+}
+
+} // namespace fermata::service

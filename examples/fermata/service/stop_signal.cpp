@@ -1,0 +1,56 @@
+#include "stop_signal.hpp"
+
+#include "../exit_status.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+
+namespace fermata::service {
+
+namespace {
+
+volatile std::sig_atomic_t asked = 0;
+int waker = -1; ///< An eventfd, which a handler may write to.
+
+void note(int) {
+  if (asked != 0)
+    ::_exit(static_cast<int>(command_line::exit_status::interrupted));
+  asked = 1;
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(waker, &one, sizeof one);
+  errno = saved;
+}
+
+} // namespace
+
+caf::error watch_for_stop_signals() {
+  waker = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (waker < 0)
+    return make_error(errc::io_error, std::string{"eventfd: "} + std::strerror(errno));
+  struct sigaction action {};
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return caf::none;
+}
+
+bool stop_was_asked_for() noexcept {
+  return asked != 0;
+}
+
+void wait_for_stop_signal() {
+  pollfd ready{waker, POLLIN, 0};
+  while (asked == 0)
+    static_cast<void>(::poll(&ready, 1, -1));
+}
+
+} // namespace fermata::service

@@ -148,6 +148,7 @@ TEST_CASE("the description lists the fields that the messages have") {
   fields.add<plan_spec>();
   fields.add<plan_diff>();
   fields.add<tool_answer>();
+  fields.add<remembered_record>();
   const auto& described = description().at("components").at("schemas");
   CHECK(bare(described.at("command")) == bare(command_schema));
   for (const auto& [name, schema] : fields.all()) {
@@ -180,7 +181,9 @@ TEST_CASE("every operation of the description answers as it says") {
       {"GET", "/v1/pending", "", "", {}},
       {"GET", session + "/plan/diff", "", "", {}},
       {"POST", commands, "", approval_of_plan(), {}},
-      {"POST", commands, "", approval_of_call("s:c1"), wants_receipt},
+      {"POST", commands, "",
+       R"({"type": "decide_call", "call": "s:c1", "verdict": "approve", "remember": "call"})",
+       wants_receipt},
       {"POST", commands, "", result_of("s:c1", "green"), {}},
       {"GET", "/healthz", "", "", {}},
       {"GET", "/readyz", "", "", {}},
@@ -191,6 +194,7 @@ TEST_CASE("every operation of the description answers as it says") {
       {"GET", session + "/plan", "?revision=1", "", {}},
       {"GET", session + "/plan", "?revision=9", "", {}, 404},
       {"GET", session + "/transcript", "", "", {}},
+      {"GET", session + "/remembered", "", "", {}},
       {"GET", session + "/pending", "", "", {}},
       {"GET", session + "/chunks", "?first=2&limit=3", "", {}},
       {"GET", session + "/stream", "?first=1000", "", {}, 404},

@@ -141,7 +141,8 @@ answer description(const matched&) {
 answer sessions(const matched& request) {
   std::optional<session_state> state;
   if (const auto* text = request.parameter("state")) {
-    const auto named = from_json<session_state>(json(*text), unknown_fields::refuse, "state");
+    const auto named =
+        fermata::from_json<session_state>(json(*text), unknown_fields::refuse, "state");
     if (!named)
       return respond(named.error());
     state = *named;
@@ -195,6 +196,10 @@ answer transcript(const matched& request) {
   for (const auto& one : *items)
     array.push_back(command_line::transcript_json(one, request.session));
   return respond({{"transcript", std::move(array)}});
+}
+
+answer remembered(const matched& request) {
+  return respond("remembered", query_remembered(request.store(), request.session));
 }
 
 /// Where a page of pending things begins, as the client has it: `<session number>-<item>`.
@@ -325,7 +330,7 @@ answer send_command(const matched& request) {
   const auto parsed = parse_json(request.request->body);
   if (!parsed)
     return respond(parsed.error());
-  auto body = from_json<command>(*parsed);
+  auto body = fermata::from_json<command>(*parsed);
   if (!body)
     return respond(body.error());
   if (request.context->is_stopping)
@@ -373,6 +378,7 @@ constexpr std::array table{
     route_entry{"GET", "/v1/sessions/{session}/plan", {"revision"}, plan},
     route_entry{"GET", "/v1/sessions/{session}/plan/diff", {"revision"}, plan_difference},
     route_entry{"GET", "/v1/sessions/{session}/transcript", {}, transcript},
+    route_entry{"GET", "/v1/sessions/{session}/remembered", {}, remembered},
     route_entry{"GET", "/v1/sessions/{session}/pending", {"after", "limit"}, pending},
     route_entry{"GET", "/v1/sessions/{session}/chunks", {"first", "limit"}, chunks},
     route_entry{"GET", "/v1/sessions/{session}/stream", {"first"}, stream},

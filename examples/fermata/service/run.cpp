@@ -155,6 +155,9 @@ result<exit_status> run_service(const arguments& given, console& out) {
   auto models = command_line::choose_models(given.models, *store);
   if (!models)
     return std::move(models.error());
+  auto policy = command_line::choose_policy(given.policy, *store);
+  if (!policy)
+    return std::move(policy.error());
   if (auto error = watch_for_stop_signals())
     return error;
 
@@ -165,6 +168,7 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.fires_timers = true;
   where.approve = given.approve;
   where.models = std::move(*models);
+  where.policy = std::move(*policy);
   where.on_live = [&live](const live_update& update) { live.show(update); };
   auto owner = host::open(where);
   if (!owner)

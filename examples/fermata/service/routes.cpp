@@ -20,8 +20,9 @@ namespace {
 constexpr std::uint32_t default_page = 256;
 constexpr std::uint32_t max_page = 1'024;
 
-/// A page of chunks ends with the chunk that makes it so long.
-constexpr std::size_t max_chunks_size_bytes = 4'000'000;
+/// A page of things that may be large is read a few at a time, and ends when it is so long.
+constexpr std::size_t max_page_size_bytes = 4'000'000;
+constexpr std::size_t read_at_once = 8;
 
 /// A request that has found its route.
 struct matched {
@@ -100,6 +101,13 @@ json array_of(const std::vector<T>& items) {
   for (const auto& one : items)
     array.push_back(to_json(one));
   return array;
+}
+
+/// Adds a value to a page, and gives its size as text.
+std::size_t add_to(json& page, json value) {
+  const auto size_bytes = fermata::to_text(value).size();
+  page.push_back(std::move(value));
+  return size_bytes;
 }
 
 /// A list as `{name: [...]}`.
@@ -235,12 +243,21 @@ answer pending(const matched& request) {
     after = *cursor;
   }
   const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
-  const auto page = query_pending_page(request.store(), of, after, *limit);
-  if (!page)
-    return respond(page.error());
-  json body{{"pending", array_of(page->items)}};
-  if (page->next)
-    body["next"] = cursor_text(*page->next);
+  auto array = json::array();
+  std::optional<pending_cursor> next = after;
+  for (std::size_t size_bytes = 0;
+       next && array.size() < *limit && size_bytes < max_page_size_bytes;) {
+    const auto wanted = std::min<std::size_t>(read_at_once, *limit - array.size());
+    const auto page = query_pending_page(request.store(), of, *next, wanted);
+    if (!page)
+      return respond(page.error());
+    for (const auto& one : page->items)
+      size_bytes += add_to(array, to_json(one));
+    next = page->next;
+  }
+  json body{{"pending", std::move(array)}};
+  if (next)
+    body["next"] = cursor_text(*next);
   return respond(body);
 }
 
@@ -251,23 +268,16 @@ answer chunks(const matched& request) {
   const auto limit = page_of(request);
   if (!limit)
     return respond(limit.error());
-  // A few at a time, since each may be large.
-  constexpr std::size_t at_once = 16;
   auto array = json::array();
   std::size_t size_bytes = 0;
-  for (auto next = *first; array.size() < *limit && size_bytes < max_chunks_size_bytes;) {
-    const auto wanted = std::min<std::size_t>(at_once, *limit - array.size());
+  for (auto next = *first; array.size() < *limit && size_bytes < max_page_size_bytes;) {
+    const auto wanted = std::min<std::size_t>(read_at_once, *limit - array.size());
     auto events = query_events(request.store(), request.session, next, wanted);
     if (!events)
       return respond(events.error());
-    for (auto& one : *events) {
-      auto object = to_json(chunk{request.session, std::move(one)});
-      size_bytes += to_text(object).size();
-      array.push_back(std::move(object));
-      ++next;
-      if (size_bytes >= max_chunks_size_bytes)
-        break;
-    }
+    next += events->size();
+    for (auto& one : *events)
+      size_bytes += add_to(array, to_json(chunk{request.session, std::move(one)}));
     if (events->size() < wanted)
       break;
   }

@@ -9,11 +9,13 @@
 
 #include <temporary_directory.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace fermata::test {
 
@@ -55,6 +57,18 @@ private:
   std::unique_ptr<runtime> running_;
   std::unique_ptr<service::server> server_;
 };
+
+/// Waits for something that nobody tells. False: it did not come in time.
+template <class Predicate>
+bool eventually(Predicate is_true) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{120};
+  while (!is_true()) {
+    if (std::chrono::steady_clock::now() > end)
+      return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
 
 inline std::string commands_of(std::string_view session) {
   return "/v1/sessions/" + std::string{session} + "/commands";

@@ -210,8 +210,7 @@ TEST_CASE("a stream that its client has left ends, though nothing happens in its
     CHECK(client.receive_header().status == 200);
     CHECK(hosted.server().connections() == 1);
   }
-  while (hosted.server().connections() != 0)
-    std::this_thread::yield();
+  CHECK(eventually([&] { return hosted.server().connections() == 0; }));
 }
 
 TEST_CASE("requests that follow each other without waiting are answered in their order") {
@@ -372,12 +371,7 @@ TEST_CASE("one connection more than there may be is told so and closed; another 
     CHECK(surplus.is_closed());
   }
   clients.pop_back();
-  int status = 503;
-  while (status == 503) {
-    auto later = hosted.client();
-    status = later.call("GET", "/healthz").status;
-  }
-  CHECK(status == 200);
+  CHECK(eventually([&] { return hosted.client().call("GET", "/healthz").status == 200; }));
 }
 
 TEST_CASE("large requests share a budget, and one that does not fit is refused unread") {
@@ -524,8 +518,7 @@ TEST_CASE("clients that do not read do not keep a server from stopping") {
   told(client, "s", proposal());
   auto half = hosted.client();
   half.send("POST /v1/sessions/s/commands HTTP/1.1\r\n");
-  while (hosted.server().connections() < 2)
-    std::this_thread::yield();
+  CHECK(eventually([&] { return hosted.server().connections() == 2; }));
   hosted.running().stop();
   hosted.server().stop();
   CHECK(hosted.server().connections() == 0);
@@ -566,8 +559,7 @@ TEST_CASE("a client that takes nothing for too long is cut off, and goes on from
   CHECK(stuck.receive_header().status == 200);
   tell(client, "s", approval_of_call("s:c1"));
   tell(client, "s", result_of("s:c1", std::string(900'000, 'x')));
-  while (hosted.server().connections() > 1)
-    std::this_thread::yield();
+  CHECK(eventually([&] { return hosted.server().connections() == 1; }));
   std::uint64_t last = 0;
   while (const auto event = stuck.next_event())
     last = event->id.value_or(last);

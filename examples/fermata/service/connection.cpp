@@ -13,6 +13,9 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <mutex>
@@ -53,6 +56,18 @@ private:
   std::mutex mutex_;
   std::optional<result<receipt>> answered_;
 };
+
+enum class input { nothing, bytes, end };
+
+/// What can be read from a socket now. A wait that says "readable" does not tell: it may answer to
+/// bytes that were read before it began.
+input what_came(connection::socket_type& socket) {
+  char byte = 0;
+  const auto size = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR))
+    return input::nothing;
+  return size > 0 ? input::bytes : input::end;
+}
 
 std::string text_of(beast::string_view text) {
   return {text.data(), text.size()};
@@ -147,7 +162,9 @@ awaitable<bool> connection::request_comes() {
   error_code failure;
   is_idle_ = true;
   limit_time(setting_->options.idle_timeout, &connection::stop_reading);
-  co_await socket_.async_wait(socket_type::wait_read, redirect_error(use_awaitable, failure));
+  do {
+    co_await socket_.async_wait(socket_type::wait_read, redirect_error(use_awaitable, failure));
+  } while (!failure && what_came(socket_) == input::nothing);
   lift_limit();
   is_idle_ = false;
   co_return !failure && !is_late_ && !is_ending();
@@ -529,11 +546,11 @@ void connection::watch_client() {
                      [self = shared_from_this(), number](error_code failure) {
                        if (failure || number != self->watches_)
                          return;
-                       error_code ignored;
-                       // What it has sent already is a later request, which waits for its turn.
-                       if (self->socket_.available(ignored) > 0)
-                         return;
-                       self->client_has_left_ = true;
+                       const auto came = what_came(self->socket_);
+                       if (came == input::nothing)
+                         return self->watch_client();
+                       // Bytes are its next request, which waits for its turn.
+                       self->client_has_left_ = came == input::end;
                        self->bell_->ring();
                      });
 }

@@ -7,7 +7,10 @@
 #include <fermata/actors/queries.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace fermata::command_line {
@@ -17,36 +20,67 @@ namespace {
 /// How many are read at a time: a screenful is there at once.
 constexpr std::size_t page = 256;
 
+/// What expires soonest goes first, then what has waited longest.
+bool is_more_urgent(const pending_item& one, const pending_item& other) {
+  if (one.expires_at != other.expires_at)
+    return one.expires_at && (!other.expires_at || *one.expires_at < *other.expires_at);
+  return one.since < other.since;
+}
+
 class pending_list {
 public:
   pending_list(const arguments& given, store& from, console& out)
       : given_{given}, from_{from}, out_{out}, tools_{make_tools_for_showing()} {}
 
   caf::error print(const std::optional<session_id>& session) {
-    auto left = given_.limit.value_or(std::numeric_limits<std::size_t>::max());
-    std::optional<pending_cursor> after{std::in_place};
-    while (after && left > 0 && !out_.has_no_reader()) {
-      const auto read = query_pending_page(from_, session, *after, std::min(left, page));
-      if (!read)
-        return read.error();
-      for (const auto& item : read->items)
-        if (auto error = print(item))
-          return error;
-      out_.flush();
-      left -= read->items.size();
-      after = read->next;
-    }
-    if (is_empty_)
-      out_.say("Nothing waits for anybody.");
-    return caf::none;
+    if (out_.as_json())
+      return read(session, given_.limit.value_or(std::numeric_limits<std::size_t>::max()),
+                  [this](const pending_item& item) { out_.print(to_json(item)); });
+    return print_most_urgent(session);
   }
 
 private:
+  template <class Use>
+  caf::error read(const std::optional<session_id>& session, std::size_t limit, Use use) {
+    std::optional<pending_cursor> after{std::in_place};
+    while (after && limit > 0 && !out_.has_no_reader()) {
+      auto read = query_pending_page(from_, session, *after, std::min(limit, page));
+      if (!read)
+        return std::move(read.error());
+      for (auto& item : read->items)
+        use(std::move(item));
+      out_.flush();
+      limit -= read->items.size();
+      after = read->next;
+    }
+    return caf::none;
+  }
+
+  /// Reads all, and keeps those that are shown.
+  caf::error print_most_urgent(const std::optional<session_id>& session) {
+    const auto shown = given_.limit.value_or(pending_shown);
+    std::multiset<pending_item, decltype(&is_more_urgent)> kept{&is_more_urgent};
+    std::size_t left_out = 0;
+    const auto keep = [&](pending_item item) {
+      kept.insert(std::move(item));
+      if (kept.size() > shown) {
+        kept.erase(std::prev(kept.end()));
+        ++left_out;
+      }
+    };
+    if (auto error = read(session, std::numeric_limits<std::size_t>::max(), keep))
+      return error;
+    for (const auto& item : kept)
+      if (auto error = print(item))
+        return error;
+    if (kept.empty())
+      out_.say("Nothing waits for anybody.");
+    if (left_out > 0)
+      out_.say(std::to_string(left_out) + " more wait, less urgently; --limit N shows so many.");
+    return caf::none;
+  }
+
   caf::error print(const pending_item& item) {
-    is_empty_ = false;
-    out_.print(to_json(item));
-    if (out_.as_json())
-      return caf::none;
     if (auto error = enter(item))
       return error;
     show_pending(out_, item, tools_, workspace_);
@@ -85,7 +119,6 @@ private:
   std::vector<tool> tools_;
   session_id session_; ///< Whose `workspace_` it is.
   std::filesystem::path workspace_;
-  bool is_empty_ = true;
 };
 
 } // namespace

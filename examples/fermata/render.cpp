@@ -3,6 +3,7 @@
 #include "escape.hpp"
 #include "fold.hpp"
 #include "preview.hpp"
+#include "times.hpp"
 #include "tree.hpp"
 
 #include <fermata/actors/tools/text.hpp>
@@ -15,6 +16,9 @@ namespace {
 
 /// The width of the bar before text from outside as `fold` counts it, and what `say` leaves free.
 constexpr std::size_t bar_columns = 9;
+
+/// What expires sooner is marked.
+constexpr std::chrono::milliseconds urgent_within = std::chrono::hours{1};
 
 paint paint_of_diff_line(std::string_view line) {
   if (line.starts_with("+"))
@@ -227,6 +231,16 @@ void show_status(console& out, const session_status& status) {
     out.say("Workspace: " + escape_line(status.workspace));
 }
 
+std::string describe_wait(const pending_item& item, timestamp now) {
+  auto text = "for " + show_roughly(now - item.since) + " (since " + show_time(item.since) + ")";
+  if (!item.expires_at)
+    return text;
+  const auto left = *item.expires_at - now;
+  text += left.count() > 0 ? ", expires in " + show_roughly(left)
+                           : ", expired " + show_roughly(-left) + " ago";
+  return text + " (at " + show_time(*item.expires_at) + ")";
+}
+
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
                   const std::filesystem::path& workspace) {
   auto line = out.painted(paint::heading, item.id);
@@ -234,10 +248,10 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
     line += " " + item.tool->str();
   if (item.subtask)
     line += " for subtask " + item.subtask->str();
-  line += " waits for its " + name(item.waiting_for) + ", since " + show_time(item.since);
-  if (item.expires_at)
-    line += ", expires at " + show_time(*item.expires_at);
-  out.say(line);
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const bool is_urgent = item.expires_at && *item.expires_at - now < urgent_within;
+  line += " waits for its " + name(item.waiting_for) + " ";
+  out.say(line + out.painted(is_urgent ? paint::warning : paint::plain, describe_wait(item, now)));
   if (!item.prompt.empty())
     out.say("  " + out.painted(paint::warning, escape_line(item.prompt)));
   if (item.kind == pending_kind::plan)

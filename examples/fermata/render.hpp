@@ -41,6 +41,10 @@ void show_state(console& out, const session_status& status);
 /// each.
 void show_status(console& out, const session_status& status);
 
+/// How long something has waited, and how long it still may: `for 3 h (since ...), expires in 20
+/// min (at ...)`.
+[[nodiscard]] std::string describe_wait(const pending_item& item, timestamp now);
+
 /// Prints one thing that waits so that a person can judge it: the diff of a file write, the command
 /// line of a command, otherwise the arguments. `workspace`: the session's.
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,

@@ -136,6 +136,26 @@ result<timestamp> parse_time(std::string_view text) {
   return *read;
 }
 
+std::string show_roughly(milliseconds duration) {
+  struct step {
+    milliseconds size;
+    const char* name;
+  };
+  constexpr std::array<step, 4> steps{{{24h, " d"}, {1h, " h"}, {1min, " min"}, {1s, " s"}}};
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto count = duration / steps[i].size;
+    if (count <= 0)
+      continue;
+    auto text = std::to_string(count) + steps[i].name;
+    // Of 3 h 5 min the minutes matter, of 20 min the seconds do not.
+    const bool is_coarse = steps[i].size >= 1h && count < 10;
+    if (const auto rest = duration % steps[i].size / steps[i + 1].size; is_coarse && rest > 0)
+      text += " " + std::to_string(rest) + steps[i + 1].name;
+    return text;
+  }
+  return "0 s";
+}
+
 std::string show_duration(milliseconds duration) {
   std::string text;
   for (const auto& [name, size] : units) {

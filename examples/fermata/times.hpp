@@ -20,6 +20,10 @@ namespace fermata::command_line {
 /// what is accepted.
 [[nodiscard]] result<timestamp> parse_time(std::string_view text);
 
+/// About how long that is, for people: 12 s, 20 min, 3 h 5 min, 2 d 4 h; of what is long only the
+/// largest unit. Rounded down; a negative duration is 0 s.
+[[nodiscard]] std::string show_roughly(std::chrono::milliseconds duration);
+
 /// A duration as `parse_duration` reads it, as in 1h30m.
 [[nodiscard]] std::string show_duration(std::chrono::milliseconds duration);
 

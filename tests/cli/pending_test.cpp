@@ -1,4 +1,5 @@
-// Much that waits is printed as it is read.
+// What waits: the most urgent first for people, and as it is read for programs.
+#include "render.hpp"
 #include "sandbox.hpp"
 
 #include <fermata/messages/status.hpp>
@@ -7,8 +8,13 @@
 
 #include <fermata_catch.hpp>
 
+#include <chrono>
+#include <functional>
+#include <map>
+
 using namespace fermata;
 using namespace fermata::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -25,7 +31,8 @@ pending_item waiting_call(const session_id& session, std::uint64_t number) {
 }
 
 /// Writes sessions that wait for decisions on some calls each, straight to the store.
-void fill(const sandbox& box, std::size_t sessions) {
+void fill(const sandbox& box, std::size_t sessions,
+          const std::function<void(pending_item&)>& adjust = {}) {
   const auto store = lmdb_store::open(box.store());
   REQUIRE(store);
   std::vector<commit> commits(sessions);
@@ -43,7 +50,10 @@ void fill(const sandbox& box, std::size_t sessions) {
     for (std::uint64_t k = 1; k <= items_each; ++k) {
       pending_change waits;
       waits.item = k;
-      waits.value = to_record(waiting_call(one.session, k));
+      auto item = waiting_call(one.session, k);
+      if (adjust)
+        adjust(item);
+      waits.value = to_record(item);
       one.pending.push_back(std::move(waits));
     }
   }
@@ -51,7 +61,76 @@ void fill(const sandbox& box, std::size_t sessions) {
     REQUIRE_FALSE(outcome.error);
 }
 
+timestamp now() {
+  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
 } // namespace
+
+TEST_CASE("people see what expires soonest first, and then what has waited longest") {
+  const sandbox box;
+  const std::map<std::string, std::pair<std::chrono::milliseconds, std::chrono::milliseconds>>
+      age_and_rest{{"s0:c1", {1h, 0h}},    {"s0:c2", {5h, 0h}},  {"s0:c3", {9h, 30h}},
+                   {"s1:c1", {2h, 20min}}, {"s1:c2", {70h, 0h}}, {"s1:c3", {3h, -5min}}};
+  fill(box, 2, [&](pending_item& item) {
+    const auto& [age, rest] = age_and_rest.at(item.id);
+    item.since = now() - age;
+    if (rest != 0h)
+      item.expires_at = now() + rest + 30s;
+  });
+  const auto shown = box.run_plainly({"pending"}).out;
+  INFO(shown);
+  std::size_t last = 0;
+  for (const auto* id : {"s1:c3", "s1:c1", "s0:c3", "s1:c2", "s0:c2", "s0:c1"}) {
+    const auto found = shown.find(std::string{id} + " write_file");
+    CHECK(found != std::string::npos);
+    CHECK(found >= last);
+    last = found;
+  }
+  CHECK(shown.find("for 2 h (since ") != std::string::npos);
+  CHECK(shown.find(", expires in 20 min (at ") != std::string::npos);
+  CHECK(shown.find(", expired 4 min ago (at ") != std::string::npos);
+  // Programs get it as it is stored.
+  CHECK(box.run({"pending"}).lines.at(0)["id"] == "s0:c1");
+}
+
+TEST_CASE("how long something waits is told as roughly as it matters") {
+  pending_item item;
+  item.since = now();
+  const auto told = [&](std::chrono::milliseconds later) {
+    const auto text = command_line::describe_wait(item, item.since + later);
+    return text.substr(0, text.find(" ("));
+  };
+  CHECK(told(-1s) == "for 0 s");
+  CHECK(told(59'999ms) == "for 59 s");
+  CHECK(told(20min + 59s) == "for 20 min");
+  CHECK(told(3h) == "for 3 h");
+  CHECK(told(3h + 5min) == "for 3 h 5 min");
+  CHECK(told(23h + 59min) == "for 23 h");
+  CHECK(told(52h) == "for 2 d 4 h");
+  CHECK(told(24h * 400) == "for 400 d");
+  item.expires_at = item.since + 90min;
+  const auto text = command_line::describe_wait(item, item.since + 90min);
+  CHECK(text.find(", expired 0 s ago (at ") != std::string::npos);
+}
+
+TEST_CASE("people are shown the most urgent of many, and told how many more there are") {
+  const sandbox box;
+  fill(box, 300, [&](pending_item& item) {
+    item.since = now();
+    if (item.id == "s299:c3")
+      item.expires_at = now() + 1min;
+  });
+  const auto shown = box.run_plainly({"pending"}).out;
+  CHECK(shown.starts_with("s299:c3 "));
+  CHECK(shown.find("700 more wait") != std::string::npos);
+  const auto one = box.run_plainly({"pending", "--limit", "1"}).out;
+  CHECK(one.find("899 more wait") != std::string::npos);
+  CHECK(one.find("s0:c1 ") == std::string::npos);
+  const auto all = box.run_plainly({"pending", "--limit", "900"}).out;
+  CHECK(all.find("more wait") == std::string::npos);
+  CHECK(all.find("s298:c1 ") != std::string::npos);
+}
 
 TEST_CASE("everything that waits is listed once and in order, over many pages") {
   const sandbox box;

@@ -82,7 +82,7 @@ TEST_CASE("the diff of a replan is what a person sees first, line by line for wh
   const auto diff = shown.out.find("takes the place of revision 1");
   CHECK(diff != std::string::npos);
   CHECK(diff < shown.out.find("Goal: Collect and tell"));
-  CHECK(diff < shown.out.find("waits for its decision, since", diff + 1));
+  CHECK(diff < shown.out.find("waits for its decision for", diff + 1));
   CHECK(shown.out.find("    collect [kept]: ") != std::string::npos);
   CHECK(shown.out.find("  ! tell [changed]: ") != std::string::npos);
   CHECK(shown.out.find("  | -  \"result\": \"told\"\n  | +  \"result\": \"told anew\"\n")

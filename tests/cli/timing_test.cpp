@@ -369,7 +369,7 @@ TEST_CASE("an attempt at a subtask and a call fail when their time is over") {
   const auto pending = box.run({"pending", "expiring"});
   REQUIRE(pending.lines.size() == 1);
   CHECK(pending.last()["expires_at"].get<std::int64_t>() < milliseconds_of(now()));
-  CHECK(box.run_plainly({"pending"}).out.find(", expires at ") != std::string::npos);
+  CHECK(box.run_plainly({"pending"}).out.find(", expired ") != std::string::npos);
   CHECK(box.run({"resume", "limited"}).last()["subtasks"][0]["status"] == "failed");
   const auto expired = box.run({"resume", "expiring"});
   CHECK(expired.last()["subtasks"][0]["status"] == "failed");

@@ -1,10 +1,9 @@
 #include "change.hpp"
 
-#include "conductor.hpp"
 #include "continuation.hpp"
 #include "due.hpp"
 #include "escape.hpp"
-#include "host.hpp"
+#include "gateway.hpp"
 #include "inputs.hpp"
 #include "interruption.hpp"
 #include "pause.hpp"
@@ -33,27 +32,40 @@ public:
     auto halted = start(asked);
     if (halted && asks)
       halted = ask_until_over(*halted);
-    if (!halted) {
-      if (is(halted.error(), errc::shutting_down) && was_interrupted())
-        return exit_status::interrupted;
-      return std::move(halted.error());
-    }
+    if (!halted)
+      return end_with(halted.error());
     if (asks)
       finish_conversation();
     else
       show_pause(out_, given_, view_);
+    if (*halted == halt::interrupted && by_service_)
+      out_.say("Only this command was interrupted. The service goes on with the session, and `"
+               + watch_line(given_, session_) + "` shows it.");
     out_.print(to_json(view_.status));
     return *halted == halt::interrupted ? exit_status::interrupted
                                         : exit_status_of(view_.status.state, asked.ends_plans);
   }
 
 private:
+  result<exit_status> end_with(const caf::error& error) const {
+    if (!was_interrupted())
+      return error;
+    if (is(error, errc::shutting_down))
+      return exit_status::interrupted;
+    if (!is(error, errc::timed_out))
+      return error;
+    // The signal came while a service had the command.
+    const auto message = message_of(error);
+    out_.report(name_of(code_of(error)), out_.as_json() ? message : escape_line(message));
+    return exit_status::interrupted;
+  }
+
   /// Opens the store, applies the command, and lets go of the store.
   result<halt> start(request& asked) {
-    auto opened = host::open(where_);
+    auto opened = gateway::open(where_, given_, out_);
     if (!opened)
       return std::move(opened.error());
-    session_ = asked.session ? *asked.session : (*opened)->running().generate_id();
+    session_ = asked.session ? *asked.session : (*opened)->generate_id();
     keep_to_workspace(asked, (*opened)->store());
     if (asked.ends_suspension && is_held((*opened)->store()))
       return apply(**opened, resume_session{user_name()});
@@ -76,18 +88,18 @@ private:
       message->workspace.clear();
   }
 
-  result<halt> apply(host& owner, std::optional<command> body) {
-    conductor conducted{owner, out_, session_};
-    auto halted = body ? conducted.apply(std::move(*body)) : conducted.wake();
+  result<halt> apply(gateway& way, std::optional<command> body) {
+    by_service_ = way.is_service();
+    const auto link = way.link_to(session_);
+    auto halted = body ? link->apply(std::move(*body)) : link->wake();
     if (halted && given_.approve == approval_mode::all)
-      halted = conducted.approve_all(*halted);
-    if (auto error = look(owner.store()); error && halted)
+      halted = approve_all(*link, way.store(), session_, *halted);
+    if (auto error = take(link->look()); error && halted)
       return error;
     return halted;
   }
 
-  caf::error look(store& from) {
-    auto view = look_at(from, session_);
+  caf::error take(result<pause_view> view) {
     if (!view)
       return std::move(view.error());
     view_ = std::move(*view);
@@ -121,13 +133,13 @@ private:
   }
 
   result<halt> reopen_and_apply(std::optional<command> body) {
-    auto opened = host::open(where_);
+    auto opened = gateway::open(where_, given_, out_);
     if (opened)
       return apply(**opened, std::move(body));
     // Whoever owns the store now may have gone on with the session: it is shown anew.
     if (is(opened.error(), errc::store_busy))
       if (auto beside = open_store(where_.store, store_purpose::query))
-        static_cast<void>(look(**beside));
+        static_cast<void>(take(look_at(**beside, session_)));
     return std::move(opened.error());
   }
 
@@ -144,7 +156,8 @@ private:
   console& out_;
   host_options where_;
   session_id session_;
-  pause_view view_; ///< As it was when the store was last let go.
+  pause_view view_;         ///< As it was when the store was last let go.
+  bool by_service_ = false; ///< It was a service that did the last thing.
 };
 
 } // namespace

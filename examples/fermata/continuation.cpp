@@ -25,6 +25,10 @@ std::string resume_line(const arguments& given, const session_id& session) {
   return line(given, {"resume", session.str()});
 }
 
+std::string watch_line(const arguments& given, const session_id& session) {
+  return line(given, {"watch", session.str()});
+}
+
 std::string continuation(const arguments& given, const pending_item& item) {
   switch (item.waiting_for) {
   case wait_cause::decision:

@@ -18,6 +18,9 @@ namespace fermata::command_line {
 /// The command line that goes on with a session as it is.
 [[nodiscard]] std::string resume_line(const arguments& given, const session_id& session);
 
+/// The command line that shows a session while it goes on.
+[[nodiscard]] std::string watch_line(const arguments& given, const session_id& session);
+
 /// The command line that decides on or answers one thing that waits.
 [[nodiscard]] std::string continuation(const arguments& given, const pending_item& item);
 

@@ -1,7 +1,7 @@
 #include "due.hpp"
 
-#include "conductor.hpp"
 #include "escape.hpp"
+#include "gateway.hpp"
 #include "interruption.hpp"
 #include "pause.hpp"
 
@@ -34,8 +34,8 @@ exit_status graver(exit_status one, exit_status other) {
 /// One invocation for all sessions that are due.
 class due_sessions {
 public:
-  due_sessions(const arguments& given, console& out, host& owner)
-      : given_{given}, out_{out}, host_{owner} {}
+  due_sessions(const arguments& given, console& out, gateway& way)
+      : given_{given}, out_{out}, gateway_{way} {}
 
   result<exit_status> run() {
     const auto now =
@@ -64,7 +64,7 @@ private:
   /// forgotten, so that only what is stuck takes memory.
   result<std::vector<session_id>> next_page(timestamp until) {
     for (;;) {
-      const auto timers = query_timers(host_.store(), until, page + visited_.size() + damaged_);
+      const auto timers = query_timers(gateway_.store(), until, page + visited_.size() + damaged_);
       if (!timers)
         return timers.error();
       std::vector<session_id> fresh;
@@ -104,13 +104,13 @@ private:
   }
 
   result<exit_status> go_on(const session_id& session) {
-    conductor conducted{host_, out_, session};
-    auto halted = conducted.wake();
+    const auto link = gateway_.link_to(session);
+    auto halted = link->wake();
     if (halted && given_.approve == approval_mode::all)
-      halted = conducted.approve_all(*halted);
+      halted = approve_all(*link, gateway_.store(), session, *halted);
     if (!halted)
       return std::move(halted.error());
-    const auto view = look_at(host_.store(), session);
+    const auto view = link->look();
     if (!view)
       return view.error();
     show_pause(out_, given_, *view);
@@ -121,7 +121,7 @@ private:
 
   const arguments& given_;
   console& out_;
-  host& host_;
+  gateway& gateway_;
   exit_status gravest_ = exit_status::done;
   bool any_ = false;
   std::set<session_id> visited_;
@@ -131,9 +131,12 @@ private:
 } // namespace
 
 result<exit_status> run_due(const arguments& given, console& out, const host_options& where) {
-  auto opened = host::open(where);
+  auto opened = gateway::open(where, given, out);
   if (!opened)
     return std::move(opened.error());
+  if ((*opened)->is_service())
+    out.say("A service owns the store, and goes on by itself with sessions whose timers are due. "
+            "Those that are due now are followed until they pause.");
   return due_sessions{given, out, **opened}.run();
 }
 

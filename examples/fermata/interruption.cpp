@@ -1,6 +1,8 @@
 #include "interruption.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <thread>
 
 namespace fermata::command_line {
 
@@ -27,6 +29,13 @@ void watch_for_interruptions() {
 
 bool was_interrupted() noexcept {
   return interrupted != 0;
+}
+
+void wait_uninterrupted(std::chrono::milliseconds time) {
+  using namespace std::chrono_literals;
+  // In pieces: a signal that comes before the sleep would not end it.
+  for (; time > 0ms && !was_interrupted(); time -= 50ms)
+    std::this_thread::sleep_for(std::min(time, std::chrono::milliseconds{50}));
 }
 
 } // namespace fermata::command_line

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 namespace fermata::command_line {
 
 /// From now on SIGINT and SIGTERM are noted instead of ending the process (a second one ends it),
@@ -8,5 +10,8 @@ void watch_for_interruptions();
 
 /// True once SIGINT or SIGTERM has come.
 [[nodiscard]] bool was_interrupted() noexcept;
+
+/// Waits so long, or until SIGINT or SIGTERM comes, which may be noticed a little later.
+void wait_uninterrupted(std::chrono::milliseconds time);
 
 } // namespace fermata::command_line

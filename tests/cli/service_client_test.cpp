@@ -1,0 +1,347 @@
+// Commands that go through the service that owns their store, played here by a script, which also
+// misbehaves. `service_parity_test` has a real one.
+#include "captured_output.hpp"
+#include "remote_link.hpp"
+#include "sandbox.hpp"
+#include "scripted_service.hpp"
+#include "sse_reader.hpp"
+
+#include <fermata/messages/chunk.hpp>
+#include <fermata/storage/lmdb_store.hpp>
+
+#include <fermata_catch.hpp>
+
+#include <csignal>
+#include <fstream>
+
+using namespace fermata;
+using namespace fermata::test;
+using command_line::halt;
+using command_line::sse_reader;
+
+namespace {
+
+/// A session `s` that waits for the approval of its plan after three events, in a store that
+/// somebody owns.
+class owned_session {
+public:
+  owned_session() {
+    const auto paused = box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"});
+    REQUIRE(paused.status == 3);
+    status = paused.last();
+    for (const auto& line : paused.lines)
+      if (line.contains("pending"))
+        pending.push_back(line["pending"]);
+    auto opened = lmdb_store::open(box.store());
+    REQUIRE(opened);
+    owner_ = std::move(*opened);
+  }
+
+  [[nodiscard]] std::filesystem::path socket() const { return box.store() / "service.sock"; }
+
+  /// The events of a stream that ends with the pause.
+  [[nodiscard]] std::string paused() const {
+    return sse("paused", {{"status", status}, {"pending", pending}});
+  }
+
+  sandbox box;
+  json status;
+  json pending = json::array();
+
+private:
+  std::shared_ptr<store> owner_;
+};
+
+json receipt_of(std::uint64_t number, const char* kind = "accepted") {
+  return {{"session", "s"}, {"event", number}, {"kind", kind}, {"state", "running"}};
+}
+
+json message_chunk(std::uint64_t number, std::string text) {
+  event happened;
+  happened.number = number;
+  message_received said;
+  said.text = std::move(text);
+  happened.body = std::move(said);
+  return to_json(chunk{*session_id::parse("s"), std::move(happened)});
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// All events of a stream that comes in pieces of so many bytes.
+std::vector<std::string> events_of(std::string_view stream, std::size_t piece) {
+  sse_reader reader{1'000};
+  std::vector<std::string> events;
+  for (std::size_t at = 0; at < stream.size(); at += piece) {
+    REQUIRE_FALSE(reader.push(stream.substr(at, piece)));
+    while (auto event = reader.take())
+      events.push_back(event->name + "|" + event->data + "|" + event->id);
+  }
+  return events;
+}
+
+} // namespace
+
+TEST_CASE("a stream of events is read however it is cut into pieces") {
+  const std::string stream = "\xEF\xBB\xBF"
+                             "event: chunk\r\nid: 17\r\ndata: one\r\ndata:two\r\n\r\n"
+                             ": keep-alive\n\n"
+                             "data\rretry: 5\r\r"
+                             "event: without data\n\n"
+                             "data:  x: y\n\ndata: cut off\n";
+  const std::vector<std::string> expected{"chunk|one\ntwo|17", "message||17", "message| x: y|17"};
+  for (std::size_t piece = 1; piece <= stream.size(); ++piece)
+    CHECK(events_of(stream, piece) == expected);
+}
+
+TEST_CASE("a line or an event without an end is refused at the bound") {
+  sse_reader lines{1'000};
+  CHECK_FALSE(lines.push(std::string(1'000, 'x')));
+  CHECK(is(lines.push("x"), errc::limit_exceeded));
+  sse_reader events{1'000};
+  caf::error error;
+  int pushed = 0;
+  for (; !error && pushed < 1'000; ++pushed)
+    error = events.push("data: " + std::string(90, 'x') + "\n");
+  CHECK(is(error, errc::limit_exceeded));
+  CHECK(pushed == 12);
+}
+
+TEST_CASE("a command goes through the service that owns the store, and prints the same") {
+  const owned_session there;
+  scripted_service service{there.socket(),
+                           {stream_head() + ": hello\n\n" + sse("receipt", receipt_of(4))
+                            + sse("chunk", message_chunk(4, "hi"))
+                            + sse("live", {{"kind", "progress"}, {"call", "s:c1"}, {"content", 1}})
+                            + sse("behind", {{"dropped", 3}}) + sse("unheard-of", {{"new", 1}})
+                            + there.paused()}};
+  const auto ended = there.box.run({"message", "s", "hi"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  REQUIRE(ended.lines.size() == 4);
+  CHECK(ended.lines[0] == json{{"receipt", receipt_of(4)}});
+  CHECK(ended.lines[1]["event"]["number"] == 4);
+  CHECK(ended.lines[1]["event"]["body"]["text"] == "hi");
+  CHECK(ended.lines[2] == json{{"pending", there.pending[0]}});
+  CHECK(ended.lines[3] == there.status);
+  const auto requests = service.requests();
+  REQUIRE(requests.size() == 1);
+  CHECK(requests[0].starts_with("POST /v1/sessions/s/commands HTTP/1.1\r\n"));
+  CHECK(contains(requests[0], "\r\nAccept: text/event-stream\r\n"));
+  CHECK(contains(requests[0], "\r\nContent-Type: application/json\r\n"));
+  CHECK(contains(requests[0], R"("type":"post_message")"));
+}
+
+TEST_CASE("the socket is where the service has written it down") {
+  const owned_session there;
+  const auto socket = there.box.workspace() / "elsewhere.sock";
+  std::ofstream{there.box.store() / "service.json"}
+      << to_text({{"socket", socket.string()}, {"pid", 1}});
+  scripted_service service{socket,
+                           {stream_head() + sse("receipt", receipt_of(4)) + there.paused()}};
+  CHECK(there.box.run({"message", "s", "hi"}).status == 3);
+  CHECK(service.requests().size() == 1);
+}
+
+TEST_CASE("without a service that answers, a store that is owned is busy") {
+  const owned_session there;
+  CHECK(there.box.run({"approve", "s:p1"}).error()["error"] == "store_busy");
+  // Left behind by a service that was killed.
+  { const scripted_service gone{there.socket(), {}}; }
+  REQUIRE(std::filesystem::exists(there.socket()));
+  const auto busy = there.box.run({"approve", "s:p1"});
+  CHECK(busy.status == 4);
+  CHECK(busy.error()["error"] == "store_busy");
+}
+
+TEST_CASE("what the service refuses is the command's error") {
+  const owned_session there;
+  const std::vector<std::pair<std::string, int>> refusals{
+      {"stale_approval", 2}, {"unknown_call", 2}, {"shutting_down", 4}, {"disk_full", 4}};
+  for (const auto& [name, status] : refusals) {
+    const json refusal{{"error", name}, {"message", "because \u202E of that"}};
+    scripted_service service{there.socket(), {answer_of("409 Conflict", refusal)}};
+    const auto ended = there.box.run({"approve", "s:p1"});
+    CHECK(ended.status == status);
+    CHECK(ended.out.empty());
+    CHECK(ended.error() == refusal);
+  }
+  scripted_service service{there.socket(), {answer_of("418 Teapot", {{"error", "unheard_of"}})}};
+  CHECK(there.box.run({"approve", "s:p1"}).error()["error"] == "internal");
+}
+
+TEST_CASE("options that belong to the service are refused, and nothing is sent") {
+  const owned_session there;
+  // It listens, and must not be asked.
+  scripted_service listening{there.socket(), {scripted_answer{"", true}}};
+  const auto models = there.box.write("models.json", R"({"models": {}, "agents": {}})");
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"resume", "s", "--workspace", "."},
+                                             {"message", "s", "hi", "--models", models},
+                                             {"resume", "s", "--approve", "none"},
+                                             {"resume", "--due", "--models", models}}) {
+    const auto ended = there.box.run(words);
+    INFO(ended.out << ended.err);
+    CHECK(ended.status == 2);
+    CHECK(ended.error()["error"] == "invalid_field");
+    CHECK(contains(ended.error()["message"], "service"));
+  }
+  CHECK(listening.requests().empty());
+}
+
+TEST_CASE("what is no answer is an error that says what is known of the command") {
+  const owned_session there;
+  const auto garbled = [&](scripted_answer answer) {
+    const scripted_service service{there.socket(), {std::move(answer)}};
+    const auto ended = there.box.run({"message", "s", "hi"});
+    INFO(ended.out << ended.err);
+    CHECK(ended.status == 4);
+    const auto error = ended.error();
+    CHECK(error["error"] == "internal");
+    return error["message"].get<std::string>();
+  };
+  const auto head = stream_head();
+  CHECK(contains(garbled({"\x16\x03\x01 no HTTP at all\r\n\r\n"}), "is not known"));
+  CHECK(contains(garbled({"HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x')}), "is not known"));
+  CHECK(contains(garbled({answer_of("200 OK", {{"ok", true}})}), "no stream"));
+  CHECK(contains(garbled({head + "event: receipt\ndata: {]\n\n"}), "is not known"));
+  CHECK(contains(garbled({head + sse("receipt", {{"session", "s"}})}), "is not known"));
+  CHECK(contains(garbled({head + sse("receipt", receipt_of(4)) + sse("chunk", {{"number", 4}})}),
+                 "was applied, as event 4"));
+  CHECK(contains(garbled({head + sse("receipt", receipt_of(4)) + sse("paused", json::object())}),
+                 "was applied, as event 4"));
+  auto foreign = message_chunk(4, "hi");
+  foreign["session"] = "t";
+  CHECK(contains(garbled({head + sse("receipt", receipt_of(4)) + sse("chunk", foreign)}),
+                 "was applied, as event 4"));
+  // What it tells of is not in the store.
+  CHECK(
+      contains(garbled({head + sse("receipt", receipt_of(4)) + sse("chunk", message_chunk(4, "hi"))
+                        + sse("chunk", message_chunk(9, "later"))}),
+               "not in the store"));
+  scripted_answer endless;
+  endless.rest = std::string(65'536, 'x');
+  endless.repeated = 1'000;
+  const scripted_service service{there.socket(), {endless}};
+  CHECK(there.box.run({"message", "s", "hi"}).error()["error"] == "internal");
+}
+
+TEST_CASE("a line of the stream that does not end is not read without a bound") {
+  const owned_session there;
+  scripted_answer endless{stream_head() + "data: "};
+  endless.rest = std::string(1'000'000, 'x');
+  endless.repeated = 40;
+  const scripted_service service{there.socket(), {endless}};
+  const auto ended = there.box.run({"message", "s", "hi"});
+  CHECK(ended.status == 4);
+  CHECK(contains(ended.error()["message"], "larger than"));
+}
+
+TEST_CASE("a command that may have been applied is not sent again, and the person is told") {
+  const owned_session there;
+  for (const auto& cut_off : {std::string{}, stream_head(), stream_head() + "event: rec"}) {
+    scripted_service service{there.socket(), {{cut_off}, {cut_off}}};
+    const auto ended = there.box.run({"message", "s", "hi"});
+    INFO(ended.out << ended.err);
+    CHECK(ended.status == 4);
+    CHECK(ended.error()["error"] == "timed_out");
+    CHECK(contains(ended.error()["message"], "whether the command was applied is not known"));
+    CHECK(contains(ended.error()["message"], "fermata events s --from 4"));
+    CHECK(service.requests().size() == 1);
+  }
+}
+
+TEST_CASE("a decision is sent again when it may not have arrived: twice is as good as once") {
+  const owned_session there;
+  scripted_service service{
+      there.socket(),
+      {{""},
+       {stream_head()},
+       {stream_head() + sse("receipt", receipt_of(4, "duplicate")) + there.paused()}}};
+  const auto ended = there.box.run({"approve", "s:p1"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  CHECK(ended.lines.at(0)["receipt"]["kind"] == "duplicate");
+  const auto requests = service.requests();
+  REQUIRE(requests.size() == 3);
+  CHECK(requests[1] == requests[0]);
+  CHECK(requests[2] == requests[0]);
+}
+
+TEST_CASE("a service that comes back is followed from where it went away") {
+  const owned_session there;
+  // What it would have told in between is in the store.
+  scripted_service service{
+      there.socket(),
+      {{stream_head() + sse("receipt", receipt_of(1)) + sse("error", {{"error", "shutting_down"}})},
+       {answer_of("503 Service Unavailable", {{"error", "shutting_down"}})},
+       {stream_head() + sse("receipt", receipt_of(2)) + there.paused()}}};
+  const auto ended = there.box.run({"message", "s", "hi"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  REQUIRE(ended.lines.size() == 6);
+  CHECK(ended.lines[0] == json{{"receipt", receipt_of(1)}});
+  for (std::size_t i = 1; i <= 3; ++i)
+    CHECK(ended.lines[i]["event"]["number"] == i);
+  const auto requests = service.requests();
+  REQUIRE(requests.size() == 3);
+  CHECK(requests[1].starts_with("POST /v1/sessions/s/wake "));
+  CHECK(requests[2].starts_with("POST /v1/sessions/s/wake "));
+}
+
+TEST_CASE("of a service that stays away it is said what is known of the command") {
+  const owned_session there;
+  const auto beside = lmdb_store::open(there.box.store(), [] {
+    lmdb_options options;
+    options.access = store_access::read_only;
+    return options;
+  }());
+  REQUIRE(beside);
+  command_line::remote_options options;
+  options.socket = there.socket();
+  options.absence = std::chrono::milliseconds{0};
+  const auto attempt = [&](std::vector<scripted_answer> answers) {
+    const scripted_service service{there.socket(), std::move(answers)};
+    captured_output output;
+    command_line::console out{true};
+    command_line::remote_link link{options, **beside, out, *session_id::parse("s")};
+    auto ended = link.apply(decide_plan{1, plan_verdict::approve});
+    return ended ? caf::error{} : ended.error();
+  };
+  const auto applied = attempt({{stream_head() + sse("receipt", receipt_of(4))}});
+  CHECK(is(applied, errc::shutting_down));
+  CHECK(contains(message_of(applied), "was applied, as event 4"));
+  const auto unknown = attempt({{""}});
+  CHECK(is(unknown, errc::timed_out));
+  const auto unsent = attempt({});
+  CHECK(is(unsent, errc::store_unavailable));
+  CHECK(contains(message_of(unsent), "was not applied"));
+}
+
+TEST_CASE("an interruption ends the command, and says so, and not the session") {
+  const owned_session there;
+  const scripted_service service{
+      there.socket(),
+      {{stream_head() + sse("receipt", receipt_of(4)) + sse("chunk", message_chunk(4, "hello")),
+        true}}};
+  child person{there.box.invocation({"message", "s", "hi"})};
+  REQUIRE(person.expect("hello"));
+  person.signal(SIGINT);
+  CHECK(person.wait() == 130);
+  CHECK(contains(person.output(), "The service goes on with the session"));
+  CHECK(contains(person.output(), " watch s"));
+}
+
+TEST_CASE("an interruption before the service has answered says that nothing is known") {
+  const owned_session there;
+  scripted_service service{there.socket(), {{"", true}}};
+  child person{there.box.invocation({"message", "s", "hi"})};
+  child_options until;
+  until.argv = {"/bin/true"};
+  while (service.requests().empty())
+    child{until}.wait();
+  person.signal(SIGTERM);
+  CHECK(person.wait() == 130);
+  CHECK(contains(person.error_output(), "whether the command was applied is not known"));
+}

@@ -66,6 +66,13 @@ void add_limit(CLI::App* command, arguments& given, const char* what) {
           CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
 }
 
+void add_from(CLI::App* command, arguments& given) {
+  command->add_option("--from", given.from, "Begin with event number N; absent: 1")
+      ->option_text("N")
+      ->check(
+          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
+}
+
 void add_workspace(CLI::App* command, arguments& given, const char* what) {
   command->add_option("--workspace", given.workspace, what)->option_text("DIR");
 }
@@ -111,21 +118,23 @@ void add_queries(CLI::App& app, arguments& given) {
   plan->add_flag("--diff", given.diff, "What the proposed revision does to the plan in progress");
   auto* events = add_command(app, "events", "Show what happened in a session");
   add_session(events, given);
-  events->add_option("--from", given.from, "Begin with event number N")
-      ->option_text("N")
-      ->check(
-          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
+  add_from(events, given);
+  auto* watch =
+      add_command(app, "watch", "Show a session's events, and each further one as it comes");
+  add_session(watch, given);
+  add_from(watch, given);
+  watch->add_flag("--until-paused", given.until_paused,
+                  "End when the session pauses, with the exit status of its state");
   add_session(add_command(app, "transcript", "Show what agents said and called"), given);
   auto* sessions = add_command(app, "sessions", "List the sessions of the store");
   sessions->add_option("--state", given.state, "Only those in this state")->option_text("STATE");
-  auto* pending = add_command(app, "pending", "List what waits for somebody");
+  auto* pending =
+      add_command(app, "pending", "List what waits for somebody, the most urgent first");
   pending->add_option("SESSION", given.session, "Only this session's");
-  add_limit(pending, given, "At most so many; absent: all");
+  add_limit(pending, given, "At most so many; absent: the 200 most urgent, with --json all");
   auto* timers =
       add_command(app, "timers", "List when sessions go on by themselves, earliest first");
   add_limit(timers, given, "At most so many; absent: 1000");
-  add_command(app, "verify", "Check the store's files");
-  add_command(app, "version", "Print the version");
 }
 
 void add_ids(CLI::App* command, arguments& given) {
@@ -284,6 +293,12 @@ void add_timing(CLI::App& app, arguments& given) {
       ->option_text("ID");
 }
 
+void add_maintenance(CLI::App& app) {
+  add_command(app, "verify", "Check the store's files");
+  add_command(app, "version", "Print the version");
+  add_command(app, "metrics", "Print the metrics of the service that runs on the store");
+}
+
 caf::error usage(std::string why) {
   return make_error(errc::invalid_field, std::move(why));
 }
@@ -354,6 +369,7 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_operations(app, given);
   add_timing(app, given);
   add_service(app, given);
+  add_maintenance(app);
   try {
     app.parse(count, values);
   } catch (const CLI::CallForHelp&) {

@@ -52,6 +52,7 @@ struct arguments {
   bool due = false;   ///< All sessions with timers that are due, instead of one.
   bool clear = false; ///< A deadline.
   bool diff = false;  ///< What a revision changes, instead of the plan.
+  bool until_paused = false;
   std::optional<std::chrono::milliseconds> after; ///< From now on: of --in and --for.
   std::optional<timestamp> at;                    ///< Of --at and --until.
   std::uint64_t from = 1;

@@ -44,6 +44,11 @@ when their session is addressed next. `fermata resume --due` addresses all of th
 `fermata serve` stays, and lets them take effect at once. It serves HTTP/1.1 at STORE/service.sock:
 `curl --unix-socket STORE/service.sock http://fermata/openapi.json` describes what it answers.
 
+While `fermata serve` owns the store, commands go through it by themselves and print the same. Then
+Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --approve none
+and `resume --workspace` are refused, and $FERMATA_MODELS is not looked at: the service has its own.
+The service fires timers itself; `resume --due` follows what is due until it pauses.
+
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
 print what is pending and the command that continues. --approve holds for one invocation: none asks for
 everything; reads (the default) leaves it to the policy, which without a file lets list_files, read_file
@@ -56,8 +61,11 @@ Exit status:
   2    bad usage or bad input; nothing changed
   3    paused: something waits for a decision, a result, an answer, an outcome, a timer or a new
        revision, or the session is suspended
-  4    the environment: store busy, disk full, store corrupt or unreadable; nothing changed
-  130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it
+  4    the environment: store busy, disk full, store corrupt or unreadable; nothing changed, unless
+       the message says that the service went away, and what is known of the command
+  130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it, where
+       no service does
+`watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
 
 With --json, standard output has one JSON object per line:
@@ -76,6 +84,9 @@ With --json, standard output has one JSON object per line:
   plan --diff  {revision, replaces, goal_before, subtasks: [{subtask, fate, because}]}; fate: kept,
                continued, unchanged, again, changed, added, dropped
   events       {number, at, body}
+  watch        {"event": {number, at, body}}; through a service also {"live": {kind, subtask, call,
+               content}} (kind: text, progress, restarted) and {"behind": {dropped}}: some of these
+               are missing; at the end of --until-paused the status object
   transcript   {subtask, text, source} (source: agent, user, handover, runtime) or
                {subtask, call, tool, arguments, status, answer: {outcome, content}}
   sessions     {session, state}
@@ -89,6 +100,7 @@ With --json, standard output has one JSON object per line:
   serve        {"serving": {store, socket, port}} once it serves
   version      {version}
   verify       {store, sound}
+  metrics      {metrics}: the text
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.
 Fields that are empty or have their default may be absent.
 )";

@@ -6,6 +6,7 @@
 #include "interruption.hpp"
 #include "query.hpp"
 #include "service/run.hpp"
+#include "watch.hpp"
 
 #include <exception>
 
@@ -22,8 +23,8 @@ exit_status report(console& out, const caf::error& error) {
 }
 
 exit_status run(const arguments& given, console& out) {
-  if (is_change(given)) {
-    const auto ended = run_change(given, out);
+  if (is_change(given) || given.command == "watch") {
+    const auto ended = is_change(given) ? run_change(given, out) : run_watch(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   if (given.command == "serve") {

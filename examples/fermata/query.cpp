@@ -5,6 +5,7 @@
 #include "pending_list.hpp"
 #include "policies.hpp"
 #include "render.hpp"
+#include "service_client.hpp"
 #include "stores.hpp"
 #include "version.hpp"
 
@@ -209,6 +210,28 @@ caf::error verify(const std::filesystem::path& folder, console& out) {
   return caf::none;
 }
 
+/// More than all that a service counts.
+constexpr std::size_t max_metrics_bytes = 16'000'000;
+
+caf::error metrics(const std::filesystem::path& folder, console& out) {
+  service_request request;
+  request.target = "/metrics";
+  request.accept = "text/plain";
+  const auto text = ask_service(service_socket(folder), request, max_metrics_bytes);
+  if (!text && is(text.error(), errc::store_unavailable))
+    return make_error(errc::store_unavailable,
+                      message_of(text.error())
+                          + "; metrics are those of a service, which `fermata serve --store "
+                          + folder.string() + "` starts");
+  if (!text)
+    return text.error();
+  out.print({{"metrics", *text}});
+  // Names and values, but the text is another program's.
+  if (!out.as_json())
+    out.write(escape_block(*text));
+  return caf::none;
+}
+
 } // namespace
 
 caf::error run_query(const arguments& given, console& out) {
@@ -230,6 +253,8 @@ caf::error run_query(const arguments& given, console& out) {
     return folder.error();
   if (given.command == "verify")
     return verify(*folder, out);
+  if (given.command == "metrics")
+    return metrics(*folder, out);
   static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{
       {"status", query_of_status},     {"plan", query_of_plan},
       {"events", query_of_events},     {"transcript", query_of_transcript},

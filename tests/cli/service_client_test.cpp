@@ -345,3 +345,19 @@ TEST_CASE("an interruption before the service has answered says that nothing is 
   CHECK(person.wait() == 130);
   CHECK(contains(person.error_output(), "whether the command was applied is not known"));
 }
+
+TEST_CASE("metrics are the service's, and without one it is said how to get one") {
+  const owned_session there;
+  const std::string text = "# TYPE fermata_x counter\nfermata_x 1\n";
+  const auto answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: "
+                      + std::to_string(text.size()) + "\r\n\r\n" + text;
+  {
+    scripted_service service{there.socket(), {answer, answer}};
+    CHECK(there.box.run_plainly({"metrics"}).out == text);
+    CHECK(there.box.run({"metrics"}).last() == json{{"metrics", text}});
+    CHECK(service.requests().at(0).starts_with("GET /metrics "));
+  }
+  const auto ended = there.box.run({"metrics"});
+  CHECK(ended.status == 4);
+  CHECK(contains(ended.error()["message"], "fermata serve --store " + there.box.store().string()));
+}

@@ -299,6 +299,20 @@ void add_maintenance(CLI::App& app) {
   add_command(app, "metrics", "Print the metrics of the service that runs on the store");
 }
 
+/// Groups the commands by what they are for, and gives each its example.
+void explain_commands(CLI::App& app) {
+  for (auto* command : app.get_subcommands({})) {
+    const auto help =
+        std::find_if(command_helps.begin(), command_helps.end(),
+                     [&](const auto& one) { return one.command == command->get_name(); });
+    if (help == command_helps.end())
+      continue;
+    command->group(std::string{help->group});
+    command->footer("\nFor example:\n" + std::string{help->example}
+                    + "\n`fermata --help` has the options of all commands, and what they print.");
+  }
+}
+
 caf::error usage(std::string why) {
   return make_error(errc::invalid_field, std::move(why));
 }
@@ -364,12 +378,13 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_running_commands(app, given);
   add_queries(app, given);
   add_decisions(app, given);
-  add_policies(app, given);
   add_answers(app, given);
+  add_policies(app, given);
   add_operations(app, given);
   add_timing(app, given);
   add_service(app, given);
   add_maintenance(app);
+  explain_commands(app);
   try {
     app.parse(count, values);
   } catch (const CLI::CallForHelp&) {

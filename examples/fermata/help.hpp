@@ -1,5 +1,8 @@
 #pragma once
 
+#include <array>
+#include <string_view>
+
 /// What `fermata --help` says beyond the list of commands and options.
 namespace fermata::command_line {
 
@@ -7,6 +10,129 @@ inline constexpr const char* description =
     "fermata: runs plans of an agent session that stop, durably, wherever a person or a host must\n"
     "act. Each invocation opens the store, applies one command, runs until the next pause and "
     "exits.";
+
+/// The group of a command in `fermata --help`, and the example in its own help.
+struct command_help {
+  std::string_view command;
+  std::string_view group;
+  std::string_view example;
+};
+
+inline constexpr std::string_view starting = "Start and go on";
+inline constexpr std::string_view looking = "Look";
+inline constexpr std::string_view deciding = "Decide and answer";
+inline constexpr std::string_view operating = "Operate";
+inline constexpr std::string_view serving = "Serve";
+
+inline constexpr std::array<command_help, 32> command_helps{{
+    {"run", starting,
+     "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
+     "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
+    {"resume", starting,
+     "  fermata resume release-42\n"
+     "goes on where a crash or Ctrl-C cut it off. From cron, for all sessions with a timer:\n"
+     "  */5 * * * *  fermata resume --due\n"},
+    {"revise", starting,
+     "  fermata revise release-42 better-plan.json\n"
+     "proposes a revision. `fermata plan release-42 --diff` shows what it changes, and\n"
+     "`fermata approve release-42:p2` approves it.\n"},
+    {"message", starting,
+     "  fermata message release-42 \"Leave the changelog alone\"\n"
+     "tells the agents that are at work; with no live plan, the planner makes one of it.\n"},
+    {"status", looking,
+     "  fermata status release-42\n"
+     "shows each subtask, and the command that goes on.\n"},
+    {"plan", looking,
+     "  fermata plan release-42 --diff\n"
+     "shows what the revision that waits for a decision would change.\n"},
+    {"events", looking,
+     "  fermata events release-42 --from 100\n"
+     "shows what happened since event 100.\n"},
+    {"watch", looking,
+     "  fermata watch release-42 --from 100\n"
+     "shows event 100 and all since, and stays until Ctrl-C. In a script that waits:\n"
+     "  fermata watch release-42 --until-paused --json\n"
+     "Through a running service each comes at once, and between them what agents are saying and\n"
+     "how far tools are; without one the store is looked at every 500 ms.\n"},
+    {"transcript", looking,
+     "  fermata transcript release-42\n"
+     "shows what each subtask's agent said and called, and what it was answered.\n"},
+    {"sessions", looking,
+     "  fermata sessions --state needs_attention\n"
+     "lists the sessions that somebody has to look after.\n"},
+    {"pending", looking,
+     "  fermata pending\n"
+     "lists what waits for somebody in all sessions, what expires soonest first, with the command\n"
+     "that decides on each or answers it.\n"},
+    {"timers", looking,
+     "  fermata timers --limit 20\n"
+     "lists the twenty sessions that go on by themselves next.\n"},
+    {"remembered", looking,
+     "  fermata remembered release-42\n"
+     "lists the decisions that hold for later calls too; `fermata forget release-42 N` revokes "
+     "one.\n"},
+    {"approve", deciding,
+     "  fermata approve release-42:c3\n"
+     "lets the call run, as `fermata pending` shows it. A plan is approved by its id:\n"
+     "  fermata approve release-42:p1\n"},
+    {"reject", deciding,
+     "  fermata reject release-42:p1 --modify --reason \"Without the last step\"\n"
+     "sends the plan back for a revision. Without --modify it is over.\n"},
+    {"edit", deciding,
+     "  fermata edit release-42:c3 --arguments '{\"path\": \"notes.txt\", \"content\": \"x\"}'\n"
+     "approves the call with these arguments instead of its own.\n"},
+    {"respond", deciding,
+     "  fermata respond release-42:c3 '{\"exit_status\": 0}'\n"
+     "is the call's result; its tool does not run.\n"},
+    {"answer", deciding,
+     "  fermata answer release-42:c4 '\"Yes, on Friday\"'\n"
+     "answers the question. A text is JSON as well: it has quotes of its own.\n"},
+    {"result", deciding,
+     "  fermata result release-42:c5 @result.json\n"
+     "posts what the host's own tool gave, from a file.\n"},
+    {"outcome", deciding,
+     "  fermata outcome release-42:c3 happened '{\"exit_status\": 0}'\n"
+     "says that the call that a crash cut off was done after all; rerun runs it again.\n"},
+    {"forget", deciding,
+     "  fermata forget release-42 3\n"
+     "lets a person be asked again, as `fermata remembered release-42` numbers it.\n"},
+    {"retry", operating,
+     "  fermata retry release-42 build\n"
+     "runs the failed subtask `build` again.\n"},
+    {"skip", operating,
+     "  fermata skip release-42 build --reason \"built by hand\"\n"
+     "goes on without it; those that depend on it get null as its result.\n"},
+    {"fail", operating,
+     "  fermata fail release-42 --reason \"the release was withdrawn\"\n"
+     "ends a plan that needs attention as failed.\n"},
+    {"cancel", operating,
+     "  fermata cancel release-42:c3 --reason \"takes too long\"\n"
+     "stops one tool, and tells its agent. A subtask, and all of the plan:\n"
+     "  fermata cancel release-42 --subtask build\n"
+     "  fermata cancel release-42\n"},
+    {"suspend", operating,
+     "  fermata suspend release-42 --for 2h --reason \"the network is down\"\n"
+     "lets nothing start for two hours.\n"},
+    {"deadline", operating,
+     "  fermata deadline release-42 --at 2026-12-01T08:00:00Z\n"
+     "lets the plan fail if it is not over then.\n"},
+    {"policy", operating,
+     "  fermata policy check careful.json --tool execute_command --arguments '{\"argv\": "
+     "[\"ls\"]}'\n"
+     "says which rule decides on that call, and how.\n"},
+    {"verify", operating,
+     "  fermata verify --store /var/lib/fermata\n"
+     "reads all of the store and checks it, also beside its owner.\n"},
+    {"version", operating,
+     "  fermata version --json\n"
+     "prints {\"version\": ...}.\n"},
+    {"serve", serving,
+     "  fermata serve --store /var/lib/fermata\n"
+     "owns the store, fires its timers, and is what other commands on this store go through.\n"},
+    {"metrics", serving,
+     "  fermata metrics --store /var/lib/fermata\n"
+     "prints what the service there counts, as Prometheus reads it.\n"},
+}};
 
 inline constexpr const char* footer = R"(
 A call is named SESSION:cN, the approval of a plan SESSION:pN; `fermata pending` lists both.
@@ -45,8 +171,9 @@ when their session is addressed next. `fermata resume --due` addresses all of th
 `curl --unix-socket STORE/service.sock http://fermata/openapi.json` describes what it answers.
 
 While `fermata serve` owns the store, commands go through it by themselves and print the same. Then
-Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --approve none
-and `resume --workspace` are refused, and $FERMATA_MODELS is not looked at: the service has its own.
+Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --policy,
+--approve none and `resume --workspace` are refused, and $FERMATA_MODELS and $FERMATA_POLICY are not
+looked at: the service has its own.
 The service fires timers itself; `resume --due` follows what is due until it pauses.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -200,4 +201,32 @@ TEST_CASE("output that cannot be written is an error of the environment") {
   child process{options};
   CHECK(process.wait() == 4);
   CHECK(process.error_output().find("io_error") != std::string::npos);
+}
+
+TEST_CASE("the help groups the commands, and each command's own has an example") {
+  const sandbox box;
+  const auto all = box.run_plainly({"--help"}).out;
+  std::size_t last = 0;
+  for (const auto* group : {"\nStart and go on:\n", "\nLook:\n", "\nDecide and answer:\n",
+                            "\nOperate:\n", "\nServe:\n"}) {
+    const auto found = all.find(group);
+    REQUIRE(found != std::string::npos);
+    CHECK(found > last);
+    last = found;
+  }
+  // A command that nobody has explained would be in a group of its own.
+  CHECK(all.find("\nSubcommands:\n") == std::string::npos);
+  std::istringstream lines{all.substr(all.find("\nStart and go on:"))};
+  std::size_t commands = 0;
+  for (std::string line; std::getline(lines, line) && !line.starts_with("A call is named");) {
+    if (!line.starts_with("  ") || line[2] == ' ')
+      continue;
+    const auto command = line.substr(2, line.find(' ', 2) - 2);
+    const auto help = box.run_plainly({command, "--help"});
+    INFO(command << ": " << help.out);
+    CHECK(help.status == 0);
+    CHECK(help.out.find("\nFor example:\n  fermata " + command) != std::string::npos);
+    ++commands;
+  }
+  CHECK(commands >= 31);
 }

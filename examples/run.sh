@@ -2,14 +2,14 @@
 # Installs what is missing, builds the `fermata` command, and lets it work on a copy of this source tree.
 #
 # First a plan of five subtasks runs to its end in one go. Then another one stops at each point where somebody has to
-# act, and each time a new process takes it one step further. At last a message becomes a plan, and agents with a
-# language model work on it. The exit status is 0 if all went as it says here.
+# act, and each time a new process takes it one step further. Then a message becomes a plan, and agents with a language
+# model work on it. At last a host of one's own is talked to over HTTP. The exit status is 0 if all went as it says here.
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/build.sh
 
 install_packages
-build release fermata_command
+build release fermata_command fermata_example_http
 PATH=$PWD/build/release/examples/fermata:$PATH
 
 scratch=$(mktemp -d)
@@ -69,5 +69,8 @@ say "The writer stopped at its file. The user says more, which it hears of once 
 expect 3 fermata message notes "Answer in bold"
 expect 0 fermata approve notes:c3
 expect 0 fermata transcript notes
+
+say "A host with an HTTP interface of its own: each request ends at the tool call, and the host is killed in between"
+sh examples/http/run.sh build/release/examples/http/http "$scratch/http"
 
 say "The example ran as it should"

@@ -1,9 +1,10 @@
-# Fails unless PROGRAM ends well and prints what is in EXPECTED. ARGUMENTS are the folders that it makes.
+# Fails unless PROGRAM, started by LAUNCHER if that is not empty, ends well and prints what is in EXPECTED. ARGUMENTS are
+# the folders that it makes.
 
 if(NOT "${ARGUMENTS}" STREQUAL "")
   file(REMOVE_RECURSE ${ARGUMENTS})
 endif()
-execute_process(COMMAND "${PROGRAM}" ${ARGUMENTS}
+execute_process(COMMAND ${LAUNCHER} "${PROGRAM}" ${ARGUMENTS}
   INPUT_FILE /dev/null OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${PROGRAM} ended with ${status}:\n${output}\n${errors}")

@@ -62,6 +62,8 @@ caf::error check_for_service(const arguments& given) {
   };
   if (!given.models.empty())
     return refuse("--models", "it has the models that `fermata serve` was started with");
+  if (!given.policy.empty())
+    return refuse("--policy", "it has the policy that `fermata serve` was started with");
   if (given.approve == approval_mode::none)
     return refuse("--approve none", "what is asked for is what `fermata serve` was started with");
   if (given.command == "resume" && !given.workspace.empty())

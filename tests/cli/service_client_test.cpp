@@ -175,11 +175,13 @@ TEST_CASE("options that belong to the service are refused, and nothing is sent")
   const owned_session there;
   // It listens, and must not be asked.
   scripted_service listening{there.socket(), {scripted_answer{"", true}}};
+  const auto policy = there.box.write("policy.json", R"({"rules": [], "default": "ask"})");
   const auto models = there.box.write("models.json", R"({"models": {}, "agents": {}})");
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"resume", "s", "--workspace", "."},
                                              {"message", "s", "hi", "--models", models},
                                              {"resume", "s", "--approve", "none"},
+                                             {"resume", "s", "--policy", policy},
                                              {"resume", "--due", "--models", models}}) {
     const auto ended = there.box.run(words);
     INFO(ended.out << ended.err);
@@ -331,6 +333,21 @@ TEST_CASE("an interruption ends the command, and says so, and not the session") 
   CHECK(person.wait() == 130);
   CHECK(contains(person.output(), "The service goes on with the session"));
   CHECK(contains(person.output(), " watch s"));
+}
+
+TEST_CASE("at a terminal what an agent is saying in the service is shown as it comes") {
+  const owned_session there;
+  const json update{{"kind", "text"}, {"subtask", "first"}, {"content", "Hello there\n"}};
+  const scripted_service service{
+      there.socket(),
+      {{stream_head() + sse("receipt", receipt_of(4)) + sse("live", update), true}}};
+  auto options = there.box.invocation({"message", "s", "hi"});
+  options.terminal = true;
+  child person{options};
+  REQUIRE(person.expect("first says:"));
+  REQUIRE(person.expect("| Hello there"));
+  person.signal(SIGINT);
+  CHECK(person.wait() == 130);
 }
 
 TEST_CASE("an interruption before the service has answered says that nothing is known") {

@@ -72,7 +72,7 @@ result<halt> conductor::follow(std::future<result<receipt>> sent) {
     return answer.error();
   if (auto error = host_.memory().keep())
     return error;
-  out_.print({{"receipt", to_json(*answer)}});
+  out_.print("receipt", *answer);
   if (answer->kind == receipt_kind::duplicate)
     out_.say("This was said before; nothing changed.");
   if (answer->kind == receipt_kind::late)
@@ -111,10 +111,10 @@ result<halt> conductor::run_until_pause(event_stream& events) {
 }
 
 void conductor::show(const event& happened) {
-  out_.print({{"event", to_json(happened)}});
+  out_.print("event", happened);
   const bool is_shown = live_.finish(happened);
   if (!is_shown && shows_progress(happened))
-    out_.say(describe(happened, session_.id()));
+    out_.say(describe(out_.shown(happened), session_.id()));
 }
 
 result<halt> conductor::approve_all(halt at) {

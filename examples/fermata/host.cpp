@@ -43,6 +43,7 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   // set others going. `resume --due` is for those.
   made.fire_timers = false;
   made.planner = options.models.setup.planner;
+  made.observer = options.observer;
   auto live = std::make_shared<live_feed>();
   if (options.watches)
     made.on_live = [live](const live_update& update) { live->push(update); };

@@ -5,6 +5,7 @@
 #include "exit_status.hpp"
 #include "interruption.hpp"
 #include "query.hpp"
+#include "redaction.hpp"
 
 #include <exception>
 
@@ -31,9 +32,14 @@ exit_status run(const arguments& given, console& out) {
 
 exit_status run_main(int count, const char* const* values) {
   const auto parsed = parse_arguments(count, values);
-  console out{parsed ? parsed->given.as_json : wants_json(count, values)};
+  const auto redaction = parsed && !parsed->help ? choose_redaction(parsed->given.redact)
+                                                 : result<redactor>{redactor{}};
+  console out{parsed ? parsed->given.as_json : wants_json(count, values),
+              redaction ? *redaction : redactor{}};
   if (!parsed)
     return report(out, parsed.error());
+  if (!redaction)
+    return report(out, redaction.error());
   auto ended = exit_status::done;
   if (parsed->help)
     out.write(*parsed->help);

@@ -44,7 +44,7 @@ public:
 private:
   caf::error print(const pending_item& item) {
     is_empty_ = false;
-    out_.print(to_json(item));
+    out_.print(item);
     if (out_.as_json())
       return caf::none;
     if (auto error = enter(item))

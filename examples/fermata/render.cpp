@@ -97,6 +97,18 @@ std::string describe_subtask(const console& out, const subtask_summary& subtask)
   return text;
 }
 
+std::string describe_progress(const plan_progress& progress) {
+  auto text = std::to_string(progress.done) + " of " + std::to_string(progress.total)
+              + (progress.total == 1 ? " subtask done (" : " subtasks done (")
+              + std::to_string(progress.percent) + " %)";
+  for (const auto& [count, what] :
+       {std::pair{progress.running, " running"}, std::pair{progress.failed, " failed"},
+        std::pair{progress.cancelled, " cancelled"}})
+    if (count > 0)
+      text += ", " + std::to_string(count) + what;
+  return text;
+}
+
 void show_usage(console& out, const model_usage& usage) {
   if (usage.requests > 0)
     out.say("Models: " + std::to_string(usage.requests) + " requests, "
@@ -156,14 +168,16 @@ void show_question(console& out, const json& asked) {
 void show_call(console& out, const pending_item& item, const std::vector<tool>& tools,
                const std::filesystem::path& workspace) {
   const auto* called = find_tool(tools, item);
-  const auto shown =
-      called != nullptr ? take_preview(*called, item.arguments, workspace) : call_preview{};
+  const auto arguments = out.shown(item).arguments;
+  const auto shown = called != nullptr ? take_preview(*called, item.arguments, arguments, workspace)
+                                       : call_preview{};
   if (shown.text.empty()) {
-    show_block(out, item.arguments.dump(2, ' ', false, json::error_handler_t::replace));
+    show_block(out, arguments.dump(2, ' ', false, json::error_handler_t::replace));
     return;
   }
-  show_block(out, shown.text, shown.text.starts_with("--- "));
-  if (const auto settings = settings_of(item.arguments); !settings.empty())
+  // It may also show what is in a file.
+  show_block(out, out.redaction().text(shown.text), shown.text.starts_with("--- "));
+  if (const auto settings = settings_of(arguments); !settings.empty())
     show_block(out, settings);
   show_warnings(out, *called, item, shown);
 }
@@ -202,7 +216,8 @@ void show_state(console& out, const session_status& status) {
   out.say(out.painted(paint::heading, status.session.str()) + ": " + describe_state(status));
 }
 
-void show_status(console& out, const session_status& status) {
+void show_status(console& out, const session_status& of) {
+  const auto status = out.shown(of);
   show_state(out, status);
   if (!status.plan)
     return;
@@ -213,6 +228,7 @@ void show_status(console& out, const session_status& status) {
     out.say("Deadline: " + show_time(*plan.deadline));
   if (!plan.feedback.empty())
     out.say("Feedback: " + escape_line(plan.feedback));
+  out.say("Progress: " + describe_progress(status.progress));
   const auto tree = branches_of(out);
   for (std::size_t i = 0; i < status.subtasks.size(); ++i) {
     const auto& subtask = status.subtasks[i];
@@ -239,13 +255,21 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
     line += ", expires at " + show_time(*item.expires_at);
   out.say(line);
   if (!item.prompt.empty())
-    out.say("  " + out.painted(paint::warning, escape_line(item.prompt)));
+    out.say("  " + out.painted(paint::warning, escape_line(out.shown(item).prompt)));
   if (item.kind == pending_kind::plan)
-    out.say("  Plan: " + escape_line(item.goal));
+    out.say("  Plan: " + escape_line(out.shown(item).goal));
   else if (item.kind == pending_kind::input)
-    show_question(out, item.arguments);
+    show_question(out, out.shown(item).arguments);
   else
     show_call(out, item, tools, workspace);
+}
+
+transcript_item shown_item(const console& out, const transcript_item& item) {
+  auto shown = item;
+  shown.text = out.redaction().text(item.text);
+  if (item.call)
+    shown.call = out.shown(*item.call);
+  return shown;
 }
 
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session) {

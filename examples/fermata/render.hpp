@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-/// How things look to a person. Everything from outside is escaped here.
+/// How things look to a person. Everything from outside is escaped here; `show_...` also hide the
+/// console's secrets, the others are given what it has `shown`.
 namespace fermata::command_line {
 
 /// JSON on one line, cut off at about `size_bytes`.
@@ -46,6 +47,10 @@ void show_status(console& out, const session_status& status);
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
                   const std::filesystem::path& workspace);
 
+/// Without secrets.
+[[nodiscard]] transcript_item shown_item(const console& out, const transcript_item& item);
+
+/// Takes a shown item, as `transcript_json` does.
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session);
 
 /// One line of `transcript --json`.

@@ -17,7 +17,7 @@ namespace fermata {
 ///     answer_with(fermata::metrics::content_type, counted->text()); // GET /metrics
 ///
 /// One may observe several runtimes of a process; then they are added up. Counters begin at 0 with
-/// the process. All calls from any thread; `text` costs some 100 microseconds and allocates.
+/// the process. All calls from any thread; the work of `text` is linear in the number of series.
 ///
 /// | name | type | labels |
 /// | --- | --- | --- |

@@ -150,6 +150,7 @@ private:
   /// Nothing that an actor does from here on has an effect: the store has crashed or is replaced,
   /// and answers are ignored.
   void kill() {
+    shared->options.observer.reset(); // nobody outside hears what a dying process says
     pool_->jobs.clear();
     caf::anon_send_exit(node.directory, caf::exit_reason::kill);
     caf::anon_send_exit(node.journal, caf::exit_reason::kill);

@@ -5,8 +5,10 @@
 
 #include <re2/re2.h>
 
+#include <atomic>
 #include <set>
 #include <sstream>
+#include <thread>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -154,6 +156,44 @@ TEST_CASE("how full a runtime is, is read when it is asked for, and of all runti
     CHECK(value("fermata_passivations_total") == 2);
   }
   CHECK(value("fermata_resident_sessions") == 0);
+}
+
+TEST_CASE("what many threads do adds up, while others read it") {
+  constexpr std::size_t sessions = 60;
+  const auto counted = std::make_shared<metrics>();
+  runtime_options options;
+  options.store = std::make_shared<memory_store>();
+  options.observer = counted;
+  runtime rt{std::move(options)};
+  rt.start();
+  std::atomic<bool> done{false};
+  std::atomic<bool> was_readable{true}; // Catch's assertions are for one thread
+  std::thread reader{[&] {
+    while (!done)
+      if (!contains(counted->text(), "fermata_build_info"))
+        was_readable = false;
+  }};
+  std::vector<std::future<result<receipt>>> sent;
+  for (std::size_t i = 0; i < sessions; ++i) {
+    const auto session = rt.session(sid("s" + std::to_string(i)));
+    sent.push_back(session.send(propose_plan{seed_plan()}));
+    sent.push_back(session.send(approve_plan()));
+    sent.push_back(session.send(decide_call{call_id{session.id(), 1}, call_verdict::approve}));
+    sent.push_back(session.send(tool_result{call_id{session.id(), 1}, "tea"}));
+  }
+  for (auto& one : sent)
+    CHECK(one.get());
+  done = true;
+  reader.join();
+  CHECK(was_readable);
+  const auto value = [&](const std::string& series) { return value_of(*counted, series); };
+  for (const auto* type : {"propose_plan", "decide_plan", "decide_call", "tool_result"})
+    CHECK(value("fermata_commands_total{result=\"accepted\",type=\"" + std::string{type} + "\"}")
+          == sessions);
+  CHECK(value(R"(fermata_subtasks_total{result="done"})") == 2 * sessions);
+  CHECK(value("fermata_commits_total") == value("fermata_transaction_commits_sum"));
+  CHECK(value("fermata_commands_under_way") == 0);
+  CHECK(rt.load().resident_sessions == sessions);
 }
 
 TEST_CASE("there are never more than a hundred tools and agents, and the others are one") {

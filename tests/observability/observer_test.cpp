@@ -310,6 +310,19 @@ TEST_CASE("a session that cannot be loaded is told of") {
   CHECK(seen->activation_failures == std::vector<std::string>{"store_corrupt"});
 }
 
+TEST_CASE("what a dying process would still say is told to nobody") {
+  const auto seen = std::make_shared<recorder>();
+  sim::world world{1, observed(seen)};
+  accept(world, propose_plan{seed_plan()});
+  static_cast<void>(world.send(sid(), approve_plan())); // under way when it dies
+  world.crash();
+  world.run();
+  CHECK(seen->answers.size() == 1);
+  CHECK(seen->steps.empty());
+  accept(world, approve_plan());
+  CHECK(seen->answers.size() == 2);
+}
+
 TEST_CASE("the load of a runtime that is gone is nothing") {
   const auto seen = std::make_shared<recorder>();
   {

@@ -128,6 +128,21 @@ TEST_CASE("the audit log says who decided what, on which digest") {
   CHECK(entries[1].session == sid());
 }
 
+TEST_CASE("an answer in place of a tool, and a result, are no entries beside the decision") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{script_plan(R"({"tool": "ask"}, {"tool": "ask"})")});
+  accept(world, by("ann", approve_plan()));
+  decide_call respond{cid(1), call_verdict::respond};
+  respond.content = "mine";
+  accept(world, by("bob", respond));
+  accept(world, by("bob", approve(2)));
+  accept(world, tool_result{cid(2), "done"});
+  CHECK(actions(audit(world))
+        == std::vector<std::string>{"plan_decided s1:p1 approve ann",
+                                    "call_decided s1:c1 respond bob",
+                                    "call_decided s1:c2 approve bob"});
+}
+
 TEST_CASE(
     "the audit log has answers, cancellations, suspensions, deadlines and what is remembered") {
   sim::world world{1, {}};

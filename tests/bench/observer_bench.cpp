@@ -154,14 +154,20 @@ void measure(std::size_t rounds, std::size_t resumes) {
     contestants.push_back(std::make_unique<contestant>(observer, plan));
   std::vector<std::vector<double>> times(observers.size());
   std::vector<std::vector<double>> ratios(observers.size());
-  for (std::size_t round = 0; round <= rounds; ++round)
-    for (std::size_t i = 0; i < contestants.size(); ++i) {
-      const auto time = contestants[i]->run(resumes);
-      if (round == 0)
-        continue; // warm
-      times[i].push_back(time);
-      ratios[i].push_back(time / times[0].back());
+  for (std::size_t round = 0; round <= rounds; ++round) {
+    std::vector<double> of_round(contestants.size());
+    for (std::size_t turn = 0; turn < contestants.size(); ++turn) {
+      const auto i = (round + turn) % contestants.size(); // so that none is always the first
+      of_round[i] = contestants[i]->run(resumes);
     }
+    if (round == 0)
+      continue; // warm
+    const auto nobody = (of_round[0] + of_round[1]) / 2;
+    for (std::size_t i = 0; i < of_round.size(); ++i) {
+      times[i].push_back(of_round[i]);
+      ratios[i].push_back(of_round[i] / nobody);
+    }
+  }
   std::printf(
       "microseconds of processor time per resume, %zu sessions, medians of %zu rounds of %zu\n\n",
       sessions, rounds, resumes);

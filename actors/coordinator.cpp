@@ -1,5 +1,7 @@
 #include <fermata/actors/detail/coordinator.hpp>
 
+#include <fermata/actors/core/call_rules.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -91,8 +93,11 @@ void coordinator::start(const core::session_data& data, timestamp now,
   const auto* found = shared_->agents.find(name);
   subtask_ = data.running_spec().id;
   usage_ = {};
+  agent_ = core::current_agent(data);
+  begin_ = shared_->observed_now();
   if (found == nullptr) {
     attempt_ = data.running_subtask().started;
+    observe_end(data.head.id, step_ending::failed);
     return done(
         make_error(errc::unknown_agent, "no agent is called " + name.str() + " in this runtime"));
   }
@@ -102,15 +107,15 @@ void coordinator::start(const core::session_data& data, timestamp now,
     // Made first: the callback takes `done`, which is needed here if there is no task.
     auto work = found->run(*context_);
     scope_.spawn(std::move(work), [this, done = std::move(done)](step_outcome outcome) {
-      end();
+      end(outcome ? step_ending::returned : step_ending::failed);
       done(std::move(outcome));
     });
   } catch (const std::exception& thrown) {
     // An agent that is no coroutine itself may throw before there is a frame.
-    end();
+    end(step_ending::failed);
     done(make_error(errc::agent_failed, thrown.what()));
   } catch (...) {
-    end();
+    end(step_ending::failed);
     done(make_error(errc::agent_failed, "it threw something that is not a std::exception"));
   }
 }
@@ -123,7 +128,7 @@ void coordinator::cancel() {
   scope_.cancel_all();
   if (context_)
     void_shown_text(context_->session, context_->subtask.id);
-  end();
+  end(step_ending::cancelled);
 }
 
 void coordinator::void_shown_text(const session_id& session, const subtask_id& subtask) const {
@@ -134,11 +139,19 @@ void coordinator::void_shown_text(const session_id& session, const subtask_id& s
   shared_->show(update);
 }
 
-void coordinator::end() {
+void coordinator::end(step_ending ending) {
   busy_ = false;
-  if (context_)
-    usage_ = context_->usage;
+  if (!context_)
+    return;
+  usage_ = context_->usage;
+  observe_end(context_->session, ending);
   context_.reset();
+}
+
+void coordinator::observe_end(const session_id& session, step_ending ending) const {
+  shared_->observe([&](auto& observer) {
+    observer.step_ended({session, subtask_, agent_, ending, shared_->observed_since(begin_)});
+  });
 }
 
 } // namespace fermata::detail

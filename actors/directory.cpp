@@ -29,6 +29,26 @@ caf::error check_admission(const services& shared) {
   return caf::none;
 }
 
+runtime_load services::load() const {
+  runtime_load now;
+  now.commands_under_way = under_way;
+  now.resident_sessions = resident;
+  now.parked_messages = parked;
+  now.runs_under_way = static_cast<std::uint32_t>(workers.under_way());
+  now.observer_failures = observer_failures;
+  return now;
+}
+
+reply::witness watch_answer(const services_ptr& shared, const session_id& session,
+                            std::string_view type) {
+  if (!shared->is_observed())
+    return {};
+  return [shared, session, type, begin = shared->observed_now()](const result<receipt>& answer) {
+    const answered_command what{session, type, answer, shared->observed_since(begin)};
+    shared->observe([&](auto& observer) { observer.answered(what); });
+  };
+}
+
 directory::directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal)
     : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_},
       alarms_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }} {
@@ -70,7 +90,7 @@ void directory::park(delivery_ptr message) {
   // The alarm clock waits for its answer, and tells again.
   if (std::holds_alternative<timer_due>(message->body))
     return message->answer(make_error(errc::overloaded, "too many sessions are active"));
-  if (message->is_command() && parked_messages_ >= shared_->options.limits.runtime_queue)
+  if (message->is_command() && shared_->parked >= shared_->options.limits.runtime_queue)
     return message->answer(make_error(errc::overloaded,
                                       "too many sessions are active (limit resident_sessions); "
                                       "try again later"));
@@ -78,7 +98,7 @@ void directory::park(delivery_ptr message) {
   if (waiting.empty())
     parked_order_.push_back(message->session);
   waiting.push_back(std::move(message));
-  ++parked_messages_;
+  ++shared_->parked;
   arm_tick();
 }
 
@@ -89,7 +109,7 @@ void directory::deliver_parked() {
       return;
     auto messages = std::move(parked_.extract(parked_order_.front()).mapped());
     parked_order_.pop_front();
-    parked_messages_ -= messages.size();
+    shared_->parked -= static_cast<std::uint32_t>(messages.size());
     for (auto& message : messages)
       pass_on(*to, std::move(message));
   }
@@ -106,8 +126,7 @@ void directory::pass_on(resident& to, delivery_ptr message) {
   }
   touch(to);
   if (auto promise = message->answer.take_promise())
-    promise->delegate(
-        to.actor, session_command{message->session, std::get<command>(std::move(message->body))});
+    promise->delegate(to.actor, std::move(message));
   else
     self_->send(to.actor, std::move(message));
 }
@@ -128,6 +147,8 @@ directory::resident* directory::find_or_activate(const session_id& id) {
   added.place = by_use_.insert(by_use_.end(), id);
   added.used = self_->clock().now();
   auto& placed = residents_[id] = std::move(added);
+  shared_->resident = static_cast<std::uint32_t>(residents_.size());
+  shared_->observe([&](auto& observer) { observer.activated(id, residents_.size()); });
   arm_tick();
   return &placed;
 }
@@ -158,8 +179,11 @@ void directory::left(const session_id& id) {
 }
 
 void directory::remove(std::unordered_map<session_id, resident>::iterator gone) {
+  const auto id = gone->first;
   by_use_.erase(gone->second.place);
   residents_.erase(gone);
+  shared_->resident = static_cast<std::uint32_t>(residents_.size());
+  shared_->observe([&](auto& observer) { observer.passivated(id, residents_.size()); });
   if (stopping_)
     stop_worker();
   else
@@ -229,6 +253,7 @@ void directory::stop() {
   stopping_ = true;
   parked_.clear();
   parked_order_.clear();
+  shared_->parked = 0;
   followers_.close();
   alarms_.stop();
   for (auto& [id, one] : residents_)
@@ -246,12 +271,17 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       self->quit(std::move(ended.reason));
   });
   return {
-      [body](delivery_ptr& message) { body->deliver(std::move(message)); },
+      [self, body](delivery_ptr& message) {
+        message->take_promise_over([self] { return self->make_response_promise(); }, admission{});
+        body->deliver(std::move(message));
+      },
       [self, body, shared](session_command& what) {
         auto message = std::make_shared<delivery>();
         message->session = std::move(what.session);
         message->body = std::move(what.body);
         message->answer = reply{self->make_response_promise(), admission{}};
+        message->answer.watch(
+            watch_answer(shared, message->session, name_of(std::get<command>(message->body))));
         if (auto refused = check_admission(*shared))
           message->answer(std::move(refused));
         else

@@ -7,7 +7,43 @@ namespace {
 /// A batch ends here even if more is waiting: the first of it should not wait for ever.
 constexpr std::size_t max_batch = 1024;
 
-void flush(caf::stateful_actor<journal_state>* self, store& to) {
+std::size_t size_of(const commit& one) {
+  std::size_t size_bytes = 0;
+  for (const auto& event : one.events)
+    size_bytes += event.size();
+  for (const auto& record : one.records)
+    size_bytes += record.value ? record.value->size() : 0;
+  for (const auto& entry : one.pending)
+    size_bytes += entry.value ? entry.value->size() : 0;
+  return size_bytes;
+}
+
+written_transaction describe(std::span<const commit> commits,
+                             std::span<const commit_outcome> outcomes) {
+  written_transaction what;
+  what.commits = commits.size();
+  for (const auto& one : commits) {
+    what.events += one.events.size();
+    what.size_bytes += size_of(one);
+  }
+  for (const auto& outcome : outcomes)
+    if (outcome.error && what.failed++ == 0)
+      what.error = outcome.error;
+  return what;
+}
+
+std::vector<commit_outcome> write(services& shared, std::span<const commit> commits) {
+  const auto begin = shared.observed_now();
+  auto outcomes = shared.store().write(commits);
+  shared.observe([&](auto& observer) {
+    auto what = describe(commits, outcomes);
+    what.duration = shared.observed_since(begin);
+    observer.written(what);
+  });
+  return outcomes;
+}
+
+void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   auto batch = std::exchange(self->state.batch, {});
   if (batch.empty())
     return;
@@ -15,16 +51,16 @@ void flush(caf::stateful_actor<journal_state>* self, store& to) {
   commits.reserve(batch.size());
   for (auto& one : batch)
     commits.push_back(std::move(one->body));
-  auto outcomes = to.write(commits);
+  auto outcomes = write(shared, commits);
   for (std::size_t i = 0; i < batch.size(); ++i)
     self->send(batch[i]->session, std::make_shared<commit_outcome>(std::move(outcomes[i])));
 }
 
 } // namespace
 
-caf::behavior journal(caf::stateful_actor<journal_state>* self, std::shared_ptr<store> to) {
+caf::behavior journal(caf::stateful_actor<journal_state>* self, services_ptr shared) {
   return {
-      [self, to](append_ptr& one) {
+      [self, shared](append_ptr& one) {
         auto& batch = self->state.batch;
         batch.push_back(std::move(one));
         // The flush queues up behind the appends that are there already, so that they share its
@@ -32,11 +68,11 @@ caf::behavior journal(caf::stateful_actor<journal_state>* self, std::shared_ptr<
         if (batch.size() == 1)
           self->send(self, atoms::flush_atom_v);
         else if (batch.size() == max_batch)
-          flush(self, *to);
+          flush(self, *shared);
       },
-      [self, to](atoms::flush_atom) { flush(self, *to); },
-      [self, to](atoms::stop_atom) {
-        flush(self, *to);
+      [self, shared](atoms::flush_atom) { flush(self, *shared); },
+      [self, shared](atoms::stop_atom) {
+        flush(self, *shared);
         self->quit();
       },
   };

@@ -42,6 +42,36 @@ std::uint32_t current_revision(const head_record& head) {
   return head.draft_revision != 0 ? head.draft_revision : head.active_revision;
 }
 
+plan_progress progress_of(std::span<const subtask_record> subtasks) {
+  plan_progress made;
+  made.total = static_cast<std::uint32_t>(subtasks.size());
+  for (const auto& subtask : subtasks) {
+    switch (subtask.status) {
+    case subtask_status::done:
+    case subtask_status::skipped:
+      ++made.done;
+      break;
+    case subtask_status::failed:
+      ++made.failed;
+      break;
+    case subtask_status::running:
+      ++made.running;
+      break;
+    case subtask_status::pending:
+    case subtask_status::blocked:
+    case subtask_status::backing_off:
+      ++made.pending;
+      break;
+    case subtask_status::cancelled:
+      ++made.cancelled;
+      break;
+    }
+  }
+  if (made.total > 0)
+    made.percent = static_cast<std::uint32_t>(std::uint64_t{made.done} * 100 / made.total);
+  return made;
+}
+
 caf::error add_plan(found_session& found, std::uint32_t revision, session_status& status) {
   auto plan = read_plan(*found.view, found.number, revision);
   if (!plan)
@@ -53,6 +83,7 @@ caf::error add_plan(found_session& found, std::uint32_t revision, session_status
   summary.feedback = plan->record.feedback;
   summary.deadline = plan->record.deadline;
   status.plan = std::move(summary);
+  status.progress = progress_of(plan->states);
   for (std::size_t i = 0; i < plan->specs.size(); ++i) {
     auto& spec = plan->specs[i];
     auto& record = plan->states[i];

@@ -49,6 +49,46 @@ struct pending_page {
                                                       const pending_cursor& after,
                                                       std::size_t limit);
 
+/// A session's moves from state to state, by the numbers of their events: those of event `first`
+/// (counted from 1) and later, at most `limit`, with what brought each about: the event before it,
+/// where events that only follow from another are looked past. Errors: `unknown_session`.
+[[nodiscard]] result<std::vector<state_transition>> query_history(store& from,
+                                                                  const session_id& session,
+                                                                  std::uint64_t first = 1,
+                                                                  std::size_t limit = 10'000);
+
+/// Where a page of the audit log begins: behind this one. For all sessions `position` is a commit's
+/// place in the journal, for one session it is an event's number.
+struct audit_cursor {
+  std::uint64_t position = 0;
+  std::uint32_t entries = 0; ///< So many entries of the commit behind it were read already.
+
+  audit_cursor() = default;
+  friend bool operator==(const audit_cursor&, const audit_cursor&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("position", &audit_cursor::position),
+                      optional_field("entries", &audit_cursor::entries)};
+  }
+};
+
+/// Some entries of the audit log, and where the next page begins.
+struct audit_page {
+  std::vector<audit_entry> entries;
+  std::optional<audit_cursor> next; ///< Nothing: this is the last page, for now.
+
+  audit_page() = default;
+};
+
+/// What was decided, by whom, when and on what, in one session or, in the order of commits, in all:
+/// decisions on plans and calls, answers to questions, outcomes, cancellations and ends of plans
+/// other than completion, retries and skips, suspensions, deadlines, decisions that are remembered
+/// or forgotten; also where a rule or a remembered decision rejected a call. At most `limit` of
+/// them. A page looks at no more than some 10,000 commits and ends behind some 4 MB of entries, so
+/// it may hold fewer, even none, while there is a next one. Details of more than 64 KB are left
+/// out, and say how large they are. Errors: `unknown_session`.
+[[nodiscard]] result<audit_page> query_audit(store& from, const std::optional<session_id>& session,
+                                             const audit_cursor& after, std::size_t limit);
+
 /// The folder that a session's tools work in; empty: it has none. Errors: `unknown_session`.
 [[nodiscard]] result<std::string> query_workspace(store& from, const session_id& session);
 

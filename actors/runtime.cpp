@@ -39,10 +39,15 @@ void complete(runtime_options& options) {
 
 node spawn_node(caf::actor_system& system, const services_ptr& shared) {
   node made;
-  made.journal = shared->options.journal_thread
-                     ? system.spawn<caf::detached>(journal, shared->options.store)
-                     : system.spawn(journal, shared->options.store);
+  made.journal = shared->options.journal_thread ? system.spawn<caf::detached>(journal, shared)
+                                                : system.spawn(journal, shared);
   made.directory = system.spawn(directory_actor, shared, made.journal);
+  shared->observe([&](auto& observer) {
+    observer.started([weak = std::weak_ptr{shared}]() -> std::optional<runtime_load> {
+      const auto running = weak.lock();
+      return running ? std::optional{running->load()} : std::nullopt;
+    });
+  });
   return made;
 }
 
@@ -105,6 +110,10 @@ model_registry& runtime::models() noexcept {
 
 fermata::store& runtime::store() const noexcept {
   return implementation_->shared->store();
+}
+
+runtime_load runtime::load() const {
+  return implementation_->shared->load();
 }
 
 caf::actor runtime::directory() const {
@@ -170,20 +179,30 @@ namespace {
 
 using callback = std::function<void(result<receipt>)>;
 
+std::string_view type_of(const command& body) {
+  return name_of(body);
+}
+
+std::string_view type_of(const detail::wake&) {
+  return "wake";
+}
+
 template <class Body>
 void post(runtime::implementation& to, const session_id& session, Body body, callback answer) {
+  auto message = std::make_shared<detail::delivery>();
+  message->answer = detail::reply{std::move(answer), detail::admission{}};
+  message->answer.watch(detail::watch_answer(to.shared, session, type_of(body)));
   std::shared_lock lock{to.gate};
   auto refused = to.started
                      ? detail::check_admission(*to.shared)
                      : make_error(errc::shutting_down, "the runtime is not started, or stopped");
   if (refused) {
     lock.unlock(); // the callback may send something itself
-    return answer(std::move(refused));
+    return message->answer(std::move(refused));
   }
-  auto message = std::make_shared<detail::delivery>();
   message->session = session;
   message->body = std::move(body);
-  message->answer = detail::reply{std::move(answer), detail::admission{to.shared->under_way}};
+  message->answer.admit(detail::admission{to.shared->under_way});
   caf::anon_send(to.node.directory, std::move(message));
 }
 

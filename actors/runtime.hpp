@@ -3,6 +3,7 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/live.hpp>
 #include <fermata/actors/model.hpp>
+#include <fermata/actors/observer.hpp>
 #include <fermata/actors/policy.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/actors/seams.hpp>
@@ -44,10 +45,11 @@ struct runtime_options {
   std::chrono::milliseconds clock_check_interval{60'000};
   /// How long a blocking tool may go on after it was told to stop because its time is up.
   std::chrono::milliseconds tool_grace{10'000};
-  live_observer on_live;                 ///< Absent: nobody watches.
-  std::shared_ptr<wall_clock> clock;     ///< Null: the system's clock.
-  std::shared_ptr<random_source> random; ///< Null: the system's entropy.
-  std::shared_ptr<blocking_pool> pool;   ///< Null: `limits.blocking_threads` threads.
+  live_observer on_live;                      ///< Absent: nobody watches.
+  std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
+  std::shared_ptr<wall_clock> clock;          ///< Null: the system's clock.
+  std::shared_ptr<random_source> random;      ///< Null: the system's entropy.
+  std::shared_ptr<blocking_pool> pool;        ///< Null: `limits.blocking_threads` threads.
 
   runtime_options() = default;
 };
@@ -175,6 +177,9 @@ public:
 
   /// The store, for queries.
   [[nodiscard]] fermata::store& store() const noexcept;
+
+  /// How full it is. From any thread, before `start` and after `stop` as well.
+  [[nodiscard]] runtime_load load() const;
 
   /// For actors: accepts `session_command` (the answer is a `receipt`), `status_query`
   /// (`session_status`) and `follow_chunks` (`chunk_batch`), or refuses with an error. The only

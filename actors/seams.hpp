@@ -2,6 +2,7 @@
 
 #include <fermata/messages/timestamp.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -12,11 +13,15 @@
 /// by `runtime_options::journal_thread`.
 namespace fermata {
 
-/// Tells wall time. Called from any thread.
+/// Tells wall time, and for observers how long things take. Called from any thread.
 class wall_clock {
 public:
   virtual ~wall_clock() = default;
   [[nodiscard]] virtual timestamp now() = 0;
+  /// Never goes back; only differences mean something.
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point steady() {
+    return std::chrono::steady_clock::now();
+  }
 };
 
 /// Gives random numbers: session ids that are generated, jitter. Called from any thread.

@@ -2,6 +2,7 @@
 
 #include <fermata/actors/core/apply.hpp>
 #include <fermata/actors/core/decide.hpp>
+#include <fermata/actors/core/note.hpp>
 #include <fermata/actors/detail/splitmix.hpp>
 #include <fermata/actors/detail/tool_worker.hpp>
 #include <fermata/messages/digest.hpp>
@@ -70,15 +71,11 @@ session::session(caf::event_based_actor* self, services_ptr shared, session_peer
 void session::activate() {
   jitter_ = shared_->options.random->next();
   auto view = shared_->store().read();
-  if (!view) {
-    broken_ = view.error();
-    return;
-  }
+  if (!view)
+    return fail_to_load(std::move(view.error()));
   auto loaded = core::load(**view, id_);
-  if (!loaded) {
-    broken_ = loaded.error();
-    return;
-  }
+  if (!loaded)
+    return fail_to_load(std::move(loaded.error()));
   if (!*loaded)
     return;
   number_ = (*loaded)->number;
@@ -109,6 +106,11 @@ void session::activate() {
   activating_ = writing_.has_value();
 }
 
+void session::fail_to_load(caf::error why) {
+  broken_ = std::move(why);
+  shared_->observe([&](auto& observer) { observer.activation_failed(id_, broken_); });
+}
+
 void session::handle(delivery_ptr message) {
   if (leaving_)
     return redeliver(std::move(message));
@@ -124,8 +126,7 @@ void session::redeliver(delivery_ptr message) {
     --*peers_.waiting;
   // It raced the passivation: the directory delivers it to the next activation.
   if (auto promise = message->answer.take_promise())
-    promise->delegate(peers_.directory,
-                      session_command{id_, std::get<command>(std::move(message->body))});
+    promise->delegate(peers_.directory, std::move(message));
   else
     self_->send(peers_.directory, std::move(message));
 }
@@ -235,6 +236,8 @@ void session::record(event_body body) {
     building_.cancelled_runs.push_back(ended->call);
   if (const auto* restarted = std::get_if<step_restarted>(&fact.body))
     coordinator_.void_shown_text(id_, restarted->subtask);
+  if (shared_->is_observed())
+    building_.notes.push_back(core::note_of(data_, fact));
   core::apply(data_, fact);
   building_.events.push_back(std::move(fact));
 }
@@ -407,10 +410,13 @@ void session::commit_transaction() {
 void session::committed(const commit_outcome& outcome) {
   if (!writing_)
     return;
-  if (outcome.error)
+  if (outcome.error) {
+    shared_->observe([&](auto& observer) { observer.commit_failed(id_, outcome.error); });
     return fail(outcome.error);
+  }
   number_ = outcome.number;
   auto done = std::exchange(writing_, std::nullopt);
+  shared_->observe([&](auto& observer) { observer.committed(id_, done->events, done->notes); });
   for (auto& [to, with] : done->replies)
     answer(to, std::move(with));
   if (shared_->hub.publish(id_, data_.head.events))
@@ -563,12 +569,9 @@ caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, serv
   auto* body = self->state.body.get();
   body->activate();
   return {
-      [body](delivery_ptr& message) { body->handle(std::move(message)); },
-      [self, body, shared](session_command& what) {
-        auto message = std::make_shared<delivery>();
-        message->session = std::move(what.session);
-        message->body = std::move(what.body);
-        message->answer = reply{self->make_response_promise(), admission{shared->under_way}};
+      [self, body, shared](delivery_ptr& message) {
+        message->take_promise_over([self] { return self->make_response_promise(); },
+                                   admission{shared->under_way});
         body->handle(std::move(message));
       },
       [body](const outcome_ptr& outcome) { body->committed(*outcome); },

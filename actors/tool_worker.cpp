@@ -38,8 +38,18 @@ std::chrono::milliseconds limit_of(const run_request& run) {
   return run.reconciles && limit.count() == 0 ? longest_look : limit;
 }
 
+/// Tells the observer how a run ended: once, though one that is given up may end after all.
+void observe_end(services& shared, run_request& run, run_ending ending,
+                 const caf::error& error = {}) {
+  if (!shared.is_observed() || run.reconciles || run.observed.exchange(true))
+    return;
+  const ended_run what{run.context.call, run.what->name, run.context.run,
+                       ending,           error,          shared.observed_since(run.begin)};
+  shared.observe([&](auto& observer) { observer.run_ended(what); });
+}
+
 /// A run has ended. Called on any thread.
-void report(const services_ptr& shared, const caf::actor& directory, const run_request& run,
+void report(const services_ptr& shared, const caf::actor& directory, run_request& run,
             result<json> outcome) {
   // A function that was told to stop because its time is up says in its own way that it did.
   if (!outcome && run.timed_out && !is(outcome.error(), errc::tool_unavailable))
@@ -48,6 +58,8 @@ void report(const services_ptr& shared, const caf::actor& directory, const run_r
   if (outcome)
     if (auto error = check_depth(*outcome))
       outcome = std::move(error);
+  observe_end(*shared, run, outcome ? run_ending::succeeded : run_ending::failed,
+              outcome ? caf::error{} : outcome.error());
   const auto next = shared->workers.finish(run.context.call, std::move(outcome));
   run_finished finished;
   finished.call = run.context.call.number();
@@ -94,6 +106,7 @@ caf::error as_tool_error(const caf::error& error) {
 } // namespace
 
 void tool_worker::start(run_ptr run) {
+  run->begin = shared_->observed_now();
   run->context.stop = shared_->workers.stop_token(run->context.call);
   const auto* coroutine = std::get_if<coroutine_tool>(&run->what->run);
   if (coroutine != nullptr && !run->reconciles)
@@ -153,8 +166,10 @@ void tool_worker::stop(const call_id& call) {
   if (found == watched_.end() || !found->second.task.active())
     return; // a blocking function reports when it ends
   const auto task = found->second.task;
+  const auto run = found->second.run;
   watched_.erase(found);
   task.cancel();
+  observe_end(*shared_, *run, run_ending::cancelled);
   tell_next(directory_, shared_->workers.abandon(call));
 }
 
@@ -180,6 +195,7 @@ void tool_worker::time_is_up(watched& of) {
     return set_deadline(of, shared_->options.tool_grace);
   }
   of.deadline.reset();
+  observe_end(*shared_, *run, run_ending::unknown);
   run_overdue overdue;
   overdue.call = run->context.call.number();
   overdue.run = run->context.run;

@@ -105,6 +105,12 @@ bool worker_table::has(const call_id& call) const {
   return runs_.contains(call);
 }
 
+std::size_t worker_table::under_way() const {
+  const std::lock_guard lock{mutex_};
+  return static_cast<std::size_t>(std::count_if(
+      runs_.begin(), runs_.end(), [](const auto& one) { return !one.second.outcome; }));
+}
+
 std::vector<call_id> worker_table::runs_of(const session_id& session) const {
   const std::lock_guard lock{mutex_};
   std::vector<call_id> calls;

@@ -8,6 +8,12 @@ set(_package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/fermata")
 install(TARGETS ${FERMATA_LIBRARIES} fermata_fermata EXPORT fermata-targets)
 install(EXPORT fermata-targets NAMESPACE fermata:: DESTINATION "${_package_folder}")
 
+# By itself, so that whoever does not use it need not have its libraries.
+if(TARGET fermata_observability)
+  install(TARGETS fermata_observability EXPORT fermata-observability-targets)
+  install(EXPORT fermata-observability-targets NAMESPACE fermata:: DESTINATION "${_package_folder}")
+endif()
+
 foreach(_layer IN LISTS FERMATA_LAYERS)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/${_layer}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/fermata"
     FILES_MATCHING PATTERN "*.hpp" PATTERN detail EXCLUDE)
@@ -22,6 +28,6 @@ install(
   FILES
     "${PROJECT_BINARY_DIR}/fermata-config.cmake" "${PROJECT_BINARY_DIR}/fermata-config-version.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/FindCAF.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindLMDB.cmake"
-    "${PROJECT_SOURCE_DIR}/cmake/FindRE2.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/FindPrometheusCpp.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindRE2.cmake"
   DESTINATION "${_package_folder}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

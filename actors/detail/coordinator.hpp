@@ -49,7 +49,8 @@ private:
   [[nodiscard]] std::unique_ptr<step_context> make_context(const core::session_data& data,
                                                            timestamp now);
   void extend_transcript(const core::session_data& data);
-  void end();
+  void end(step_ending ending);
+  void observe_end(const session_id& session, step_ending ending) const;
 
   caf::event_based_actor* self_;
   services_ptr shared_;
@@ -62,6 +63,8 @@ private:
   std::uint32_t revision_ = 0; ///< Whose tools `declared_tools_` are.
   subtask_id subtask_;
   model_usage usage_; ///< Of the last step, once it is over.
+  agent_name agent_;  ///< Who takes it, and since when: for observers.
+  std::chrono::steady_clock::time_point begin_;
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context

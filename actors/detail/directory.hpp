@@ -71,7 +71,6 @@ private:
   /// For sessions that there is no room for yet; a resident one has none here.
   std::unordered_map<session_id, std::vector<delivery_ptr>> parked_;
   std::deque<session_id> parked_order_;
-  std::size_t parked_messages_ = 0;
   followers followers_;
   alarm_clock alarms_;
   std::optional<caf::actor_clock::time_point> next_tick_;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <fermata/actors/detail/local_messages.hpp>
-#include <fermata/storage/store.hpp>
+#include <fermata/actors/detail/services.hpp>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
@@ -18,6 +18,6 @@ struct journal_state {
 
 /// The one writer: takes the appends of all sessions that are ready, writes them in one transaction
 /// (group commit), and tells each session what became of its own.
-caf::behavior journal(caf::stateful_actor<journal_state>* self, std::shared_ptr<store> to);
+caf::behavior journal(caf::stateful_actor<journal_state>* self, services_ptr shared);
 
 } // namespace fermata::detail

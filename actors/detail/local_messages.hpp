@@ -53,6 +53,12 @@ struct delivery {
   /// Commands and `wake` count against the session's queue; a runtime's own messages are never
   /// refused.
   [[nodiscard]] bool is_command() const noexcept { return body.index() <= 1; }
+  /// Takes the promise over that the sender gave away with the message, if it did.
+  template <class MakePromise>
+  void take_promise_over(const MakePromise& make, admission admitted) {
+    if (!answer && std::holds_alternative<command>(body))
+      answer.take_over(make(), std::move(admitted));
+  }
 };
 using delivery_ptr = std::shared_ptr<delivery>;
 

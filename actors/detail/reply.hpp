@@ -42,6 +42,8 @@ private:
 class reply {
 public:
   using callback = std::function<void(result<receipt>)>;
+  /// Sees the answer right before it is given.
+  using witness = std::function<void(const result<receipt>&)>;
 
   reply() = default;
   reply(callback answer, admission admitted)
@@ -49,20 +51,32 @@ public:
   reply(caf::response_promise promise, admission admitted)
       : to_{std::move(promise)}, admitted_{std::move(admitted)} {}
   reply(reply&& other) noexcept
-      : to_{std::exchange(other.to_, std::monostate{})}, admitted_{std::move(other.admitted_)} {}
+      : to_{std::exchange(other.to_, std::monostate{})}, admitted_{std::move(other.admitted_)},
+        witness_{std::exchange(other.witness_, nullptr)} {}
   reply& operator=(reply&& other) noexcept {
     if (this != &other) {
       drop();
       to_ = std::exchange(other.to_, std::monostate{});
       admitted_ = std::move(other.admitted_);
+      witness_ = std::exchange(other.witness_, nullptr);
     }
     return *this;
   }
   ~reply() { drop(); }
 
+  void admit(admission admitted) { admitted_ = std::move(admitted); }
+  void watch(witness sees) { witness_ = std::move(sees); }
+
+  /// True when there is somebody to answer.
+  [[nodiscard]] explicit operator bool() const noexcept {
+    return !std::holds_alternative<std::monostate>(to_);
+  }
+
   void operator()(result<receipt> answer) {
     auto to = std::exchange(to_, std::monostate{});
     admitted_ = {};
+    if (const auto sees = std::exchange(witness_, nullptr))
+      sees(answer);
     if (auto* promise = std::get_if<caf::response_promise>(&to)) {
       if (answer)
         promise->deliver(std::move(*answer));
@@ -75,7 +89,7 @@ public:
   }
 
   /// Gives the promise away, if that is what is to be answered; a promise is only used by the actor
-  /// that made it.
+  /// that made it. The witness stays, for the promise of the actor that gets the message.
   [[nodiscard]] std::optional<caf::response_promise> take_promise() {
     auto* promise = std::get_if<caf::response_promise>(&to_);
     if (promise == nullptr)
@@ -84,6 +98,12 @@ public:
     to_ = std::monostate{};
     admitted_ = {};
     return taken;
+  }
+
+  /// Puts another promise in the place of one that was given away.
+  void take_over(caf::response_promise promise, admission admitted) {
+    to_ = std::move(promise);
+    admitted_ = std::move(admitted);
   }
 
 private:
@@ -95,6 +115,7 @@ private:
 
   std::variant<std::monostate, caf::response_promise, callback> to_;
   admission admitted_;
+  witness witness_;
 };
 
 } // namespace fermata::detail

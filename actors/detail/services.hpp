@@ -2,6 +2,7 @@
 
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/core/decide.hpp>
+#include <fermata/actors/detail/reply.hpp>
 #include <fermata/actors/detail/stream_hub.hpp>
 #include <fermata/actors/detail/worker_table.hpp>
 #include <fermata/actors/runtime.hpp>
@@ -26,6 +27,9 @@ struct services {
   worker_table workers;
   stream_hub hub;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
+  std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory.
+  std::atomic<std::uint32_t> parked{0};    ///< Messages for sessions that there is no room for.
+  std::atomic<std::uint64_t> observer_failures{0};
   std::atomic<bool> stopping{false};
 
   [[nodiscard]] fermata::store& store() const { return *options.store; }
@@ -38,8 +42,33 @@ struct services {
     if (options.on_live)
       options.on_live(update);
   }
+  [[nodiscard]] bool is_observed() const noexcept { return options.observer != nullptr; }
+  /// Calls `tell` with the observer, if there is one. What that throws ends here.
+  template <class Tell>
+  void observe(const Tell& tell) noexcept {
+    if (!options.observer)
+      return;
+    try {
+      tell(*options.observer);
+    } catch (...) {
+      ++observer_failures;
+    }
+  }
+  /// Where a duration begins that an observer is told of.
+  [[nodiscard]] std::chrono::steady_clock::time_point observed_now() const {
+    return is_observed() ? options.clock->steady() : std::chrono::steady_clock::time_point{};
+  }
+  [[nodiscard]] std::chrono::nanoseconds
+  observed_since(std::chrono::steady_clock::time_point begin) const {
+    return options.clock->steady() - begin;
+  }
+  [[nodiscard]] runtime_load load() const;
 };
 using services_ptr = std::shared_ptr<services>;
+
+/// Tells the observer what becomes of a command that is admitted now; empty where there is none.
+[[nodiscard]] reply::witness watch_answer(const services_ptr& shared, const session_id& session,
+                                          std::string_view type);
 
 /// Refuses a command that would be one too many. Errors: `overloaded`, `shutting_down`.
 [[nodiscard]] caf::error check_admission(const services& shared);

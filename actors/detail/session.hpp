@@ -49,6 +49,7 @@ private:
   /// A transaction that is being put together or written.
   struct transaction {
     std::vector<event> events;
+    std::vector<event_note> notes; ///< One for each event, where somebody observes.
     std::vector<std::pair<reply, receipt>> replies;
     std::vector<std::uint64_t> claimed;        ///< To start after the commit.
     std::vector<run_finished> ended_runs;      ///< To forget after the commit.
@@ -56,6 +57,7 @@ private:
     transaction() = default;
   };
 
+  void fail_to_load(caf::error why);
   void process(delivery& message);
   void redeliver(delivery_ptr message);
   void run_command(const command& body, reply answer);

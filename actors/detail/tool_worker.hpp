@@ -20,6 +20,8 @@ struct run_request {
   tool_context context;
   bool reconciles = false;
   std::atomic<bool> timed_out{false};
+  std::chrono::steady_clock::time_point begin; ///< For observers.
+  std::atomic<bool> observed{false};           ///< Its end was told already.
   run_request() = default;
 };
 using run_ptr = std::shared_ptr<run_request>;

@@ -53,6 +53,8 @@ public:
   void forget(const call_id& call);
   /// True from `reserve` to `forget`.
   [[nodiscard]] bool has(const call_id& call) const;
+  /// How many runs have not ended.
+  [[nodiscard]] std::size_t under_way() const;
   /// The calls of a session that are in hand.
   [[nodiscard]] std::vector<call_id> runs_of(const session_id& session) const;
   /// For the run to look at; a reserved one has it.

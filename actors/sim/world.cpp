@@ -30,11 +30,16 @@ namespace {
 class virtual_clock final : public wall_clock {
 public:
   timestamp now() override { return now_; }
-  void pass(std::chrono::milliseconds duration) { now_ += duration; }
+  std::chrono::steady_clock::time_point steady() override { return steady_; }
+  void pass(std::chrono::milliseconds duration) {
+    now_ += duration;
+    steady_ += duration;
+  }
   void set(timestamp to) { now_ = to; }
 
 private:
   timestamp now_{std::chrono::sys_days{std::chrono::year{2030} / 1 / 1}};
+  std::chrono::steady_clock::time_point steady_;
 };
 
 /// Blocking functions, run by the world one at a time, when their turn comes.
@@ -74,6 +79,7 @@ public:
     runtime.fire_timers = options.fire_timers;
     runtime.clock_check_interval = options.clock_check_interval;
     runtime.on_live = options.on_live;
+    runtime.observer = options.observer;
     runtime.clock = std::move(clock);
     runtime.random = std::move(random);
     runtime.pool = pool_;
@@ -144,6 +150,7 @@ private:
   /// Nothing that an actor does from here on has an effect: the store has crashed or is replaced,
   /// and answers are ignored.
   void kill() {
+    shared->options.observer.reset(); // nobody outside hears what a dying process says
     pool_->jobs.clear();
     caf::anon_send_exit(node.directory, caf::exit_reason::kill);
     caf::anon_send_exit(node.journal, caf::exit_reason::kill);
@@ -180,7 +187,7 @@ struct world::implementation {
   }
 
   template <class Body>
-  ticket post(const session_id& session, Body body) {
+  ticket post(const session_id& session, Body body, std::string_view type) {
     ticket sent;
     auto message = std::make_shared<detail::delivery>();
     message->session = session;
@@ -192,6 +199,7 @@ struct world::implementation {
                           state->answer = std::move(answer);
                       },
                       detail::admission{process->shared->under_way}};
+    message->answer.watch(detail::watch_answer(process->shared, session, type));
     caf::anon_send(process->node.directory, std::move(message));
     return sent;
   }
@@ -223,11 +231,12 @@ std::uint64_t world::seed() const noexcept {
 }
 
 ticket world::send(const session_id& session, command body) {
-  return implementation_->post(session, std::move(body));
+  const auto type = name_of(body);
+  return implementation_->post(session, std::move(body), type);
 }
 
 ticket world::wake(const session_id& session) {
-  return implementation_->post(session, detail::wake{});
+  return implementation_->post(session, detail::wake{}, "wake");
 }
 
 void world::run() {

@@ -65,6 +65,7 @@ struct world_options {
   /// As in `runtime_options`; long, since virtual time only jumps when the test says so.
   std::chrono::milliseconds clock_check_interval{3'600'000};
   live_observer on_live;
+  std::shared_ptr<runtime_observer> observer; ///< As in `runtime_options`; told of every node.
   /// Fills in agents and tools; called each time the node starts.
   std::function<void(agent_registry&, tool_registry&)> setup;
   /// Fills in models; called each time the node starts.

@@ -126,6 +126,11 @@ void add_queries(CLI::App& app, arguments& given) {
   watch->add_flag("--until-paused", given.until_paused,
                   "End when the session pauses, with the exit status of its state");
   add_session(add_command(app, "transcript", "Show what agents said and called"), given);
+  add_session(add_command(app, "history", "Show a session's states and what brought them about"),
+              given);
+  auto* audit = add_command(app, "audit", "List who decided what, when");
+  audit->add_option("SESSION", given.session, "Only this session's; absent: of all sessions");
+  add_limit(audit, given, "At most so many; absent: all");
   auto* sessions = add_command(app, "sessions", "List the sessions of the store");
   sessions->add_option("--state", given.state, "Only those in this state")->option_text("STATE");
   auto* pending =
@@ -374,6 +379,13 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
       ->option_text("FILE");
   app.add_option("--policy", given.policy, "A file that says which plans and calls need a decision")
       ->option_text("FILE");
+  app.add_option("--redact", given.redact, "Hide the secrets that the rules in this file describe")
+      ->option_text("FILE");
+  app.add_option("--log", given.log, "Log what happens, as JSON lines; - is standard error")
+      ->option_text("FILE");
+  app.add_option("--log-level", given.log_level, "debug, info (default), warn, error")
+      ->option_text("LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""));
   app.add_flag("--json", given.as_json, "Print one JSON object per line; see below");
   add_running_commands(app, given);
   add_queries(app, given);

@@ -27,6 +27,9 @@ struct arguments {
   std::string store;  ///< Empty: not given.
   std::string models; ///< A models file; empty: not given.
   std::string policy; ///< A policy file; empty: not given.
+  std::string redact; ///< A file of redaction rules; empty: not given.
+  std::string log;    ///< A file, or - for standard error; empty: not given.
+  std::string log_level = "info";
 
   std::string session;
   std::string id;               ///< Of a call or a plan approval; for `cancel` also of a session.

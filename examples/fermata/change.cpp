@@ -6,6 +6,7 @@
 #include "gateway.hpp"
 #include "inputs.hpp"
 #include "interruption.hpp"
+#include "log.hpp"
 #include "pause.hpp"
 #include "prompt.hpp"
 #include "render.hpp"
@@ -41,7 +42,7 @@ public:
     if (*halted == halt::interrupted && by_service_)
       out_.say("Only this command was interrupted. The service goes on with the session, and `"
                + watch_line(given_, session_) + "` shows it.");
-    out_.print(to_json(view_.status));
+    out_.print(view_.status);
     return *halted == halt::interrupted ? exit_status::interrupted
                                         : exit_status_of(view_.status.state, asked.ends_plans);
   }
@@ -127,7 +128,8 @@ private:
       if (exit_status_of(code_of(next.error())) != exit_status::bad_input
           && !is(next.error(), errc::store_busy))
         return next;
-      out_.say(out_.painted(paint::bad, escape_line(message_of(next.error()))));
+      out_.say(
+          out_.painted(paint::bad, escape_line(out_.redaction().text(message_of(next.error())))));
     }
     return halted;
   }
@@ -184,6 +186,9 @@ result<exit_status> run_change(const arguments& given, console& out) {
   auto policy = choose_policy(given.policy, *store);
   if (!policy)
     return std::move(policy.error());
+  auto log = open_log(given.log, given.log_level, out.redaction());
+  if (!log)
+    return std::move(log.error());
   host_options where;
   where.store = std::move(*store);
   // Without a planner a message begins nothing.
@@ -193,6 +198,7 @@ result<exit_status> run_change(const arguments& given, console& out) {
   where.watches = out.is_interactive();
   where.models = std::move(*models);
   where.policy = std::move(*policy);
+  where.observer = std::move(*log);
   if (given.due)
     return run_due(given, out, where);
   if (given.command == "resume" && !given.workspace.empty()) {

@@ -57,9 +57,9 @@ const char* code_of(paint style) {
 
 } // namespace
 
-console::console(bool as_json)
-    : as_json_{as_json}, interactive_{!as_json && ::isatty(STDIN_FILENO) == 1
-                                      && ::isatty(STDOUT_FILENO) == 1},
+console::console(bool as_json, redactor redaction)
+    : as_json_{as_json}, redaction_{std::move(redaction)},
+      interactive_{!as_json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1},
       colours_{!as_json && terminal_has_colours()}, draws_lines_{false} {
   std::setlocale(LC_CTYPE, "");
   draws_lines_ = std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0;
@@ -115,11 +115,12 @@ void console::flush() {
 
 void console::report(std::string_view name, std::string_view message) {
   flush();
+  const auto shown_message = redaction_.text(message);
   std::string text;
   if (as_json_)
-    text = to_text({{"error", name}, {"message", message}});
+    text = to_text({{"error", name}, {"message", shown_message}});
   else
-    text.append("fermata: ").append(message).append(" (").append(name).append(")");
+    text.append("fermata: ").append(shown_message).append(" (").append(name).append(")");
   // When standard error cannot be written either, the exit status is all there is.
   static_cast<void>(write_all(STDERR_FILENO, text + "\n"));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/messages/json.hpp>
+#include <fermata/messages/redaction.hpp>
 
 #include <optional>
 #include <string>
@@ -15,9 +16,12 @@ enum class paint { plain, heading, faint, good, bad, warning };
 ///
 /// A reader of standard output that has gone away (`fermata events S | head`) is no error, and does
 /// not stop a plan: the rest is dropped. Any other failed write is remembered.
+///
+/// This is where secrets are hidden (`--redact`): `print` does it for objects, and whatever puts
+/// values from outside into words takes them from `shown`.
 class console {
 public:
-  explicit console(bool as_json);
+  explicit console(bool as_json, redactor redaction = {});
   ~console();
   console(const console&) = delete;
   console& operator=(const console&) = delete;
@@ -31,8 +35,29 @@ public:
   /// with `--json`.
   void say(std::string_view line = {});
 
-  /// Prints a value as one line, only with `--json`.
+  /// Prints a value as one line, only with `--json`. What is in it was `shown`.
   void print(const json& value);
+
+  /// Prints one of Fermata's objects, without secrets.
+  template <described T>
+  void print(const T& value) {
+    if (as_json_)
+      print(to_json(shown(value)));
+  }
+  /// The same as the only member of an object.
+  template <described T>
+  void print(const std::string& name, const T& value) {
+    if (as_json_)
+      print(json{{name, to_json(shown(value))}});
+  }
+
+  /// One of Fermata's objects without the secrets in it.
+  template <described T>
+  [[nodiscard]] T shown(T value) const {
+    return redacted(std::move(value), redaction_);
+  }
+
+  [[nodiscard]] const redactor& redaction() const noexcept { return redaction_; }
 
   /// Prints text as it is.
   void write(std::string_view text);
@@ -59,6 +84,7 @@ public:
 
 private:
   bool as_json_;
+  redactor redaction_;
   bool interactive_;
   bool colours_;
   bool draws_lines_;

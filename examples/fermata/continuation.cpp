@@ -11,10 +11,13 @@ namespace {
 std::string line(const arguments& given, std::vector<std::string> words,
                  const std::string& to_fill_in = {}) {
   words.insert(words.begin(), given.program);
-  if (!given.store.empty()) {
+  for (const auto& [option, path] :
+       {std::pair{"--store", &given.store}, std::pair{"--redact", &given.redact}}) {
+    if (path->empty())
+      continue;
     std::error_code ignored;
-    const auto folder = std::filesystem::absolute(given.store, ignored);
-    words.insert(words.end(), {"--store", ignored ? given.store : folder.string()});
+    const auto whole = std::filesystem::absolute(*path, ignored);
+    words.insert(words.end(), {option, ignored ? *path : whole.string()});
   }
   return shell_quoted(words) + (to_fill_in.empty() ? "" : " " + to_fill_in);
 }

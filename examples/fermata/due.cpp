@@ -114,7 +114,7 @@ private:
     if (!view)
       return view.error();
     show_pause(out_, given_, *view);
-    out_.print(to_json(view->status));
+    out_.print(view->status);
     out_.say();
     return exit_status_of(view->status.state, false);
   }

@@ -162,6 +162,11 @@ Operators: equals, one_of, glob, path (a glob for paths: ** crosses folders, .. 
 (RE2, all of the text), less_than, at_most, at_least, more_than, exists. `fermata policy check` shows
 what a policy says.
 
+--redact FILE, else $FERMATA_REDACT, hides secrets in all that is printed and logged; all optional:
+  {"fields": [NAME], "patterns": [RE2 EXPRESSION], "environment": [VARIABLE]}
+--log FILE appends a JSON object for each event of the sessions that run, and for refused commands and
+failed commits: {time, level, event, session, number, revision, subtask, call, tool, waited_ms, body}.
+
 execute_command runs programs with all rights of this user: they start in the workspace but are NOT
 confined to it. All other tools never leave the workspace.
 
@@ -201,12 +206,13 @@ With --json, standard output has one JSON object per line:
     {"receipt": {session, event, kind, state}}  a command is durable; kind: accepted, duplicate, late
     {"event": {number, at, body}}               each event as it is committed; body.type names it
     {"pending": {...}}                          at the end, each thing that waits, as `pending` has it
-    {session, state, waiting, plan, subtasks, workspace, events, next_timer, suspended_until, usage}
-                                                the last line: the status object
+    {session, state, waiting, plan, subtasks, workspace, events, next_timer, suspended_until, usage,
+     progress}                                  the last line: the status object
   status       the status object; waiting: {outcome, decision, answer, result, backoff};
                plan: {status, revision, goal, feedback, deadline} or null;
                subtasks: [{id, status, attempts, result, error, description, agent, depends_on,
-               deadline, next_step}]; usage: {requests, input_tokens, output_tokens}
+               deadline, next_step}]; usage: {requests, input_tokens, output_tokens}; progress:
+               {total, done, failed, running, pending, cancelled, percent}
   plan         the plan as it was proposed, in the format of plan files
   plan --diff  {revision, replaces, goal_before, subtasks: [{subtask, fate, because}]}; fate: kept,
                continued, unchanged, again, changed, added, dropped
@@ -223,6 +229,8 @@ With --json, standard output has one JSON object per line:
   remembered   {number, call, verdict, scope, tool, tool_version, arguments, feedback, by, at}
   policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,
                expires_after_ms, may_remember}
+  history      {number, at, from, to, cause, by, reason}
+  audit        {session, number, at, action, subject, verdict, by, reason, digest, details}
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
   version      {version}

@@ -43,6 +43,7 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
   // those, and a service.
   made.fire_timers = options.fires_timers;
   made.planner = options.models.setup.planner;
+  made.observer = options.observer;
   auto live = std::make_shared<live_feed>();
   if (options.on_live)
     made.on_live = options.on_live;

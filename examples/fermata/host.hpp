@@ -25,6 +25,7 @@ struct host_options {
   bool fires_timers = false;
   chosen_models models;
   chosen_policy policy;
+  std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
 };
 
 /// Owns a store and a runtime over it, from `open` until it is destroyed.

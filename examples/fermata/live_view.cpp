@@ -35,7 +35,8 @@ void live_view::show(const live_feed::batch& batch) {
   if (!batch.is_complete)
     is_whole_ = false;
   for (const auto& [call, update] : reports)
-    out_.say(out_.painted(paint::faint, call.str() + ": " + brief(update->content)));
+    out_.say(out_.painted(paint::faint,
+                          call.str() + ": " + brief(out_.redaction().value(update->content))));
 }
 
 bool live_view::finish(const event& next) {
@@ -51,7 +52,8 @@ bool live_view::finish(const event& next) {
 }
 
 void live_view::show_text(const live_update& update) {
-  if (!update.content.is_string())
+  // A secret could come in pieces; the whole text is shown once it is recorded.
+  if (!update.content.is_string() || !out_.redaction().hides_nothing())
     return;
   if (update.subtask != speaker_) {
     print_rest();

@@ -5,6 +5,7 @@
 #include "exit_status.hpp"
 #include "interruption.hpp"
 #include "query.hpp"
+#include "redaction.hpp"
 #include "service/run.hpp"
 #include "watch.hpp"
 
@@ -17,7 +18,7 @@ using namespace fermata::command_line;
 
 exit_status report(console& out, const caf::error& error) {
   // JSON has its own escapes; a person must not be shown what a message quotes from outside.
-  const auto message = message_of(error);
+  const auto message = out.redaction().text(message_of(error));
   out.report(name_of(code_of(error)), out.as_json() ? message : escape_line(message));
   return exit_status_of(code_of(error));
 }
@@ -37,9 +38,14 @@ exit_status run(const arguments& given, console& out) {
 
 exit_status run_main(int count, const char* const* values) {
   const auto parsed = parse_arguments(count, values);
-  console out{parsed ? parsed->given.as_json : wants_json(count, values)};
+  const auto redaction = parsed && !parsed->help ? choose_redaction(parsed->given.redact)
+                                                 : result<redactor>{redactor{}};
+  console out{parsed ? parsed->given.as_json : wants_json(count, values),
+              redaction ? *redaction : redactor{}};
   if (!parsed)
     return report(out, parsed.error());
+  if (!redaction)
+    return report(out, redaction.error());
   auto ended = exit_status::done;
   if (parsed->help)
     out.write(*parsed->help);

@@ -84,7 +84,7 @@ void show_pause(console& out, const arguments& given, const pause_view& view) {
     show_status(out, view.status);
   const auto tools = make_tools_for_showing();
   for (const auto& item : view.items) {
-    out.print({{"pending", to_json(item)}});
+    out.print("pending", item);
     if (out.as_json())
       continue;
     out.say();

@@ -35,7 +35,7 @@ public:
   caf::error print(const std::optional<session_id>& session) {
     if (out_.as_json())
       return read(session, given_.limit.value_or(std::numeric_limits<std::size_t>::max()),
-                  [this](const pending_item& item) { out_.print(to_json(item)); });
+                  [this](const pending_item& item) { out_.print(item); });
     return print_most_urgent(session);
   }
 

@@ -33,11 +33,11 @@ result<std::string> fingerprint_of(const tool& called, const json& arguments,
 
 } // namespace
 
-call_preview take_preview(const tool& called, const json& arguments,
+call_preview take_preview(const tool& called, const json& arguments, const json& shown,
                           const std::filesystem::path& workspace) {
   auto before = fingerprint_of(called, arguments, workspace);
   for (int looks = 1;; ++looks) {
-    auto text = text_of(called, arguments, workspace);
+    auto text = text_of(called, shown, workspace);
     auto after = fingerprint_of(called, arguments, workspace);
     const bool settled = before == after;
     if (settled || looks == max_looks)

@@ -17,8 +17,8 @@ struct call_preview {
 
 /// Has a tool show a call. A fingerprint and a preview are two looks at a thing that others may
 /// change in between: the preview is taken anew, a few times, until the fingerprint is the same
-/// before and after it (P9).
+/// before and after it (P9). `shown`: the arguments as a person may see them.
 [[nodiscard]] call_preview take_preview(const tool& called, const json& arguments,
-                                        const std::filesystem::path& workspace);
+                                        const json& shown, const std::filesystem::path& workspace);
 
 } // namespace fermata::command_line

@@ -2,11 +2,13 @@
 
 #include "continuation.hpp"
 #include "escape.hpp"
+#include "past.hpp"
 #include "pending_list.hpp"
 #include "policies.hpp"
 #include "render.hpp"
 #include "service_client.hpp"
 #include "stores.hpp"
+#include "transcript.hpp"
 #include "version.hpp"
 
 #include <fermata/actors/queries.hpp>
@@ -32,7 +34,7 @@ caf::error query_of_status(const arguments& given, store& from, console& out) {
   const auto status = query_status(from, *session);
   if (!status)
     return status.error();
-  out.print(to_json(*status));
+  out.print(*status);
   show_status(out, *status);
   const auto items = query_pending(from, *session);
   if (!items)
@@ -47,7 +49,7 @@ caf::error query_of_plan_diff(const arguments& given, store& from, console& out,
   const auto diff = query_plan_diff(from, session, given.revision);
   if (!diff)
     return diff.error();
-  out.print(to_json(*diff));
+  out.print(*diff);
   if (out.as_json())
     return caf::none;
   const auto after = query_plan(from, session, diff->revision);
@@ -70,7 +72,7 @@ caf::error query_of_plan(const arguments& given, store& from, console& out) {
   const auto plan = query_plan(from, *session, given.revision);
   if (!plan)
     return plan.error();
-  out.print(to_json(*plan));
+  out.print(*plan);
   show_plan(out, *plan);
   return caf::none;
 }
@@ -84,9 +86,10 @@ caf::error query_of_events(const arguments& given, store& from, console& out) {
     if (!events)
       return events.error();
     for (const auto& one : *events) {
-      out.print(to_json(one));
-      out.say(std::to_string(one.number) + "  " + show_time(one.at) + "  "
-              + describe(one, *session));
+      out.print(one);
+      if (!out.as_json())
+        out.say(std::to_string(one.number) + "  " + show_time(one.at) + "  "
+                + describe(out.shown(one), *session));
     }
     if (events->size() < page)
       break;
@@ -103,9 +106,11 @@ caf::error query_of_transcript(const arguments& given, store& from, console& out
   if (!items)
     return items.error();
   for (const auto& one : *items) {
-    out.print(transcript_json(one, *session));
-    if (!out.as_json())
-      show_transcript_item(out, one, *session);
+    const auto shown = shown_item(one, out.redaction());
+    if (out.as_json())
+      out.print(transcript_json(shown, *session));
+    else
+      show_transcript_item(out, shown, *session);
   }
   return caf::none;
 }
@@ -118,9 +123,9 @@ caf::error query_of_remembered(const arguments& given, store& from, console& out
   if (!decisions)
     return decisions.error();
   for (const auto& one : *decisions) {
-    out.print(to_json(one));
+    out.print(one);
     out.say(std::to_string(one.number) + "  " + show_time(one.at) + "  "
-            + describe_remembered(one));
+            + describe_remembered(out.shown(one)));
   }
   if (decisions->empty())
     out.say("No decision holds for later calls.");
@@ -259,7 +264,8 @@ caf::error run_query(const arguments& given, console& out) {
       {"status", query_of_status},     {"plan", query_of_plan},
       {"events", query_of_events},     {"transcript", query_of_transcript},
       {"sessions", query_of_sessions}, {"pending", query_of_pending},
-      {"timers", query_of_timers},     {"remembered", query_of_remembered}};
+      {"timers", query_of_timers},     {"remembered", query_of_remembered},
+      {"history", query_of_history},   {"audit", query_of_audit}};
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();

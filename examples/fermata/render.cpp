@@ -101,6 +101,18 @@ std::string describe_subtask(const console& out, const subtask_summary& subtask)
   return text;
 }
 
+std::string describe_progress(const plan_progress& progress) {
+  auto text = std::to_string(progress.done) + " of " + std::to_string(progress.total)
+              + (progress.total == 1 ? " subtask done (" : " subtasks done (")
+              + std::to_string(progress.percent) + " %)";
+  for (const auto& [count, what] :
+       {std::pair{progress.running, " running"}, std::pair{progress.failed, " failed"},
+        std::pair{progress.cancelled, " cancelled"}})
+    if (count > 0)
+      text += ", " + std::to_string(count) + what;
+  return text;
+}
+
 void show_usage(console& out, const model_usage& usage) {
   if (usage.requests > 0)
     out.say("Models: " + std::to_string(usage.requests) + " requests, "
@@ -160,14 +172,16 @@ void show_question(console& out, const json& asked) {
 void show_call(console& out, const pending_item& item, const std::vector<tool>& tools,
                const std::filesystem::path& workspace) {
   const auto* called = find_tool(tools, item);
-  const auto shown =
-      called != nullptr ? take_preview(*called, item.arguments, workspace) : call_preview{};
+  const auto arguments = out.shown(item).arguments;
+  const auto shown = called != nullptr ? take_preview(*called, item.arguments, arguments, workspace)
+                                       : call_preview{};
   if (shown.text.empty()) {
-    show_block(out, item.arguments.dump(2, ' ', false, json::error_handler_t::replace));
+    show_block(out, arguments.dump(2, ' ', false, json::error_handler_t::replace));
     return;
   }
-  show_block(out, shown.text, shown.text.starts_with("--- "));
-  if (const auto settings = settings_of(item.arguments); !settings.empty())
+  // It may also show what is in a file.
+  show_block(out, out.redaction().text(shown.text), shown.text.starts_with("--- "));
+  if (const auto settings = settings_of(arguments); !settings.empty())
     show_block(out, settings);
   show_warnings(out, *called, item, shown);
 }
@@ -206,7 +220,8 @@ void show_state(console& out, const session_status& status) {
   out.say(out.painted(paint::heading, status.session.str()) + ": " + describe_state(status));
 }
 
-void show_status(console& out, const session_status& status) {
+void show_status(console& out, const session_status& of) {
+  const auto status = out.shown(of);
   show_state(out, status);
   if (!status.plan)
     return;
@@ -217,6 +232,7 @@ void show_status(console& out, const session_status& status) {
     out.say("Deadline: " + show_time(*plan.deadline));
   if (!plan.feedback.empty())
     out.say("Feedback: " + escape_line(plan.feedback));
+  out.say("Progress: " + describe_progress(status.progress));
   const auto tree = branches_of(out);
   for (std::size_t i = 0; i < status.subtasks.size(); ++i) {
     const auto& subtask = status.subtasks[i];
@@ -253,11 +269,11 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
   line += " waits for its " + name(item.waiting_for) + " ";
   out.say(line + out.painted(is_urgent ? paint::warning : paint::plain, describe_wait(item, now)));
   if (!item.prompt.empty())
-    out.say("  " + out.painted(paint::warning, escape_line(item.prompt)));
+    out.say("  " + out.painted(paint::warning, escape_line(out.shown(item).prompt)));
   if (item.kind == pending_kind::plan)
-    out.say("  Plan: " + escape_line(item.goal));
+    out.say("  Plan: " + escape_line(out.shown(item).goal));
   else if (item.kind == pending_kind::input)
-    show_question(out, item.arguments);
+    show_question(out, out.shown(item).arguments);
   else
     show_call(out, item, tools, workspace);
 }
@@ -281,22 +297,6 @@ void show_transcript_item(console& out, const transcript_item& item, const sessi
   show_block(out, call.answer->content.is_string()
                       ? call.answer->content.get<std::string>()
                       : call.answer->content.dump(2, ' ', false, json::error_handler_t::replace));
-}
-
-json transcript_json(const transcript_item& item, const session_id& session) {
-  json line{{"subtask", item.subtask.str()}};
-  if (!item.call) {
-    line["text"] = item.text;
-    line["source"] = name(item.source);
-    return line;
-  }
-  const auto& call = *item.call;
-  line["call"] = call_id{session, call.number}.str();
-  line["tool"] = call.tool.str();
-  line["arguments"] = call.arguments;
-  line["status"] = name(call.status);
-  line["answer"] = call.answer ? to_json(*call.answer) : json(nullptr);
-  return line;
 }
 
 } // namespace fermata::command_line

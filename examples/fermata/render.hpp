@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-/// How things look to a person. Everything from outside is escaped here.
+/// How things look to a person. Everything from outside is escaped here; `show_...` also hide the
+/// console's secrets, the others are given what it has `shown`.
 namespace fermata::command_line {
 
 /// JSON on one line, cut off at about `size_bytes`.
@@ -50,10 +51,8 @@ void show_status(console& out, const session_status& status);
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
                   const std::filesystem::path& workspace);
 
+/// Takes a shown item (transcript.hpp).
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session);
-
-/// One line of `transcript --json`.
-[[nodiscard]] json transcript_json(const transcript_item& item, const session_id& session);
 
 /// Prints text of several lines behind a bar, which nothing in the text can leave.
 void show_block(console& out, std::string_view text, bool is_diff = false);

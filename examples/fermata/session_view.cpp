@@ -17,7 +17,7 @@ bool shows_progress(const event& happened) {
 } // namespace
 
 void session_view::show(const receipt& answer) {
-  out_.print({{"receipt", to_json(answer)}});
+  out_.print("receipt", answer);
   if (answer.kind == receipt_kind::duplicate)
     out_.say("This was said before; nothing changed.");
   if (answer.kind == receipt_kind::late)
@@ -25,10 +25,10 @@ void session_view::show(const receipt& answer) {
 }
 
 void session_view::show(const event& happened) {
-  out_.print({{"event", to_json(happened)}});
+  out_.print("event", happened);
   const bool is_shown = live_.finish(happened);
   if (!is_shown && shows_progress(happened))
-    out_.say(describe(happened, session_));
+    out_.say(describe(out_.shown(happened), session_));
 }
 
 } // namespace fermata::command_line

@@ -154,7 +154,8 @@ void show_subtask_diff(console& out, const subtask_id& id, const plan_spec& befo
 
 } // namespace
 
-void show_plan(console& out, const plan_spec& plan) {
+void show_plan(console& out, const plan_spec& of) {
+  const auto plan = out.shown(of);
   out.say("Goal: " + out.painted(paint::heading, escape_line(plan.goal)));
   for (std::size_t i = 0; i < plan.subtasks.size(); ++i)
     show_subtask(out, plan.subtasks[i], i + 1 == plan.subtasks.size());
@@ -175,13 +176,13 @@ void show_plan_diff(console& out, const plan_diff& diff, const plan_spec& before
           + " takes the place of revision " + std::to_string(diff.replaces)
           + ", which is in progress: " + count_fates(diff) + ".");
   if (!diff.goal_before.empty())
-    out.say("The goal changes; it was: " + escape_line(diff.goal_before));
+    out.say("The goal changes; it was: " + escape_line(out.shown(diff).goal_before));
   for (const auto& one : diff.subtasks) {
     const auto what =
         std::string{sign_of(one.fate)} + one.subtask.str() + " [" + name(one.fate) + "]";
     out.say("  " + out.painted(paint_of(one.fate), what) + ": " + escape_line(one.because));
     if (one.fate == subtask_fate::changed)
-      show_subtask_diff(out, one.subtask, before, after);
+      show_subtask_diff(out, one.subtask, out.shown(before), out.shown(after));
   }
 }
 

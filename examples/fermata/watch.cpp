@@ -108,14 +108,17 @@ private:
         show(*happened);
       return caf::none;
     }
-    out_.print({{told.name, *data}});
     if (told.name == "behind") {
+      out_.print({{told.name, *data}});
       live_.is_complete = false;
       return caf::none;
     }
     auto update = read_live(*data, session_);
     if (!update)
       return not_understood(update.error());
+    // A secret could come in pieces; the whole text is shown once it is recorded.
+    if (update->kind != live_kind::text || out_.redaction().hides_nothing())
+      out_.print({{told.name, out_.redaction().value(*data)}});
     live_.updates.push_back(std::move(*update));
     if (live_.updates.size() >= page)
       show_live();
@@ -162,7 +165,7 @@ private:
     if (is_running(status->state) || next_event_ <= status->events)
       return caf::none;
     show_state(out_, *status);
-    out_.print(to_json(*status));
+    out_.print(*status);
     ended_ = exit_status_of(status->state, false);
     return caf::none;
   }

@@ -41,7 +41,7 @@ tool tool_on(shared_thing& thing) {
 }
 
 call_preview preview_of(const tool& called) {
-  return take_preview(called, json::object(), {});
+  return take_preview(called, json::object(), json::object(), {});
 }
 
 pending_item call_on(std::string_view content) {

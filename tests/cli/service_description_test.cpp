@@ -149,6 +149,8 @@ TEST_CASE("the description lists the fields that the messages have") {
   fields.add<plan_diff>();
   fields.add<tool_answer>();
   fields.add<remembered_record>();
+  fields.add<state_transition>();
+  fields.add<audit_entry>();
   const auto& described = description().at("components").at("schemas");
   CHECK(bare(described.at("command")) == bare(command_schema));
   for (const auto& [name, schema] : fields.all()) {
@@ -195,6 +197,11 @@ TEST_CASE("every operation of the description answers as it says") {
       {"GET", session + "/plan", "?revision=9", "", {}, 404},
       {"GET", session + "/transcript", "", "", {}},
       {"GET", session + "/remembered", "", "", {}},
+      {"GET", session + "/history", "?first=2&limit=3", "", {}},
+      {"GET", session + "/audit", "?limit=1", "", {}},
+      {"GET", session + "/audit", "?after=1-0", "", {}},
+      {"GET", "/v1/audit", "", "", {}},
+      {"GET", "/v1/audit", "?after=x", "", {}, 400},
       {"GET", session + "/pending", "", "", {}},
       {"GET", session + "/chunks", "?first=2&limit=3", "", {}},
       {"GET", session + "/stream", "?first=1000", "", {}, 404},

@@ -30,3 +30,4 @@ run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}" -B "${folder}" ${arguments
 run("${CMAKE_COMMAND}" --build "${folder}")
 run("${folder}/embedded")
 run("${folder}/coroutines")
+run("${folder}/observed")

@@ -268,6 +268,7 @@ route_context connection::context() const {
   made.store = &setting_->running->store();
   made.is_stopping = setting_->phase != service_phase::serving;
   made.metrics = setting_->options.metrics;
+  made.redaction = setting_->options.redaction;
   return made;
 }
 
@@ -414,7 +415,8 @@ awaitable<bool> connection::show_session(stream_order order, bool keep) {
   subscription subscribed{*this, order.session, inbox};
   if (const auto now = setting_->running->store().find(order.session); now && *now)
     inbox->committed((*now)->events); // live updates come behind them
-  session_stream view{setting_->running->store(), order.session, order.first, stream_end::never};
+  session_stream view{setting_->running->store(), order.session, order.first, stream_end::never,
+                      setting_->options.redaction};
   co_return co_await stream(std::move(view), inbox, keep);
 }
 
@@ -454,7 +456,8 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
     auto response = *given ? json_response(to_json(**given)) : error_response(given->error());
     co_return co_await write(std::move(response), keep);
   }
-  session_stream view{setting_->running->store(), order.session, events + 1, stream_end::at_pause};
+  session_stream view{setting_->running->store(), order.session, events + 1, stream_end::at_pause,
+                      setting_->options.redaction};
   view.begin(**given);
   co_return co_await stream(std::move(view), inbox, keep);
 }

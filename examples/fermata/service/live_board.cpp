@@ -10,9 +10,9 @@ namespace fermata::service {
 
 namespace {
 
-json to_object(const live_update& update) {
+json to_object(const live_update& update, const redactor& redaction) {
   json object{{"kind", enum_names(update.kind)[static_cast<std::size_t>(update.kind)]},
-              {"content", update.content}};
+              {"content", redaction.value(update.content)}};
   if (!update.subtask.empty())
     object["subtask"] = update.subtask.str();
   if (update.call)
@@ -23,12 +23,15 @@ json to_object(const live_update& update) {
 } // namespace
 
 void live_board::show(const live_update& update) {
+  if (update.kind == live_kind::text && !redaction_.hides_nothing())
+    return;
   const std::lock_guard lock{mutex_};
   const auto found = inboxes_.find(update.session);
   if (found == inboxes_.end())
     return;
   // Written once, however many look.
-  const auto text = std::make_shared<const std::string>(sse_event("live", to_object(update)));
+  const auto text =
+      std::make_shared<const std::string>(sse_event("live", to_object(update, redaction_)));
   for (const auto& inbox : found->second)
     inbox->push(text);
 }

@@ -1,6 +1,6 @@
 #include "routes.hpp"
 
-#include "../render.hpp"
+#include "../transcript.hpp"
 #include "openapi.hpp"
 #include "target.hpp"
 
@@ -34,6 +34,11 @@ struct matched {
   matched() = default;
 
   [[nodiscard]] fermata::store& store() const { return *context->store; }
+  /// One of Fermata's objects as clients are shown it: without secrets.
+  template <class T>
+  [[nodiscard]] json shown(T value) const {
+    return to_json(redacted(std::move(value), context->redaction));
+  }
   [[nodiscard]] const std::string* parameter(const char* name) const {
     const auto found = query.find(name);
     return found == query.end() ? nullptr : &found->second;
@@ -91,15 +96,15 @@ answer respond(const caf::error& error) {
 
 /// One value, or the error that there is instead.
 template <class T>
-answer respond(const result<T>& found) {
-  return found ? respond(to_json(*found)) : respond(found.error());
+answer respond(const matched& request, const result<T>& found) {
+  return found ? respond(request.shown(*found)) : respond(found.error());
 }
 
 template <class T>
-json array_of(const std::vector<T>& items) {
+json array_of(const matched& request, const std::vector<T>& items) {
   auto array = json::array();
   for (const auto& one : items)
-    array.push_back(to_json(one));
+    array.push_back(request.shown(one));
   return array;
 }
 
@@ -112,8 +117,8 @@ std::size_t add_to(json& page, json value) {
 
 /// A list as `{name: [...]}`.
 template <class T>
-answer respond(const char* name, const result<std::vector<T>>& found) {
-  return found ? respond({{name, array_of(*found)}}) : respond(found.error());
+answer respond(const matched& request, const char* name, const result<std::vector<T>>& found) {
+  return found ? respond({{name, array_of(request, *found)}}) : respond(found.error());
 }
 
 // -- the process
@@ -172,62 +177,69 @@ answer sessions(const matched& request) {
   const bool has_more = found->size() > *limit;
   if (has_more)
     found->pop_back();
-  json body{{"sessions", array_of(*found)}};
+  json body{{"sessions", array_of(request, *found)}};
   if (has_more)
     body["next"] = found->back().session.str();
   return respond(body);
 }
 
 answer status(const matched& request) {
-  return respond(query_status(request.store(), request.session));
+  return respond(request, query_status(request.store(), request.session));
 }
 
 answer plan(const matched& request) {
   const auto revision = number_of<std::uint32_t>(request, "revision", 1);
   if (!revision)
     return respond(revision.error());
-  return respond(query_plan(request.store(), request.session, *revision));
+  return respond(request, query_plan(request.store(), request.session, *revision));
 }
 
 answer plan_difference(const matched& request) {
   const auto revision = number_of<std::uint32_t>(request, "revision", 1);
   if (!revision)
     return respond(revision.error());
-  return respond(query_plan_diff(request.store(), request.session, *revision));
+  return respond(request, query_plan_diff(request.store(), request.session, *revision));
 }
 
 answer transcript(const matched& request) {
-  const auto items = query_transcript(request.store(), request.session);
+  auto items = query_transcript(request.store(), request.session);
   if (!items)
     return respond(items.error());
   auto array = json::array();
-  for (const auto& one : *items)
-    array.push_back(command_line::transcript_json(one, request.session));
+  for (auto& one : *items)
+    array.push_back(command_line::transcript_json(
+        command_line::shown_item(std::move(one), request.context->redaction), request.session));
   return respond({{"transcript", std::move(array)}});
 }
 
 answer remembered(const matched& request) {
-  return respond("remembered", query_remembered(request.store(), request.session));
+  return respond(request, "remembered", query_remembered(request.store(), request.session));
 }
 
-/// Where a page of pending things begins, as the client has it: `<session number>-<item>`.
-std::string cursor_text(const pending_cursor& cursor) {
-  return std::to_string(cursor.session) + "-" + std::to_string(cursor.item);
+/// Where a page begins, as the client has it: two numbers, as in `7-0`.
+std::string cursor_text(std::uint64_t place, std::uint64_t within) {
+  return std::to_string(place) + "-" + std::to_string(within);
 }
 
-result<pending_cursor> parse_cursor(std::string_view text) {
-  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+/// Reads the parameter `after`. Absent: from the beginning.
+template <class Cursor, class Place, class Within>
+result<Cursor> cursor_of(const matched& request, Place Cursor::*place, Within Cursor::*within) {
+  Cursor cursor;
+  const auto* given = request.parameter("after");
+  if (given == nullptr)
+    return cursor;
+  const std::string_view text = *given;
   const auto dash = std::min(text.find('-'), text.size());
-  const auto session = parse_number<session_number>("after", text.substr(0, dash), 0, most);
-  if (!session)
-    return session.error();
-  const auto item =
-      parse_number<std::uint64_t>("after", text.substr(std::min(dash + 1, text.size())), 0, most);
-  if (!item)
-    return item.error();
-  pending_cursor cursor;
-  cursor.session = *session;
-  cursor.item = *item;
+  const auto first =
+      parse_number<Place>("after", text.substr(0, dash), 0, std::numeric_limits<Place>::max());
+  if (!first)
+    return first.error();
+  const auto second = parse_number<Within>("after", text.substr(std::min(dash + 1, text.size())), 0,
+                                           std::numeric_limits<Within>::max());
+  if (!second)
+    return second.error();
+  cursor.*place = *first;
+  cursor.*within = *second;
   return cursor;
 }
 
@@ -235,16 +247,12 @@ answer pending(const matched& request) {
   const auto limit = page_of(request);
   if (!limit)
     return respond(limit.error());
-  pending_cursor after;
-  if (const auto* text = request.parameter("after")) {
-    const auto cursor = parse_cursor(*text);
-    if (!cursor)
-      return respond(cursor.error());
-    after = *cursor;
-  }
+  const auto after = cursor_of(request, &pending_cursor::session, &pending_cursor::item);
+  if (!after)
+    return respond(after.error());
   const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
   auto array = json::array();
-  std::optional<pending_cursor> next = after;
+  std::optional<pending_cursor> next = *after;
   for (std::size_t size_bytes = 0;
        next && array.size() < *limit && size_bytes < max_page_size_bytes;) {
     const auto wanted = std::min<std::size_t>(read_at_once, *limit - array.size());
@@ -252,12 +260,40 @@ answer pending(const matched& request) {
     if (!page)
       return respond(page.error());
     for (const auto& one : page->items)
-      size_bytes += add_to(array, to_json(one));
+      size_bytes += add_to(array, request.shown(one));
     next = page->next;
   }
   json body{{"pending", std::move(array)}};
   if (next)
-    body["next"] = cursor_text(*next);
+    body["next"] = cursor_text(next->session, next->item);
+  return respond(body);
+}
+
+answer history(const matched& request) {
+  const auto first = first_of(request);
+  if (!first)
+    return respond(first.error());
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(limit.error());
+  return respond(request, "history",
+                 query_history(request.store(), request.session, *first, *limit));
+}
+
+answer audit(const matched& request) {
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(limit.error());
+  const auto after = cursor_of(request, &audit_cursor::position, &audit_cursor::entries);
+  if (!after)
+    return respond(after.error());
+  const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
+  const auto page = query_audit(request.store(), of, *after, *limit);
+  if (!page)
+    return respond(page.error());
+  json body{{"audit", array_of(request, page->entries)}};
+  if (page->next)
+    body["next"] = cursor_text(page->next->position, page->next->entries);
   return respond(body);
 }
 
@@ -277,7 +313,7 @@ answer chunks(const matched& request) {
       return respond(events.error());
     next += events->size();
     for (auto& one : *events)
-      size_bytes += add_to(array, to_json(chunk{request.session, std::move(one)}));
+      size_bytes += add_to(array, request.shown(chunk{request.session, std::move(one)}));
     if (events->size() < wanted)
       break;
   }
@@ -384,11 +420,14 @@ constexpr std::array table{
     route_entry{"GET", "/openapi.json", {}, description},
     route_entry{"GET", "/v1/sessions", {"state", "after", "limit"}, sessions},
     route_entry{"GET", "/v1/pending", {"after", "limit"}, pending},
+    route_entry{"GET", "/v1/audit", {"after", "limit"}, audit},
     route_entry{"GET", "/v1/sessions/{session}", {}, status},
     route_entry{"GET", "/v1/sessions/{session}/plan", {"revision"}, plan},
     route_entry{"GET", "/v1/sessions/{session}/plan/diff", {"revision"}, plan_difference},
     route_entry{"GET", "/v1/sessions/{session}/transcript", {}, transcript},
     route_entry{"GET", "/v1/sessions/{session}/remembered", {}, remembered},
+    route_entry{"GET", "/v1/sessions/{session}/history", {"first", "limit"}, history},
+    route_entry{"GET", "/v1/sessions/{session}/audit", {"after", "limit"}, audit},
     route_entry{"GET", "/v1/sessions/{session}/pending", {"after", "limit"}, pending},
     route_entry{"GET", "/v1/sessions/{session}/chunks", {"first", "limit"}, chunks},
     route_entry{"GET", "/v1/sessions/{session}/stream", {"first"}, stream},

@@ -3,6 +3,7 @@
 #include "http.hpp"
 
 #include <fermata/messages/commands.hpp>
+#include <fermata/messages/redaction.hpp>
 #include <fermata/storage/store.hpp>
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct route_context {
   bool is_stopping = false; ///< Commands and streams are refused with `shutting_down`.
   /// The text of `/metrics` (Prometheus 0.0.4); absent: an empty one.
   std::function<std::string()> metrics;
+  redactor redaction; ///< Of what clients are shown.
 
   route_context() = default;
 };

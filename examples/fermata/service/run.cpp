@@ -2,11 +2,13 @@
 
 #include "../escape.hpp"
 #include "../host.hpp"
+#include "../log.hpp"
 #include "../stores.hpp"
 #include "server.hpp"
 #include "stop_signal.hpp"
 #include "token.hpp"
 
+#include <fermata/actors/metrics.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/storage/file_descriptor.hpp>
 
@@ -161,7 +163,14 @@ result<exit_status> run_service(const arguments& given, console& out) {
   if (auto error = watch_for_stop_signals())
     return error;
 
-  live_board live;
+  auto log = command_line::open_log(given.log, given.log_level, out.redaction());
+  if (!log)
+    return std::move(log.error());
+  const auto counted = std::make_shared<metrics>();
+  options->metrics = [counted] { return counted->text(); };
+  options->redaction = out.redaction();
+
+  live_board live{out.redaction()};
   host_options where;
   where.store = *store;
   where.create_store = true;
@@ -169,6 +178,7 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.approve = given.approve;
   where.models = std::move(*models);
   where.policy = std::move(*policy);
+  where.observer = *log ? observe_with({counted, *log}) : counted;
   where.on_live = [&live](const live_update& update) { live.show(update); };
   auto owner = host::open(where);
   if (!owner)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fermata/messages/redaction.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +18,7 @@ struct server_options {
   std::string listen;           ///< ADDRESS:PORT of a loopback address, port 0: any; empty: none.
   std::string token;            ///< What clients that come by `listen` must show.
   std::function<std::string()> metrics; ///< The text of `/metrics`; called on the server's threads.
+  redactor redaction;                   ///< Of what clients are shown.
 
   std::size_t connections = 1'024; ///< One more is refused.
   std::size_t threads = 2;         ///< That serve all of them.

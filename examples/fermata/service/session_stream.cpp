@@ -73,7 +73,8 @@ void session_stream::add(std::string& text, event happened) {
     seems_paused_ = !is_running(change->to);
   next_ = happened.number + 1;
   const auto number = happened.number;
-  text += sse_event("chunk", to_json(chunk{session_, std::move(happened)}), number);
+  text += sse_event("chunk", to_json(redacted(chunk{session_, std::move(happened)}, redaction_)),
+                    number);
 }
 
 void session_stream::add_live(std::string& text, std::uint64_t before) {
@@ -96,8 +97,9 @@ caf::error session_stream::add_pause(std::string& text) {
     return caf::none; // it goes on: its next events tell
   auto pending = json::array();
   for (const auto& one : *items)
-    pending.push_back(to_json(one));
-  text += sse_event("paused", {{"status", to_json(*status)}, {"pending", std::move(pending)}});
+    pending.push_back(to_json(redacted(one, redaction_)));
+  text += sse_event("paused", {{"status", to_json(redacted(*status, redaction_))},
+                               {"pending", std::move(pending)}});
   is_over_ = true;
   return caf::none;
 }

@@ -4,6 +4,7 @@
 
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/events.hpp>
+#include <fermata/messages/redaction.hpp>
 #include <fermata/storage/store.hpp>
 
 #include <cstddef>
@@ -28,8 +29,10 @@ public:
   static constexpr std::size_t piece_size_bytes = 64 * 1024;
 
   /// Borrows the store. `first`: the number of the event that it begins with.
-  session_stream(store& from, session_id session, std::uint64_t first, stream_end end)
-      : store_{&from}, session_{std::move(session)}, next_{first}, end_{end} {}
+  session_stream(store& from, session_id session, std::uint64_t first, stream_end end,
+                 redactor redaction = {})
+      : store_{&from}, session_{std::move(session)}, next_{first}, end_{end}, redaction_{std::move(
+                                                                                  redaction)} {}
 
   /// Begins with a receipt.
   void begin(const receipt& with);
@@ -56,6 +59,7 @@ private:
   session_id session_;
   std::uint64_t next_;
   stream_end end_;
+  redactor redaction_;
   std::string opening_;
   stream_inbox::batch live_;
   std::size_t page_ = 16;

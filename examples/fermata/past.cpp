@@ -1,0 +1,105 @@
+#include "past.hpp"
+
+#include "escape.hpp"
+#include "render.hpp"
+#include "tree.hpp"
+
+#include <fermata/actors/queries.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace fermata::command_line {
+
+namespace {
+
+/// How many lines are read at a time: a screenful is there at once.
+constexpr std::size_t page = 256;
+
+std::string padded(std::string text, std::size_t columns) {
+  if (text.size() < columns)
+    text.append(columns - text.size(), ' ');
+  return text;
+}
+
+std::string words(std::string text) {
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+std::string said(const std::string& by, const std::string& reason) {
+  return (by.empty() ? "" : " by " + escape_line(by))
+         + (reason.empty() ? "" : ": " + escape_line(reason));
+}
+
+std::string describe(const state_transition& moved) {
+  constexpr std::size_t state_columns = 22;
+  return padded(std::to_string(moved.number), 5) + " " + show_time(moved.at) + "  "
+         + padded(words(name(moved.from)), state_columns) + " -> "
+         + padded(words(name(moved.to)), state_columns) + "  " + words(moved.cause)
+         + said(moved.by, moved.reason);
+}
+
+std::string describe(const audit_entry& entry) {
+  auto text = show_time(entry.at) + "  " + entry.session.str() + "  " + words(entry.action);
+  if (!entry.subject.empty())
+    text += " " + entry.subject;
+  if (!entry.verdict.empty())
+    text += " " + entry.verdict;
+  text += said(entry.by, entry.reason);
+  if (!entry.details.is_null())
+    text += "  " + brief(entry.details);
+  return text;
+}
+
+} // namespace
+
+caf::error query_of_history(const arguments& given, store& from, console& out) {
+  const auto session = session_id::parse(given.session);
+  if (!session)
+    return session.error();
+  for (std::uint64_t first = 1; !out.has_no_reader();) {
+    const auto moves = query_history(from, *session, first, page);
+    if (!moves)
+      return moves.error();
+    for (const auto& one : *moves) {
+      out.print(one);
+      out.say(describe(out.shown(one)));
+    }
+    if (moves->size() < page)
+      break;
+    first = moves->back().number + 1;
+  }
+  return caf::none;
+}
+
+caf::error query_of_audit(const arguments& given, store& from, console& out) {
+  std::optional<session_id> session;
+  if (!given.session.empty()) {
+    auto named = session_id::parse(given.session);
+    if (!named)
+      return std::move(named.error());
+    session = std::move(*named);
+  }
+  auto left = given.limit.value_or(std::numeric_limits<std::size_t>::max());
+  std::optional<audit_cursor> after{std::in_place};
+  bool is_empty = true;
+  while (after && left > 0 && !out.has_no_reader()) {
+    const auto read = query_audit(from, session, *after, std::min(left, page));
+    if (!read)
+      return read.error();
+    for (const auto& one : read->entries) {
+      out.print(one);
+      out.say(describe(out.shown(one)));
+      is_empty = false;
+    }
+    out.flush();
+    left -= read->entries.size();
+    after = read->next;
+  }
+  if (is_empty)
+    out.say("Nobody has decided anything.");
+  return caf::none;
+}
+
+} // namespace fermata::command_line

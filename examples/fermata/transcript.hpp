@@ -1,0 +1,14 @@
+#pragma once
+
+#include <fermata/actors/queries.hpp>
+#include <fermata/messages/redaction.hpp>
+
+namespace fermata::command_line {
+
+/// A transcript item without the secrets in it.
+[[nodiscard]] transcript_item shown_item(transcript_item item, const redactor& by);
+
+/// One line of `transcript --json`, and what the service answers. Takes a shown item.
+[[nodiscard]] json transcript_json(const transcript_item& item, const session_id& session);
+
+} // namespace fermata::command_line

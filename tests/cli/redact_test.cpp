@@ -1,0 +1,135 @@
+// Secrets are in none of what the command prints or logs, and nothing else changes.
+#include "sandbox.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <sys/stat.h>
+
+using namespace fermata;
+using namespace fermata::test;
+
+namespace {
+
+constexpr std::string_view rules =
+    R"({"fields": ["password"], "patterns": ["sk-[A-Za-z0-9]+"], "environment": ["DEPLOY_KEY"]})";
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// A session `s` with secrets everywhere, which waits for a decision on a call with some more.
+class secretive {
+public:
+  explicit secretive(bool as_json)
+      : as_json_{as_json}, rules_file_{box.write("rules.json", rules)} {
+    const json arguments{{"password", 12345678},
+                         {"note", "deploy key is the-deploy-key"},
+                         {"argv", {"x", "--password", "hunter2"}}};
+    const json step{{"tool", "login"}, {"arguments", arguments}};
+    const json subtask{{"id", "in"},
+                       {"description", "with sk-desc1"},
+                       {"steps", json::array({step})},
+                       {"result", {{"token", "sk-result1"}}}};
+    const json plan{{"goal", "use sk-goal1"},
+                    {"tools", {{"login", {{"kind", "client"}}}}},
+                    {"subtasks", json::array({subtask})}};
+    run({"run", box.write("plan.json", to_text(plan)), "--session", "s"});
+    run({"approve", "s:p1"});
+  }
+
+  /// Runs it and keeps all that is printed.
+  void run(std::vector<std::string> words) {
+    words.insert(words.end(), {"--redact", rules_file_, "--log", "-", "--log-level", "debug"});
+    if (as_json_)
+      words.emplace_back("--json");
+    auto options = box.invocation(std::move(words));
+    options.environment["DEPLOY_KEY"] = "the-deploy-key";
+    child process{options};
+    process.wait();
+    printed += process.output() + process.error_output();
+  }
+
+  sandbox box;
+  std::string printed;
+
+private:
+  bool as_json_;
+  std::string rules_file_;
+};
+
+} // namespace
+
+TEST_CASE("no command prints or logs a secret") {
+  const bool as_json = GENERATE(true, false);
+  CAPTURE(as_json);
+  secretive one{as_json};
+  const auto digest = one.box.run({"pending"}).last()["digest"].get<std::string>();
+  const auto look = [&] {
+    for (const auto* query : {"status", "plan", "events", "transcript", "history", "audit"})
+      one.run({query, "s"});
+    one.run({"pending"});
+  };
+  look();
+  one.run({"reject", "s:c7", "--reason", "sk-reason1"});
+  one.run({"reject", "s:c1", "--reason", "sk-reason1"});
+  look();
+  INFO(one.printed);
+  for (const auto* secret : {"sk-goal1", "sk-desc1", "12345678", "the-deploy-key", "hunter2",
+                             "sk-result1", "sk-reason1"})
+    CHECK_FALSE(contains(one.printed, secret));
+  CHECK(contains(one.printed, "use [redacted]"));
+  CHECK(contains(one.printed, "deploy key is [redacted]"));
+  CHECK(contains(one.printed, "command_refused"));
+  // What a person decides on is named as it was.
+  CHECK(contains(one.printed, digest));
+}
+
+TEST_CASE("what is stored and what a host gets stays as it is") {
+  const secretive one{true};
+  const auto shown = one.box.run({"pending"}).last();
+  CHECK(shown["arguments"]["password"] == 12345678);
+  CHECK(one.box.run({"approve", "s:c1", "--digest", shown["digest"].get<std::string>()}).status
+        == 3);
+}
+
+TEST_CASE("rules come from the environment as well, and wrong ones stop the command") {
+  const secretive one{true};
+  auto options = one.box.invocation({"pending", "--json"});
+  options.environment["FERMATA_REDACT"] = one.box.write("other.json", R"({"fields": ["note"]})");
+  child process{options};
+  CHECK(process.wait() == 0);
+  CHECK(contains(process.output(), "\"note\":\"[redacted]\""));
+  CHECK(contains(process.output(), "12345678"));
+
+  const auto wrong = one.box.write("wrong.json", R"({"patterns": ["ok", "("]})");
+  const auto refused = one.box.run({"pending", "--redact", wrong});
+  CHECK(refused.status == 2);
+  CHECK(refused.out.empty());
+  CHECK(contains(refused.error()["message"].get<std::string>(), wrong + ": patterns[1]: "));
+  CHECK(one.box.run({"pending", "--redact", "/nonexistent"}).status == 2);
+}
+
+TEST_CASE("--log writes JSON lines to a file for nobody else, of the level that is asked for") {
+  const sandbox box;
+  const auto log = (box.workspace() / "log.jsonl").string();
+  REQUIRE(
+      box.run({"run", box.write("plan.json", seed_plan()), "--session", "s", "--log", log}).status
+      == 3);
+  REQUIRE(box.run({"approve", "s:p1", "--log", log, "--log-level", "debug"}).status == 3);
+  struct stat file {};
+  REQUIRE(::stat(log.c_str(), &file) == 0);
+  CHECK((file.st_mode & 0777) == 0600);
+  std::size_t debug = 0;
+  std::size_t info = 0;
+  for (auto left = box.read("log.jsonl"); !left.empty(); left.erase(0, left.find('\n') + 1)) {
+    const auto line = parse_json(left.substr(0, left.find('\n')));
+    REQUIRE(line);
+    debug += (*line)["level"] == "debug" ? 1 : 0;
+    info += (*line)["level"] == "info" ? 1 : 0;
+  }
+  CHECK(debug > 0);
+  CHECK(info > 4);
+  CHECK(box.run({"approve", "s:c1", "--log", "/nonexistent/x"}).status == 2);
+  CHECK(box.run({"pending"}).lines.size() == 1); // nothing was approved
+  CHECK(box.run({"approve", "s:c1", "--log", log, "--log-level", "loud"}).status == 2);
+}

@@ -42,9 +42,10 @@ struct glob_style {
   std::string_view any;       ///< *
   std::string_view any_depth; ///< **
   std::string_view one;       ///< ?
+  bool has_folders = false;   ///< `**/` stands for any number of folders, also for none.
 };
 constexpr glob_style text_glob{".*", ".*", "."};
-constexpr glob_style path_glob{"[^/]*", ".*", "[^/]"};
+constexpr glob_style path_glob{"[^/]*", ".*", "[^/]", true};
 
 /// Translates a glob, so that it matches in linear time as all expressions do.
 class glob_translator {
@@ -63,6 +64,8 @@ public:
 
 private:
   bool take_one() {
+    if (style_.has_folders && rest_.starts_with("**/"))
+      return take(3, "(?:.*/)?");
     if (rest_.starts_with("**"))
       return take(2, style_.any_depth);
     switch (rest_.front()) {
@@ -140,14 +143,33 @@ std::partial_ordering compare_numbers(const json& left, const json& right) {
   return left.get<std::uint64_t>() <=> right.get<std::uint64_t>();
 }
 
+/// Numbers by value at any depth, which nlohmann's own comparison is not exact about.
 bool same_value(const json& left, const json& right) {
   if (left.is_number() && right.is_number())
     return compare_numbers(left, right) == 0;
-  return left == right;
+  if (left.type() != right.type() || left.size() != right.size())
+    return false;
+  if (left.is_array())
+    return std::equal(left.begin(), left.end(), right.begin(), same_value);
+  if (!left.is_object())
+    return left == right;
+  return std::equal(left.items().begin(), left.items().end(), right.items().begin(),
+                    [](const auto& one, const auto& other) {
+                      return one.key() == other.key() && same_value(one.value(), other.value());
+                    });
 }
 
 /// What an operator makes of the value that a pointer names; null: there is none.
 using condition = std::function<bool(const json*)>;
+
+/// A path without what leads nowhere: `.`, `..` and doubled slashes, as far as the text tells, and
+/// a slash at its end, which tools do without.
+std::string normal_path(const std::string& text) {
+  auto path = std::filesystem::path{text}.lexically_normal().string();
+  while (path.size() > 1 && path.back() == '/')
+    path.pop_back();
+  return path;
+}
 
 /// A condition on a string.
 condition on_text(expression_ptr expression, bool as_path = false) {
@@ -155,8 +177,7 @@ condition on_text(expression_ptr expression, bool as_path = false) {
     if (value == nullptr || !value->is_string())
       return false;
     const auto& text = value->get_ref<const std::string&>();
-    return matches(*expression,
-                   as_path ? std::filesystem::path{text}.lexically_normal().string() : text);
+    return matches(*expression, as_path ? normal_path(text) : text);
   };
 }
 
@@ -205,6 +226,9 @@ result<condition> compile_path_condition(const json& operand, const std::string&
   const auto text = text_of(operand, path);
   if (!text)
     return text.error();
+  if (text->empty() || normal_path(*text) != *text)
+    return refuse(path, "no path looks like it once it is resolved; accepted is a pattern without "
+                        ".., ., doubled slashes and a slash at its end");
   auto glob = compile_glob(*text, path_glob, path);
   if (!glob)
     return std::move(glob.error());
@@ -342,10 +366,19 @@ bool fits_agent(const compiled_rule& rule, const agent_name& agent) {
   return !rule.agent || matches(*rule.agent, agent.str());
 }
 
+/// The value that a pointer names; null: there is none. nlohmann throws where a token cannot be an
+/// index of the array that it meets.
+const json* value_at(const json& arguments, const json::json_pointer& at) {
+  try {
+    return arguments.contains(at) ? &arguments.at(at) : nullptr;
+  } catch (const json::exception&) {
+    return nullptr;
+  }
+}
+
 bool hold(const std::vector<placed_condition>& conditions, const json& arguments) {
   return std::all_of(conditions.begin(), conditions.end(), [&](const placed_condition& one) {
-    // A pointer into an array may have an index that is none; `contains` says no to it.
-    return one.holds(arguments.contains(one.at) ? &arguments.at(one.at) : nullptr);
+    return one.holds(value_at(arguments, one.at));
   });
 }
 
@@ -425,6 +458,18 @@ approval_policy approval_policy::ask_for_plans() {
   policy_spec spec;
   spec.rules.push_back(policy_rule::for_tools("*", policy_action::allow));
   return *compile(std::move(spec));
+}
+
+approval_policy approval_policy::allowing_nothing() const {
+  auto stricter = spec();
+  const auto ask_instead = [](policy_action& action) {
+    if (action == policy_action::allow)
+      action = policy_action::ask;
+  };
+  for (auto& rule : stricter.rules)
+    ask_instead(rule.action);
+  ask_instead(stricter.otherwise);
+  return *compile(std::move(stricter));
 }
 
 approval_policy& approval_policy::prefer(policy_rule rule) {

@@ -50,6 +50,9 @@ public:
   /// Every plan is asked for, no call is.
   [[nodiscard]] static approval_policy ask_for_plans();
 
+  /// The same policy, but where this one allows, the other one asks.
+  [[nodiscard]] approval_policy allowing_nothing() const;
+
   /// Puts a rule in front of the others. Throws `std::invalid_argument`, with the message of
   /// `compile`, for a rule that cannot be.
   approval_policy& prefer(policy_rule rule);

@@ -177,7 +177,7 @@ void session::run_command(const command& body, reply answer) {
                                  + (std::holds_alternative<post_message>(body)
                                         ? ", and this runtime has no planner to begin one with"
                                         : "")));
-  if (auto error = core::recall(data_, number_, body, shared_->store()))
+  if (auto error = core::recall(data_, number_, body, shared_->options.limits, shared_->store()))
     return answer(std::move(error));
   if (!data_.exists())
     environment_.new_incarnation = hexadecimal_digits(shared_->options.random->next());
@@ -198,7 +198,7 @@ void session::take_outcome(const run_finished& finished) {
   if (!outcome)
     return;
   if (auto error = core::recall(data_, number_, tool_result{id_of(finished.call), nullptr},
-                                shared_->store()))
+                                shared_->options.limits, shared_->store()))
     return fail(error);
   if (shared_->workers.is_look(id_of(finished.call)))
     record_all(core::reconcile(data_, finished.call, finished.run, as_reconciliation(*outcome),
@@ -394,6 +394,7 @@ void session::cancel_stale_step() {
 void session::commit_transaction() {
   if (building_.events.empty()) {
     // Nothing to write: duplicates and wakes are answered from what is committed.
+    core::forget_past(data_);
     for (auto& [to, with] : std::exchange(building_.replies, {}))
       answer(to, std::move(with));
     for (const auto& ended : std::exchange(building_, {}).ended_runs)

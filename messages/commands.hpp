@@ -88,7 +88,8 @@ constexpr std::array<std::string_view, 3> enum_names(decision_scope) {
 /// (remembered_decisions).
 ///
 /// A remembered decision holds where the policy says `ask`, for the version of the tool that it was
-/// made on, until `forget_decision`. What is denied stays denied.
+/// made on, until `forget_decision`; one for exactly a call goes before one for its tool. What is
+/// denied stays denied.
 struct decide_call {
   static constexpr std::string_view type = "decide_call";
   call_id call;

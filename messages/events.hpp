@@ -428,7 +428,9 @@ struct decision_remembered {
   decision_scope scope = decision_scope::call;  ///< call or tool.
   tool_name tool;
   std::uint32_t tool_version = 0;
-  json arguments;       ///< For scope call: those that it holds for.
+  std::string declaration; ///< Digest of the plan's declaration of the tool; empty: it has none.
+  std::string arguments_digest; ///< For scope call: of those that it holds for.
+  json arguments;       ///< The same for people, where they are short; the call has them anyway.
   std::string feedback; ///< For reject: what the agent sees.
   std::string by;
   decision_remembered() = default;
@@ -440,6 +442,8 @@ struct decision_remembered {
                       field("scope", &decision_remembered::scope),
                       field("tool", &decision_remembered::tool),
                       optional_field("tool_version", &decision_remembered::tool_version),
+                      optional_field("declaration", &decision_remembered::declaration),
+                      optional_field("arguments_digest", &decision_remembered::arguments_digest),
                       optional_field("arguments", &decision_remembered::arguments),
                       optional_field("feedback", &decision_remembered::feedback),
                       optional_field("by", &decision_remembered::by)};
@@ -555,8 +559,8 @@ struct call_answered {
   std::uint64_t call = 0;
   tool_answer answer;
   std::string digest; ///< Of the answer, to tell a duplicate from a contradiction.
-  /// The person who answered or cancelled; `policy` for a call that it denies, and who made the
-  /// remembered decision that rejects it. Empty: nobody did.
+  /// The person who answered or cancelled; `policy` for a call that it denies, `decision N` for one
+  /// that a remembered decision rejects. Empty: nobody did.
   std::string by;
   call_answered() = default;
   friend bool operator==(const call_answered&, const call_answered&) = default;

@@ -38,8 +38,10 @@ struct policy_match {
   ///     equals V            the same value (numbers by value, so 1 equals 1.0)
   ///     one_of [V, ...]     one of these values
   ///     glob TEXT           a string: * any text, ? any character, [a-z] {a,b} one of; \ quotes
-  ///     path TEXT           a string that is a path, its ".", ".." and doubled slashes resolved as
-  ///                         text: * and ? stay within a segment, ** does not
+  ///     path TEXT           a string that is a path, its ".", ".." and needless slashes resolved
+  ///     as
+  ///                         text (links are not followed): * and ? stay within a folder, ** does
+  ///                         not, and **/ is any number of folders
   ///     matches TEXT        a string that an RE2 expression matches from end to end
   ///     less_than N, at_most N, at_least N, more_than N     a number
   ///     exists BOOLEAN      there is, or is not, such a value

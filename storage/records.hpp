@@ -172,6 +172,7 @@ struct call_record {
   std::optional<timestamp> retry_at; ///< While it backs off.
   std::string prompt;                ///< What the policy tells the person who decides.
   std::string ruled_by;              ///< As in `call_proposed`.
+  decision_scope remembered = decision_scope::once; ///< What the decision on it was remembered for.
   json unknown;
 
   call_record() = default;
@@ -201,7 +202,8 @@ struct call_record {
                       optional_field("expires_at", &call_record::expires_at),
                       optional_field("retry_at", &call_record::retry_at),
                       optional_field("prompt", &call_record::prompt),
-                      optional_field("ruled_by", &call_record::ruled_by)};
+                      optional_field("ruled_by", &call_record::ruled_by),
+                      optional_field("remembered", &call_record::remembered)};
   }
 };
 
@@ -261,6 +263,8 @@ struct remembered_record {
   decision_scope scope = decision_scope::call;
   tool_name tool;
   std::uint32_t tool_version = 0;
+  std::string declaration;
+  std::string arguments_digest;
   json arguments;
   std::string feedback;
   std::string by;
@@ -275,6 +279,8 @@ struct remembered_record {
                       field("scope", &remembered_record::scope),
                       field("tool", &remembered_record::tool),
                       optional_field("tool_version", &remembered_record::tool_version),
+                      optional_field("declaration", &remembered_record::declaration),
+                      optional_field("arguments_digest", &remembered_record::arguments_digest),
                       optional_field("arguments", &remembered_record::arguments),
                       optional_field("feedback", &remembered_record::feedback),
                       optional_field("by", &remembered_record::by),

@@ -303,11 +303,15 @@ public:
     record.scope = fact.scope;
     record.tool = fact.tool;
     record.tool_version = fact.tool_version;
+    record.declaration = fact.declaration;
+    record.arguments_digest = fact.arguments_digest;
     record.arguments = fact.arguments;
     record.feedback = fact.feedback;
     record.by = fact.by;
     record.at = at_;
     data_.head.decisions = fact.decision;
+    data_.calls.at(fact.call).remembered = fact.scope;
+    data_.changed.insert(call_key(fact.call));
     data_.remembered[fact.decision] = std::move(record);
     data_.changed.insert(remembered_key(fact.decision));
   }
@@ -361,7 +365,9 @@ public:
     call.answer_event = number_;
     if (!fact.by.empty())
       call.by = fact.by;
-    data_.set_call_status(call, call_status::answered);
+    // What cannot or must not run is answered from the beginning.
+    if (call.status != call_status::answered)
+      data_.set_call_status(call, call_status::answered);
     --edit_running().open_calls;
   }
 

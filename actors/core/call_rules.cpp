@@ -148,23 +148,39 @@ policy_action call_ruling::action() const {
   return remembered->verdict == call_verdict::reject ? policy_action::deny : policy_action::allow;
 }
 
+namespace {
+
+constexpr std::string_view remembered_prefix = "decision ";
+
+} // namespace
+
 std::string call_ruling::name() const {
-  return remembered != nullptr ? "decision " + std::to_string(remembered->number) : policy.name();
+  return remembered != nullptr ? std::string{remembered_prefix} + std::to_string(remembered->number)
+                               : policy.name();
 }
 
-call_ruling rule_on(const session_data& data, const tool_name& tool, std::uint32_t tool_version,
+bool is_remembered(std::string_view ruled_by) {
+  return ruled_by.starts_with(remembered_prefix);
+}
+
+std::string known_tool::declaration() const {
+  return declared != nullptr ? digest_of(to_json(*declared)) : std::string{};
+}
+
+call_ruling rule_on(const session_data& data, const tool_name& name, const known_tool& tool,
                     const json& arguments, const environment& env) {
   call_ruling ruling;
-  ruling.policy = env.policy.rule_on_call(tool, current_agent(data), arguments);
+  ruling.policy = env.policy.rule_on_call(name, current_agent(data), arguments);
   if (ruling.policy.action != policy_action::ask || !ruling.policy.may_remember)
     return ruling;
   // One about exactly this call goes before one about the tool.
   for (const auto& [number, one] : data.remembered) {
-    if (one.tool != tool || one.tool_version != tool_version)
+    if (one.tool != name || one.tool_version != tool.version()
+        || one.declaration != tool.declaration())
       continue;
     if (one.scope == decision_scope::tool && ruling.remembered == nullptr)
       ruling.remembered = &one;
-    if (one.scope == decision_scope::call && one.arguments == arguments)
+    if (one.scope == decision_scope::call && one.arguments_digest == digest_of(arguments))
       ruling.remembered = &one;
   }
   return ruling;

@@ -15,6 +15,8 @@ struct known_tool {
   [[nodiscard]] std::uint32_t version() const { return registered ? registered->version : 1; }
   [[nodiscard]] bool idempotent() const { return registered && registered->idempotent; }
   [[nodiscard]] const json& schema() const;
+  /// The digest of a plan's declaration, which has no version; empty: the runtime has the tool.
+  [[nodiscard]] std::string declaration() const;
 };
 
 [[nodiscard]] std::optional<known_tool> find_tool(const plan_record& plan, const tool_name& name,
@@ -59,9 +61,12 @@ struct call_ruling {
   /// As `call_proposed::ruled_by`.
   [[nodiscard]] std::string name() const;
 };
-[[nodiscard]] call_ruling rule_on(const session_data& data, const tool_name& tool,
-                                  std::uint32_t tool_version, const json& arguments,
+[[nodiscard]] call_ruling rule_on(const session_data& data, const tool_name& name,
+                                  const known_tool& tool, const json& arguments,
                                   const environment& env);
+
+/// True for a `call_proposed::ruled_by` that names a remembered decision.
+[[nodiscard]] bool is_remembered(std::string_view ruled_by);
 
 /// The error for what a rule denies; `what` begins the message.
 [[nodiscard]] caf::error denied(std::string what, const policy_ruling& ruling);

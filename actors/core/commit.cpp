@@ -85,16 +85,6 @@ private:
   commit& out_;
 };
 
-/// Calls before the running attempt are only needed when a command names them.
-void forget_past(session_data& data) {
-  const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
-  data.calls.erase(data.calls.begin(), data.calls.lower_bound(first));
-  data.past_plans.clear();
-  data.retired.clear();
-  data.unwritten_entries.clear();
-  data.unwritten_messages.clear();
-}
-
 /// A session has one entry in the due-time index, for its earliest alarm.
 void change_timer(session_data& data, commit& out) {
   const auto due = next_due(data);
@@ -167,6 +157,16 @@ std::optional<pending_item> pending_of(const session_id& session, const plan_rec
   item.since = plan.proposed;
   item.expires_at = plan.expires_at;
   return item;
+}
+
+/// Calls before the running attempt are only needed when a command names them.
+void forget_past(session_data& data) {
+  const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
+  data.calls.erase(data.calls.begin(), data.calls.lower_bound(first));
+  data.past_plans.clear();
+  data.retired.clear();
+  data.unwritten_entries.clear();
+  data.unwritten_messages.clear();
 }
 
 commit make_commit(session_data& data, session_number number, std::span<const event> facts) {

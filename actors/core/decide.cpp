@@ -13,6 +13,10 @@ namespace fermata::core {
 
 namespace {
 
+/// Arguments of a remembered decision that are kept beside their digest, for people: all decisions
+/// of a session are in memory while it is.
+constexpr std::size_t shown_arguments_bytes = 4'096;
+
 std::string in_quotes(std::string_view text) {
   return "\"" + std::string{text} + "\"";
 }
@@ -528,9 +532,22 @@ private:
     return body.remember == decision_scope::once ? caf::error{} : remember(body, *call, all);
   }
 
+  /// The declaration of a call's tool by the call's plan; empty where the runtime has the tool.
+  result<std::string> declaration_of(const call_record& call) const {
+    if (env_.tools.find(call.tool) != nullptr)
+      return std::string{};
+    if (!data_.active || data_.active->record.revision != call.revision)
+      return make_error(errc::not_allowed, "remember: the plan that declares " + call.tool.str()
+                                               + " is not in force any more");
+    const auto tool = find_tool(data_.active->record, call.tool, env_);
+    return tool ? result<std::string>{tool->declaration()} : no_such_tool(call.tool);
+  }
+
   /// Makes a decision on a call hold for later ones; also where the call itself was decided before
   /// in the same way.
   caf::error remember(const decide_call& body, const call_record& call, verdict& decided) const {
+    if (call.remembered == body.remember)
+      return caf::none; // the same was said before, and others may have said something since
     if (body.verdict != call_verdict::approve && body.verdict != call_verdict::reject)
       return make_error(errc::invalid_field, "remember: only approve and reject can be remembered, "
                                              "not "
@@ -547,17 +564,27 @@ private:
     fact.scope = body.remember;
     fact.tool = call.tool;
     fact.tool_version = call.tool_version;
-    if (body.remember == decision_scope::call)
-      fact.arguments = call.arguments;
+    const auto declaration = declaration_of(call);
+    if (!declaration)
+      return declaration.error();
+    fact.declaration = *declaration;
+    if (body.remember == decision_scope::call) {
+      fact.arguments_digest = digest_of(call.arguments);
+      if (to_text(call.arguments).size() <= shown_arguments_bytes)
+        fact.arguments = call.arguments;
+    }
     if (body.verdict == call_verdict::reject)
       fact.feedback = body.feedback;
     fact.by = body.by;
     const auto is_about_same = [&](const auto& other) {
       return other.scope == fact.scope && other.tool == fact.tool
-             && other.tool_version == fact.tool_version && other.arguments == fact.arguments;
+             && other.tool_version == fact.tool_version && other.declaration == fact.declaration
+             && other.arguments_digest == fact.arguments_digest;
     };
     std::size_t more = 1;
     for (const auto& event : decided.events) {
+      if (std::holds_alternative<decision_forgotten>(event))
+        --more;
       const auto* other = std::get_if<decision_remembered>(&event);
       if (other == nullptr)
         continue;
@@ -612,7 +639,13 @@ private:
       return make_error(errc::already_decided, text + "was decided before: " + name(*call.verdict));
     if (call.kind == tool_kind::person)
       return make_error(errc::not_allowed, text + "is a question; answer_question answers it");
-    return make_error(errc::already_decided, text + "needed no decision: the policy allowed it");
+    const auto ruling = is_remembered(call.ruled_by) ? "the remembered " + call.ruled_by
+                                                     : "the policy's " + call.ruled_by;
+    if (call.answer && call.answer->outcome == call_outcome::rejected)
+      return make_error(errc::already_decided, text + "is rejected already, by " + ruling);
+    if (call.ruled_by.empty())
+      return make_error(errc::already_decided, text + "cannot run, and its agent was told why");
+    return make_error(errc::already_decided, text + "needed no decision: allowed by " + ruling);
   }
 
   result<verdict> reject(const decide_call& body, const call_record& call) const {

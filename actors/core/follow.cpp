@@ -144,7 +144,11 @@ std::optional<event_body> ask_again(const session_data& data, std::uint64_t numb
                                     const environment& env) {
   const auto& call = data.calls.at(number);
   const auto* tool = env.tools.find(call.tool);
-  if (!call.verdict || tool == nullptr)
+  if (tool == nullptr)
+    return std::nullopt;
+  // What a decision that is remembered allowed holds for the version that it was made on; what the
+  // policy allowed, for any.
+  if (!call.verdict && !(is_remembered(call.ruled_by) && tool->version != call.tool_version))
     return std::nullopt;
   const auto revision = data.active->record.revision;
   if (approval_digest(data, number, revision, call.tool, tool->version, call.arguments,

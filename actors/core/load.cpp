@@ -168,12 +168,12 @@ caf::error recall_call(session_data& data, session_number number, const call_id&
   return caf::none;
 }
 
-/// More than can be decided at once are not looked for: they are refused for that.
 caf::error recall_calls(session_data& data, session_number number, const decide_calls& all,
-                        store& from) {
-  constexpr std::size_t at_most = 1'024;
-  for (std::size_t i = 0; i < std::min(all.decisions.size(), at_most); ++i)
-    if (auto error = recall_call(data, number, all.decisions[i].call, from))
+                        const limits& limits, store& from) {
+  if (all.decisions.size() > limits.calls_per_step)
+    return caf::none; // `decide` refuses them
+  for (const auto& decision : all.decisions)
+    if (auto error = recall_call(data, number, decision.call, from))
       return error;
   return caf::none;
 }
@@ -195,7 +195,8 @@ caf::error recall_plan(session_data& data, session_number number, std::uint32_t 
 
 } // namespace
 
-caf::error recall(session_data& data, session_number number, const command& body, store& from) {
+caf::error recall(session_data& data, session_number number, const command& body,
+                  const limits& limits, store& from) {
   if (!data.exists())
     return caf::none;
   if (const auto* decision = std::get_if<decide_plan>(&body))
@@ -203,7 +204,7 @@ caf::error recall(session_data& data, session_number number, const command& body
   if (const auto* decision = std::get_if<decide_call>(&body))
     return recall_call(data, number, decision->call, from);
   if (const auto* all = std::get_if<decide_calls>(&body))
-    return recall_calls(data, number, *all, from);
+    return recall_calls(data, number, *all, limits, from);
   if (const auto* answer = std::get_if<tool_result>(&body))
     return recall_call(data, number, answer->call, from);
   if (const auto* outcome = std::get_if<resolve_outcome>(&body))

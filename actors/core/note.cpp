@@ -13,9 +13,10 @@ std::optional<wait_cause> cause_of(const call_record& call, const event_body& en
   if (std::holds_alternative<call_decided>(ended_by))
     return call.status == call_status::awaiting_decision ? std::optional{wait_cause::decision}
                                                          : std::nullopt;
-  if (std::holds_alternative<outcome_resolved>(ended_by))
-    return call.status == call_status::awaiting_outcome ? std::optional{wait_cause::outcome}
-                                                        : std::nullopt;
+  if (const auto* resolved = std::get_if<outcome_resolved>(&ended_by))
+    return call.status == call_status::awaiting_outcome && !is_automatic(*resolved)
+               ? std::optional{wait_cause::outcome}
+               : std::nullopt;
   const auto* answered = std::get_if<call_answered>(&ended_by);
   // A cancellation and an expiry end a wait without what was waited for.
   if (answered == nullptr
@@ -42,7 +43,7 @@ public:
   void operator()(const plan_decided& body) {
     const auto* plan = data_.find_plan(body.revision);
     note_.revision = body.revision;
-    if (plan != nullptr)
+    if (plan != nullptr && !is_automatic(body))
       note_.waited = wait(wait_cause::decision, pending_kind::plan, plan->record.proposed);
   }
 
@@ -84,6 +85,14 @@ private:
 };
 
 } // namespace
+
+bool is_automatic(const plan_decided& fact) {
+  return fact.by == "policy" || fact.by == "planning";
+}
+
+bool is_automatic(const outcome_resolved& fact) {
+  return fact.by == "tool" || fact.by == "reconcile" || fact.by == "idempotent";
+}
 
 event_note note_of(const session_data& data, const event& fact) {
   event_note note;

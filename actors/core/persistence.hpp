@@ -25,10 +25,13 @@ struct loaded_session {
 [[nodiscard]] result<std::optional<loaded_session>> load(store::view& from,
                                                          const session_id& session);
 
-/// Brings the past call or plan that a command names into memory, if it exists. Errors: those of
-/// the store.
+/// Brings the past calls or the plan that a command names into memory, if they exist. Errors: those
+/// of the store.
 [[nodiscard]] caf::error recall(session_data& data, session_number number, const command& body,
-                                store& from);
+                                const limits& limits, store& from);
+
+/// Forgets in memory what was recalled. `make_commit` does it as well.
+void forget_past(session_data& data);
 
 /// Reads one typed record. Errors: `store_corrupt` if it is missing or not readable.
 template <class T>

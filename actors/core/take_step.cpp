@@ -178,7 +178,7 @@ private:
       refusal = check_expiry(request, env_);
     call_ruling ruling;
     if (!refusal) {
-      ruling = rule_on(data_, request.tool, fact.tool_version, request.arguments, env_);
+      ruling = rule_on(data_, request.tool, *tool, request.arguments, env_);
       fact.ruled_by = ruling.name();
       fact.expires_at = expiry_of(request, ruling.policy, env_);
     }
@@ -195,8 +195,9 @@ private:
     }
     fact.digest = approval_digest(data_, number, data_.active->record.revision, request.tool,
                                   fact.tool_version, request.arguments, fact.fingerprint);
-    fact.status =
-        refusal || denies || asks ? call_status::awaiting_decision : granted_status(fact.kind);
+    fact.status = refusal || denies ? call_status::answered
+                  : asks            ? call_status::awaiting_decision
+                                    : granted_status(fact.kind);
     events_.emplace_back(std::move(fact));
     // The agent sees why its call was refused, as the call's result; nobody is asked about it.
     if (refusal)
@@ -210,7 +211,7 @@ private:
     const auto* decision = ruling.remembered;
     events_.push_back(
         answered(number, rejection(decision != nullptr ? decision->feedback : ruling.policy.prompt),
-                 decision != nullptr ? decision->by : "policy"));
+                 decision != nullptr ? ruling.name() : "policy"));
   }
 
   void refuse_proposal(const caf::error& why) {

@@ -196,7 +196,7 @@ public:
   running_command(const running_command&) = delete;
   running_command& operator=(const running_command&) = delete;
 
-  /// Errors: `tool_failed` when the system lacks descriptors or processes.
+  /// Errors: `tool_unavailable` when the system lacks descriptors or processes; `tool_failed`.
   caf::error start(const std::string& program,
                    const std::map<std::string, std::string>& environment, int lock) {
     auto null_device = above_standard(::open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -11,10 +11,13 @@ namespace {
 /// What a remembered decision says, of its event or its record.
 template <class Decision>
 std::string what_holds(const Decision& one) {
-  return std::string{one.verdict == call_verdict::reject ? "rejected: " : "approved: "}
-         + one.tool.str()
-         + (one.scope == decision_scope::tool ? ", whatever its arguments"
-                                              : " " + brief(one.arguments));
+  const auto text = std::string{one.verdict == call_verdict::reject ? "rejected: " : "approved: "}
+                    + one.tool.str();
+  if (one.scope == decision_scope::tool)
+    return text + ", whatever its arguments";
+  return text + " "
+         + (one.arguments.is_null() ? "with the arguments of c" + std::to_string(one.call)
+                                    : brief(one.arguments));
 }
 
 /// Says in a few words what an event is about; everything in it that is free text is escaped.

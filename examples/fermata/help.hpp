@@ -24,7 +24,7 @@ inline constexpr std::string_view deciding = "Decide and answer";
 inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 
-inline constexpr std::array<command_help, 32> command_helps{{
+inline constexpr std::array<command_help, 34> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -57,6 +57,12 @@ inline constexpr std::array<command_help, 32> command_helps{{
     {"transcript", looking,
      "  fermata transcript release-42\n"
      "shows what each subtask's agent said and called, and what it was answered.\n"},
+    {"history", looking,
+     "  fermata history release-42\n"
+     "shows when it moved from which state to which, and what brought that about.\n"},
+    {"audit", looking,
+     "  fermata audit release-42\n"
+     "lists who decided what on which digest; without a session, in all of them.\n"},
     {"sessions", looking,
      "  fermata sessions --state needs_attention\n"
      "lists the sessions that somebody has to look after.\n"},
@@ -226,7 +232,8 @@ With --json, standard output has one JSON object per line:
   pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
                prompt, since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
                outcome
-  remembered   {number, call, verdict, scope, tool, tool_version, arguments, feedback, by, at}
+  remembered   {number, call, verdict, scope, tool, tool_version, declaration, arguments_digest,
+               arguments, feedback, by, at}
   policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,
                expires_after_ms, may_remember}
   history      {number, at, from, to, cause, by, reason}

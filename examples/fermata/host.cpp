@@ -11,7 +11,7 @@ namespace {
 
 /// With `all` the policy asks as well, and the command answers: so the journal says who approved.
 approval_policy policy_of(const host_options& options) {
-  return options.approve == approval_mode::none ? approval_policy::ask_everything()
+  return options.approve == approval_mode::none ? options.policy.policy.allowing_nothing()
                                                 : options.policy.policy;
 }
 
@@ -28,7 +28,7 @@ result<store_memory> prepare_memory(const host_options& options) {
 
 } // namespace
 
-result<std::unique_ptr<host>> host::open(const host_options& options) {
+result<std::unique_ptr<host>> host::prepare(const host_options& options) {
   auto store = open_store(options.store,
                           options.create_store ? store_purpose::create : store_purpose::change);
   if (!store)
@@ -49,18 +49,28 @@ result<std::unique_ptr<host>> host::open(const host_options& options) {
     made.on_live = options.on_live;
   else if (options.watches)
     made.on_live = [live](const live_update& update) { live->push(update); };
-  auto started = std::make_unique<runtime>(std::move(made));
+  auto prepared = std::make_unique<runtime>(std::move(made));
   for (auto& tool : make_tools(*runner, options.workspace))
-    if (auto error = started->tools().add(std::move(tool)))
+    if (auto error = prepared->tools().add(std::move(tool)))
       return error;
-  if (auto error = add_models(*started, options.models.setup))
+  if (auto error = add_models(*prepared, options.models.setup))
     return error;
   auto memory = prepare_memory(options);
   if (!memory)
     return std::move(memory.error());
-  started->start();
   return std::unique_ptr<host>{
-      new host{std::move(*store), std::move(live), std::move(*memory), std::move(started)}};
+      new host{std::move(*store), std::move(live), std::move(*memory), std::move(prepared)}};
+}
+
+result<std::unique_ptr<host>> host::open(const host_options& options) {
+  auto made = prepare(options);
+  if (made)
+    (*made)->start();
+  return made;
+}
+
+void host::start() {
+  runtime_->start();
 }
 
 host::~host() {

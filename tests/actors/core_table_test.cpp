@@ -285,6 +285,7 @@ private:
     CHECK(fact.subtask.str() == running_);
     CHECK(fact.call == calls_.size() + 1);
     calls_[fact.call] = fact.status;
+    answered_at_once_ = fact.status == call_status::answered ? fact.call : 0;
   }
   void take(const call_decided& fact) {
     if (fact.verdict != call_verdict::reject && fact.verdict != call_verdict::respond)
@@ -299,7 +300,11 @@ private:
     if (fact.resolution == outcome_resolution::rerun)
       move_call(fact.call, call_status::queued);
   }
-  void take(const call_answered& fact) { move_call(fact.call, call_status::answered); }
+  void take(const call_answered& fact) {
+    // What cannot or must not run is proposed as answered; its answer is the next event.
+    if (std::exchange(answered_at_once_, 0) != fact.call)
+      move_call(fact.call, call_status::answered);
+  }
   void take(const late_result& fact) { CHECK(calls_.at(fact.call) == call_status::answered); }
   void take(const state_changed& fact) {
     CHECK(fact.from == state_);
@@ -342,6 +347,7 @@ private:
   std::uint32_t active_ = 0;
   std::set<std::string> perhaps_kept_;
   std::map<std::string, subtask_status> subtasks_; // of the plan in force; absent: pending
+  std::uint64_t answered_at_once_ = 0;
   std::map<std::uint64_t, call_status> calls_;
   std::string running_;
 };

@@ -250,7 +250,7 @@ TEST_CASE(
   accept(world, remembered(reject(1, "stop paying"), decision_scope::tool));
   CHECK(outcome(world, 2) == "rejected");
   CHECK(call_of(world, 2).answer->content.at("feedback") == "stop paying");
-  CHECK(call_of(world, 2).by == "ann");
+  CHECK(call_of(world, 2).by == "decision 1");
   CHECK(state_of(world) == "completed");
 }
 
@@ -367,6 +367,131 @@ TEST_CASE("a remembered decision is about the version of the tool that it was ma
   world.restart();
   accept(world, propose_plan{twice});
   CHECK(outcome(world, 2) == "open");
+}
+
+TEST_CASE("P9: what a remembered decision allowed does not run in another version of its tool") {
+  auto version = std::make_shared<std::uint32_t>(1);
+  auto counted = std::make_shared<effects>();
+  auto options = paying(graded);
+  options.limits.blocking_threads = 1;
+  options.setup = [version, counted](agent_registry&, tool_registry& tools) {
+    tool pay;
+    pay.name = tid("pay_more");
+    pay.version = *version;
+    pay.run = blocking_tool{[counted](const tool_context& context) -> result<json> {
+      count_effect(*counted, context);
+      return 1;
+    }};
+    must(tools.add(std::move(pay)));
+  };
+  sim::world world{1, options};
+  const auto calling = [](const std::string& calls) {
+    return plan(R"({"goal": "g", "subtasks": [{"id": "w", "steps": [{"calls": [)" + calls
+                + "]}]}]}");
+  };
+  const std::string one = R"({"tool": "pay_more"})";
+  accept(world, propose_plan{calling(one)});
+  accept(world, remembered(approve(1), decision_scope::tool));
+  REQUIRE(state_of(world) == "completed");
+  world.hold_tools(true);
+  accept(world, propose_plan{calling(one + ", " + one)});
+  REQUIRE(call_of(world, 2).status == call_status::claimed);
+  REQUIRE(call_of(world, 3).status == call_status::queued);
+  REQUIRE(call_of(world, 3).ruled_by == "decision 1");
+  *version = 2;
+  world.crash();
+  world.hold_tools(false);
+  wake(world);
+  CHECK(call_of(world, 2).status == call_status::awaiting_outcome);
+  CHECK(call_of(world, 3).status == call_status::awaiting_decision);
+  CHECK(counted->size() == 1);
+  accept(world, approve(3));
+  CHECK(call_of(world, 3).status == call_status::answered);
+}
+
+TEST_CASE("a remembered decision is about the declaration that its plan made of the tool") {
+  sim::world world{1, paying(graded)};
+  const auto declaring = [](const char* description) {
+    return plan(
+        R"({"goal": "g", "tools": {"publish": {"kind": "client", "description": ")"
+        + std::string{description}
+        + R"("}}, "subtasks": [{"id": "w", "steps": [{"tool": "publish", "arguments": {}}]}]})");
+  };
+  accept(world, propose_plan{declaring("to staging")});
+  accept(world, remembered(approve(1), decision_scope::tool));
+  accept(world, tool_result{cid(1), 1});
+  accept(world, propose_plan{declaring("to staging")});
+  CHECK(call_of(world, 2).ruled_by == "decision 1");
+  accept(world, tool_result{cid(2), 1});
+  accept(world, propose_plan{declaring("to production")});
+  CHECK(call_of(world, 3).status == call_status::awaiting_decision);
+}
+
+TEST_CASE("P4: a decision that is sent again does not revive what others have revoked since") {
+  sim::world world{1, paying(graded)};
+  accept(world, propose_plan{payments({20, 30})});
+  const auto first = accept(world, remembered(approve(1), decision_scope::tool));
+  accept(world, remembered(reject(2, "no more"), decision_scope::tool, "bob"));
+  const auto again = accept(world, remembered(approve(1), decision_scope::tool));
+  CHECK(again.kind == receipt_kind::duplicate);
+  CHECK(again.event == first.event);
+  REQUIRE(remembered_by(world).size() == 1);
+  CHECK(remembered_by(world)[0].by == "bob");
+  accept(world, forget_decision{2});
+  CHECK(accept(world, remembered(approve(1), decision_scope::tool)).kind
+        == receipt_kind::duplicate);
+  CHECK(remembered_by(world).empty());
+}
+
+TEST_CASE("exactly the same arguments are the same to the last digit, however large they are") {
+  sim::world world{1, paying(R"({"rules": [{"match": {"kind": "plan"}, "action": "allow"}],
+                               "default": "ask"})")};
+  const auto with = [](const std::string& amounts) {
+    std::string steps;
+    for (const auto& amount : {std::string{"-1"}, amounts})
+      steps +=
+          (steps.empty() ? "" : ",") + (R"({"tool": "ask", "arguments": {"n": )" + amount + "}}");
+    return plan(
+        R"({"goal": "g", "tools": {"ask": {"kind": "client"}}, "subtasks": [{"id": "w", "steps": [{"calls": [)"
+        + steps + "]}]}]}");
+  };
+  accept(world, propose_plan{with("18446744073709551615")});
+  accept(world, remembered(approve(1), decision_scope::call));
+  accept(world, cancel_plan{"once more"});
+  accept(world, propose_plan{with("18446744073709551615")});
+  CHECK(call_of(world, 3).ruled_by == "decision 1");
+  CHECK(call_of(world, 4).status == call_status::awaiting_decision);
+  accept(world, cancel_plan{"once more"});
+  const std::string large(5'000, 'x');
+  accept(world, propose_plan{with("\"" + large + "\"")});
+  accept(world, remembered(approve(6), decision_scope::call));
+  CHECK(remembered_by(world).at(1).arguments.is_null()); // the call has them
+  accept(world, cancel_plan{"once more"});
+  accept(world, propose_plan{with("\"" + large + "\"")});
+  CHECK(call_of(world, 8).ruled_by == "decision 2");
+}
+
+TEST_CASE("the decisions of one command may take the places of others at the limit") {
+  auto options = paying(graded);
+  options.limits.remembered_decisions = 2;
+  sim::world world{1, options};
+  accept(world, propose_plan{payments({20, 30, 20, 30})});
+  accept(world, decide_calls{{remembered(approve(1), decision_scope::call),
+                              remembered(approve(2), decision_scope::call)}});
+  accept(world, decide_calls{{remembered(reject(3, ""), decision_scope::call),
+                              remembered(reject(4, ""), decision_scope::call)}});
+  CHECK(remembered_by(world).size() == 2);
+}
+
+TEST_CASE("nobody is asked about a call that is denied, and a decision on it is told why") {
+  sim::world world{1, paying(graded)};
+  accept(world, propose_plan{payments({1'001, 5, 20})});
+  const auto proposed = facts<call_proposed>(world);
+  CHECK(proposed.at(0).status == call_status::answered);
+  CHECK(contains(message_of(refuse_unchanged(world, approve(1))),
+                 "is rejected already, by the policy's rule 3"));
+  CHECK(contains(message_of(refuse_unchanged(world, approve(2))),
+                 "needed no decision: allowed by the policy's rule 2"));
 }
 
 TEST_CASE("chunks say what is asked of people, what failed, and what is over") {

@@ -101,6 +101,9 @@ TEST_CASE("numbers are compared by value, whole ones exactly, and nothing else i
   CHECK(holds(R"({"more_than": 9223372036854775807})", {{"a", 18446744073709551615u}}));
   CHECK_FALSE(holds(R"({"less_than": 0})", {{"a", 18446744073709551615u}}));
   CHECK_FALSE(holds(R"({"equals": -1})", {{"a", 18446744073709551615u}}));
+  CHECK_FALSE(holds(R"({"equals": {"x": [-1]}})", {{"a", {{"x", {18446744073709551615u}}}}}));
+  CHECK(holds(R"({"equals": {"x": [1]}})", {{"a", {{"x", {1.0}}}}}));
+  CHECK_FALSE(holds(R"({"equals": {"x": 1}})", {{"a", {{"y", 1}}}}));
   CHECK(holds(R"({"at_least": 0.5})", {{"a", 1}}));
   CHECK_FALSE(holds(R"({"at_most": 5})", {{"a", "4"}}));
   CHECK_FALSE(holds(R"({"at_most": 5})", {{"a", true}}));
@@ -132,6 +135,14 @@ TEST_CASE("a glob fits whole texts; one for paths is not fooled by dots, and kee
   CHECK(holds(R"({"path": "src/**"})", {{"a", "src/deep/a.cpp"}}));
   CHECK_FALSE(holds(R"({"path": "src/**"})", {{"a", "src/../secrets/key"}}));
   CHECK(holds(R"({"path": "secrets/**"})", {{"a", "src/../secrets/key"}}));
+  // Tools take no notice of a slash at the end.
+  CHECK(holds(R"({"path": "*.lock"})", {{"a", "Cargo.lock/"}}));
+  CHECK(holds(R"({"path": "secrets/key"})", {{"a", "secrets/key/x/.."}}));
+  CHECK(holds(R"({"path": "/"})", {{"a", "/"}}));
+  // Any number of folders, also none.
+  CHECK(holds(R"({"path": "**/.env"})", {{"a", ".env"}}));
+  CHECK(holds(R"({"path": "**/.env"})", {{"a", "a/b/.env"}}));
+  CHECK_FALSE(holds(R"({"path": "**/.env"})", {{"a", "a/x.env"}}));
 }
 
 TEST_CASE("conditions reach into objects and arrays, and a place that is none has no value") {
@@ -147,6 +158,29 @@ TEST_CASE("conditions reach into objects and arrays, and a place that is none ha
   CHECK_FALSE(allows({{"argv", {{"0", "git"}}}}));
   CHECK_FALSE(allows(json::object()));
   CHECK_FALSE(allows(nullptr));
+}
+
+TEST_CASE("a pointer that can be no index of the array that it meets names no value") {
+  const auto policy = policy_of(R"({"rules": [{"match": {"arguments": {
+      "/argv/": {"exists": true}}}, "action": "deny"}, {"match": {"arguments": {
+      "/accounts/99999999999999999999/limit": {"exists": true}}}, "action": "deny"}], "default": "ask"})");
+  const auto action = [&](const json& arguments) {
+    return policy.rule_on_call(tid("t"), {}, arguments).action;
+  };
+  CHECK(action({{"argv", {"a", "b"}}}) == policy_action::ask);
+  CHECK(action({{"accounts", {1, 2}}}) == policy_action::ask);
+  CHECK(action({{"accounts", {{"99999999999999999999", {{"limit", 1}}}}}}) == policy_action::deny);
+  CHECK(action({{"argv", {{"", 1}}}}) == policy_action::deny);
+}
+
+TEST_CASE("a policy that allows nothing asks instead, and denies as before") {
+  const auto policy = policy_of(R"({"rules": [{"match": {"tool": "read"}, "action": "allow"},
+      {"match": {"tool": "drop"}, "action": "deny"}], "default": "allow"})")
+                          .allowing_nothing();
+  CHECK(policy.rule_on_call(tid("read"), {}, {}).action == policy_action::ask);
+  CHECK(policy.rule_on_call(tid("drop"), {}, {}).action == policy_action::deny);
+  CHECK(policy.rule_on_call(tid("other"), {}, {}).action == policy_action::ask);
+  CHECK(policy.rule_on_plan({}).action == policy_action::ask);
 }
 
 TEST_CASE("what a policy cannot mean is refused when it is loaded, and the place is named") {
@@ -180,6 +214,9 @@ TEST_CASE("what a policy cannot mean is refused when it is loaded, and the place
   CHECK(contains(in_condition(R"("/a": {"exists": 1})"), "expected true or false"));
   CHECK(contains(in_condition(R"("/a": {"glob": 1})"), "expected a string, got number"));
   CHECK(contains(in_condition(R"("/a": {"glob": "[ab"})"), "[ without its ]"));
+  for (const auto* path : {"./a", "a//b", "a/../b", "a/", ""})
+    CHECK(contains(in_condition(R"("/a": {"path": ")" + std::string{path} + R"("})"),
+                   "no path looks like it once it is resolved"));
   CHECK(contains(in_condition(R"("/a": {"glob": "{a"})"), "{ without its }"));
   CHECK(contains(in_condition(R"("/a": {"glob": "[z-a]"})"), "not an RE2 expression"));
   CHECK(

@@ -28,12 +28,18 @@ struct host_options {
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
 };
 
-/// Owns a store and a runtime over it, from `open` until it is destroyed.
+/// Owns a store and a runtime over it, from `prepare` or `open` until it is destroyed.
 class host {
 public:
-  /// Errors: those of `open_store` for changes; `store_busy` also when commands of a process that
-  /// was killed still run.
+  /// Opens the store, whose sessions stay as they are until `start`. Errors: those of `open_store`
+  /// for changes; `store_busy` also when commands of a process that was killed still run.
+  [[nodiscard]] static result<std::unique_ptr<host>> prepare(const host_options& options);
+
+  /// `prepare` and `start`.
   [[nodiscard]] static result<std::unique_ptr<host>> open(const host_options& options);
+
+  /// Starts the runtime: from now on timers that are due fire, and tools run. Called once.
+  void start();
 
   ~host();
   host(const host&) = delete;
@@ -50,9 +56,9 @@ public:
 
 private:
   host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed, store_memory models,
-       std::unique_ptr<runtime> started)
+       std::unique_ptr<runtime> made)
       : store_{std::move(owned)}, live_{std::move(feed)}, memory_{std::move(models)},
-        runtime_{std::move(started)} {}
+        runtime_{std::move(made)} {}
 
   std::shared_ptr<fermata::store> store_;
   std::shared_ptr<live_feed> live_; ///< Stays empty unless somebody watches.

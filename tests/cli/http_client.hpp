@@ -66,13 +66,14 @@ public:
   /// The next event of a stream. Nothing: it has ended, or was cut off.
   [[nodiscard]] std::optional<streamed_event> next_event();
 
+  /// Reads the next thing of a stream. True: it is a comment, which `next_event` passes over.
+  [[nodiscard]] bool next_is_comment();
+
   /// The rest of a stream.
   [[nodiscard]] std::vector<streamed_event> all_events();
 
   /// True: the stream that was read has come to its end, and was not cut off.
   [[nodiscard]] bool ended_well() const noexcept { return ended_well_; }
-  /// Comments that the streams had so far.
-  [[nodiscard]] std::size_t comments() const noexcept { return comments_; }
 
   /// Waits until the other end closes. False: it sent something first.
   [[nodiscard]] bool is_closed();
@@ -85,6 +86,8 @@ private:
   bool read_more();
   [[nodiscard]] std::optional<std::string> take_line();
   [[nodiscard]] bool need(std::size_t size);
+  /// What stands before the next empty line of a stream.
+  [[nodiscard]] std::optional<std::string> take_block();
   /// Reads a chunk of a body to the stream. False: there is none.
   bool read_chunk();
 
@@ -94,7 +97,6 @@ private:
   bool is_chunked_ = false;
   bool ended_ = false; ///< The stream has no more.
   bool ended_well_ = false;
-  std::size_t comments_ = 0;
 };
 
 /// The events of a whole stream, as text.

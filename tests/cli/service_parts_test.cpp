@@ -168,7 +168,7 @@ TEST_CASE("every error has a status that tells who can do something about it") {
   CHECK(http_status_of(errc::overloaded) == 503);
   CHECK(http_status_of(errc::timed_out) == 504);
   CHECK(http_status_of(errc::disk_full) == 507);
-  const auto refused = error_response(make_error(errc::shutting_down, "later"));
+  const auto refused = error_response(make_error(errc::shutting_down, "later"), redactor{});
   CHECK(refused.status == 503);
   CHECK(refused.headers == http_headers{{"Retry-After", "1"}});
   CHECK(refused.body == R"({"error":"shutting_down","message":"later"})");
@@ -459,14 +459,41 @@ TEST_CASE("a stream that ends at a pause ends with the status and what is pendin
   given.session = named("s");
   given.state = session_state::waiting;
   view.begin(given);
+  // By itself, so that it is told whatever becomes of what follows.
+  CHECK(contents(parse_events(view.next(inbox).value())) == "receipt ");
+  CHECK_FALSE(view.is_over());
   const auto events = parse_events(view.next(inbox).value());
   CHECK(view.is_over());
-  CHECK(events.front().name == "receipt");
-  CHECK(events.at(1).id == 2);
+  CHECK(events.front().id == 2);
   CHECK(events.back().name == "paused");
   CHECK(events.back().data.at("status").at("state") == "waiting");
   CHECK(events.back().data.at("pending").at(0).at("id") == "s:c1");
   CHECK(named_events(events, "chunk").size() == one.events() - 1);
+}
+
+TEST_CASE("that events could not be committed is an error that ends no stream, without secrets") {
+  waiting_session one;
+  live_board board{redactor::parse(R"({"patterns": ["sk-[a-z]+"]})").value()};
+  const auto inbox = std::make_shared<stream_inbox>([] {});
+  board.enter(named("s"), inbox);
+  runtime_observer& observer = board;
+  observer.commit_failed(named("t"), make_error(errc::disk_full, "another's"));
+  observer.commit_failed(named("s"), make_error(errc::disk_full, "no room for sk-abc"));
+  session_stream view{one.store(), named("s"), one.events() + 1, stream_end::never};
+  const auto events = parse_events(view.next(*inbox).value());
+  REQUIRE(events.size() == 1);
+  CHECK(events.front().name == "error");
+  CHECK(events.front().data.at("error") == "disk_full");
+  CHECK(events.front().data.at("message").get<std::string>().ends_with("no room for [redacted]"));
+  CHECK_FALSE(view.is_over());
+}
+
+TEST_CASE("a stream that fails says so without secrets") {
+  waiting_session one;
+  session_stream view{one.store(), named("s"), 1, stream_end::never,
+                      redactor::parse(R"({"patterns": ["sk-[a-z]+"]})").value()};
+  const auto events = parse_events(view.fail(make_error(errc::io_error, "sk-abc")));
+  CHECK(events.front().data == json{{"error", "io_error"}, {"message", "[redacted]"}});
 }
 
 TEST_CASE("a stream follows a session until the client has all, one bounded piece at a time") {

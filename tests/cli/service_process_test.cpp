@@ -1,11 +1,14 @@
 // `fermata serve` as a process: its start, its end, its death, and a thousand clients.
+#include "earlier.hpp"
 #include "sandbox.hpp"
 #include "service_support.hpp"
 
 #include <fermata_catch.hpp>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -13,6 +16,7 @@
 
 using namespace fermata;
 using namespace fermata::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -96,7 +100,12 @@ TEST_CASE("a service says where it is, and takes it back at its end, which SIGTE
   const sandbox box;
   service_process service{box};
   const auto announced = announcement_of(box);
-  CHECK(announced == json{{"socket", service.socket().string()}, {"pid", service.process().pid()}});
+  const auto store = std::filesystem::canonical(box.store()).string();
+  CHECK(announced
+        == json{{"socket", service.socket().string()},
+                {"pid", service.process().pid()},
+                {"store", store}});
+  CHECK(service.client().call("GET", "/healthz").value().at("store") == store);
   for (const auto* name : {"service.json", "service.sock"}) {
     struct stat found {};
     REQUIRE(::lstat((box.store() / name).c_str(), &found) == 0);
@@ -248,6 +257,54 @@ TEST_CASE("options of a service that make no sense are bad usage") {
   CHECK(refusal({"--listen", "0.0.0.0:0", "--token-file", token}).find("loopback")
         != std::string::npos);
   CHECK(refusal({"--connections", "900000"}).find("ulimit") != std::string::npos);
+  CHECK(refusal({"--socket", std::string(120, 'x')}).find("too long") != std::string::npos);
+  CHECK(refusal({"--socket", token}).find("no socket") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(box.store()));
+}
+
+TEST_CASE("a service that cannot be where it is to be lets no timer fire") {
+  const sandbox box;
+  {
+    earlier then{box, 1h};
+    then.start("s", seed_plan());
+    then.apply("s", set_deadline{then.now() + 10min});
+  }
+  const auto before = box.run({"status", "s"}).last();
+  CHECK(before.at("state") == "waiting");
+  const sandbox other;
+  service_process taken{other};
+  const auto refused = box.run({"serve", "--socket", taken.socket().string()});
+  CHECK(refused.status == 2);
+  CHECK(refused.error().at("message").get<std::string>().find("is taken") != std::string::npos);
+  CHECK(box.run({"status", "s"}).last() == before);
+  CHECK_FALSE(std::filesystem::exists(box.store() / "service.json"));
+  CHECK(taken.client().call("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a socket where somebody serves is refused before there is a store") {
+  const sandbox other;
+  service_process taken{other};
+  const sandbox box;
+  CHECK(box.run({"serve", "--socket", taken.socket().string()}).status == 2);
+  CHECK_FALSE(std::filesystem::exists(box.store()));
+}
+
+TEST_CASE(
+    "a signal that comes while a service reads its files ends it, before it touches the store") {
+  const sandbox box;
+  const auto pipe = box.workspace() / "policy";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  child process{box.invocation({"--json", "serve", "--policy", pipe.string()})};
+  // It can be opened once the other end was: then the service is about to read.
+  int writer = -1;
+  REQUIRE(eventually(
+      [&] { return (writer = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) >= 0; }));
+  process.signal(SIGTERM);
+  const std::string_view policy{R"({"rules": [], "default": "ask"})"};
+  CHECK(::write(writer, policy.data(), policy.size()) == static_cast<ssize_t>(policy.size()));
+  ::close(writer);
+  CHECK(process.wait() == 130);
+  CHECK_FALSE(std::filesystem::exists(box.store()));
 }
 
 TEST_CASE("a thousand clients follow their sessions at once, and cost a bounded memory") {

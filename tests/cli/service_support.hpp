@@ -33,15 +33,16 @@ public:
     running_ = std::make_unique<runtime>(std::move(options));
     if (prepare)
       prepare(*running_);
-    running_->start();
     service::server_options where;
     where.socket = socket();
     if (change)
       change(where);
-    auto opened = service::server::open(*running_, live_, std::move(where));
-    if (!opened)
-      throw std::runtime_error{message_of(opened.error())};
-    server_ = std::move(*opened);
+    auto bound = service::server::bind(*running_, live_, std::move(where));
+    if (!bound)
+      throw std::runtime_error{message_of(bound.error())};
+    server_ = std::move(*bound);
+    running_->start();
+    server_->start();
   }
 
   [[nodiscard]] std::filesystem::path socket() const { return folder_.path() / "socket"; }

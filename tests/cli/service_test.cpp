@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 using namespace fermata;
@@ -41,6 +42,26 @@ std::string names_of(const std::vector<streamed_event>& events) {
   for (const auto& one : events)
     names += (names.empty() ? "" : " ") + one.name;
   return names;
+}
+
+const std::string right_token{"0123456789abcdef"};
+const http_headers shown_token{{"Authorization", "Bearer " + right_token}};
+
+/// For servers that listen by TCP as well.
+void listen_by_tcp(service::server_options& options) {
+  options.listen = "127.0.0.1:0";
+  options.token = right_token;
+}
+
+/// Lets a session `s` have an event of this size, without a request that is as large.
+void record_large_event(hosted_server& hosted, std::size_t size_bytes) {
+  auto client = hosted.client();
+  tell(client, "s", proposal());
+  tell(client, "s", approval_of_plan());
+  tell(client, "s", approval_of_call("s:c1"));
+  const auto id = session_id::parse("s").value();
+  const tool_result given{call_id{id, 1}, std::string(size_bytes, 'x')};
+  REQUIRE(hosted.running().session(id).send(given).get());
 }
 
 /// Why a server does not open; empty: it does.
@@ -191,14 +212,8 @@ TEST_CASE("a stream that has nothing to say shows that it lives") {
   auto watcher = hosted.client();
   watcher.request("GET", "/v1/sessions/s/stream?first=4");
   CHECK(watcher.receive_header().status == 200);
-  // Events come only between comments.
-  live_update update;
-  update.session = session_id::parse("s").value();
-  while (watcher.comments() < 3) {
-    hosted.live().show(update);
-    REQUIRE(watcher.next_event());
-    std::this_thread::yield();
-  }
+  for (int i = 0; i < 3; ++i)
+    CHECK(watcher.next_is_comment());
 }
 
 TEST_CASE("a stream that its client has left ends, though nothing happens in its session") {
@@ -265,6 +280,70 @@ TEST_CASE("a header of more than 8 KB is 431") {
   CHECK(client.is_closed());
   auto other = hosted.client();
   CHECK(other.call("GET", "/healthz", {}, {{"X-Long", std::string(7'000, 'x')}}).status == 200);
+}
+
+TEST_CASE(
+    "what frames a body is bounded: an endless chunk extension and endless trailers are 431") {
+  for (const std::string frame : {"2;x=", "2\r\n  \r\n0\r\nX-Long: "}) {
+    hosted_server hosted{[](auto& options) { options.request_timeout = 1h; }};
+    auto client = hosted.client();
+    client.send("POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+                "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + frame + std::string(200'000, 'x'));
+    INFO(frame);
+    const auto refused = client.receive();
+    CHECK(refused.status == 431);
+    CHECK(refused.error() == "limit_exceeded");
+    CHECK(client.is_closed());
+  }
+}
+
+TEST_CASE("a request whose end a proxy could see elsewhere is 400, and what follows is not read") {
+  for (const std::string header :
+       {"HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\nContent-Length: 0\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        "HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"}) {
+    hosted_server hosted;
+    auto client = hosted.client();
+    client.send("POST /v1/sessions/s/wake " + header + "\r\n0\r\n\r\n" + get_health);
+    INFO(header);
+    const auto refused = client.receive();
+    CHECK(refused.status == 400);
+    CHECK(refused.error() == "invalid_request");
+    CHECK(client.is_closed());
+  }
+}
+
+TEST_CASE("trailers do not say what only a header may") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  const auto body = proposal();
+  std::ostringstream size;
+  size << std::hex << body.size();
+  const std::string chunks = size.str() + "\r\n" + body
+                             + "\r\n0\r\nContent-Type: application/json\r\n"
+                               "Accept: application/json\r\n\r\n";
+  const std::string start{"POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+                          "Transfer-Encoding: chunked\r\n"};
+  client.send(start + "\r\n" + chunks);
+  CHECK(client.receive().status == 415);
+  client.send(start + "Content-Type: application/json\r\n\r\n" + chunks);
+  CHECK(client.receive().header("content-type") == "text/event-stream");
+}
+
+TEST_CASE("HEAD is answered with the header alone, and the connection goes on") {
+  hosted_server hosted;
+  auto client = hosted.client();
+  client.request("HEAD", "/healthz");
+  const auto answer = client.receive_header();
+  CHECK(answer.status == 405);
+  CHECK(answer.header("allow") == "GET");
+  CHECK(answer.header("content-length") != "0");
+  CHECK(client.call("GET", "/healthz").value().at("status") == "ok");
 }
 
 TEST_CASE("a body of more than 4 MB is 413, however it comes") {
@@ -393,6 +472,82 @@ TEST_CASE("large requests share a budget, and one that does not fit is refused u
   CHECK(third.receive_header().status == 100);
 }
 
+TEST_CASE("an answer that never fits is 422, and pages and streams lead past it") {
+  hosted_server hosted{[](auto& options) { options.bodies_size_bytes = 100'000; }};
+  record_large_event(hosted, 200'000);
+  auto client = hosted.client();
+  const auto refused = client.call("GET", "/v1/sessions/s/chunks");
+  CHECK(refused.status == 422);
+  CHECK(refused.error() == "limit_exceeded");
+  CHECK(client.call("GET", "/v1/sessions/s/chunks?limit=1").status == 200);
+  // A stream has nothing smaller to offer: such a piece goes alone.
+  client.request("GET", "/v1/sessions/s/stream");
+  CHECK(client.receive_header().status == 200);
+  for (std::size_t size = 0; size < 200'000;) {
+    const auto event = client.next_event();
+    REQUIRE(event);
+    REQUIRE(event->name == "chunk");
+    size += event->data.dump().size();
+  }
+}
+
+TEST_CASE("a large piece of a stream waits for its share of the budget, and not for ever") {
+  hosted_server hosted{[](auto& options) {
+    options.bodies_size_bytes = 100'000;
+    options.write_timeout = 100ms;
+  }};
+  record_large_event(hosted, 80'000);
+  auto large = hosted.client();
+  large.send("POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\n"
+             "Content-Type: application/json\r\nExpect: 100-continue\r\n"
+             "Content-Length: 90000\r\n\r\n");
+  REQUIRE(large.receive_header().status == 100);
+  auto watcher = hosted.client();
+  watcher.request("GET", "/v1/sessions/s/stream");
+  CHECK(watcher.receive_header().status == 200);
+  std::vector<streamed_event> events;
+  do {
+    auto event = watcher.next_event();
+    REQUIRE(event);
+    REQUIRE(event->data.dump().size() < 80'000); // there is no room for it
+    events.push_back(std::move(*event));
+  } while (events.back().name == "chunk");
+  CHECK(events.back().name == "error");
+  CHECK(events.back().data.at("error") == "overloaded");
+  CHECK_FALSE(watcher.next_event());
+  CHECK(watcher.ended_well());
+  // Its client goes on from there when there is room again.
+  large.send(std::string(90'000, ' '));
+  CHECK(large.receive().error() == "invalid_json");
+  const auto last = ids_of(events).empty() ? 0 : ids_of(events).back();
+  watcher.request("GET", "/v1/sessions/s/stream", {}, {{"Last-Event-ID", std::to_string(last)}});
+  CHECK(watcher.receive_header().status == 200);
+  CHECK(watcher.next_event()->id == last + 1);
+}
+
+TEST_CASE("an error that quotes a secret is shown without it") {
+  hosted_server hosted{[](auto& options) {
+    options.redaction = redactor::parse(R"({"patterns": ["sk-[A-Za-z0-9]+"]})").value();
+  }};
+  auto client = hosted.client();
+  tell(client, "s", R"({"type": "propose_plan", "plan": {"goal": "ask", "subtasks": [
+    {"id": "a", "steps": [{"tool": "ask_human",
+     "arguments": {"question": "Which?", "schema": {"enum": ["sk-live1"]}}}]}]}})");
+  tell(client, "s", approval_of_plan());
+  const auto wrong = client.call("POST", commands_of("s"),
+                                 R"({"type": "answer_question", "call": "s:c1", "content": "x"})");
+  CHECK(wrong.error() == "invalid_answer");
+  for (const auto& refused :
+       {wrong, client.call("GET", "/v1/sessions?limit=sk-live1"),
+        client.call("GET", "/v1/sessions/s/stream", {}, {{"Last-Event-ID", "sk-live1"}}),
+        client.call("POST", commands_of("s"), R"({"type": "sk-live1"})")}) {
+    INFO(refused.body);
+    CHECK(refused.status >= 400);
+    CHECK(refused.body.find("sk-live1") == std::string::npos);
+  }
+  CHECK(wrong.body.find("[redacted]") != std::string::npos);
+}
+
 TEST_CASE("an HTTP/1.0 client gets its stream without chunks, and the end of the connection") {
   hosted_server hosted;
   auto client = hosted.client();
@@ -407,15 +562,11 @@ TEST_CASE("an HTTP/1.0 client gets its stream without chunks, and the end of the
 }
 
 TEST_CASE("by TCP only who shows the token is answered, and others learn nothing") {
-  const std::string token{"0123456789abcdef"};
-  hosted_server hosted{[&](auto& options) {
-    options.listen = "127.0.0.1:0";
-    options.token = token;
-  }};
+  hosted_server hosted{listen_by_tcp};
   REQUIRE(hosted.server().port() != 0);
   for (const auto& headers :
-       {http_headers{}, http_headers{{"Authorization", "Bearer " + token + "x"}},
-        http_headers{{"Authorization", "Basic " + token}}})
+       {http_headers{}, http_headers{{"Authorization", "Bearer " + right_token + "x"}},
+        http_headers{{"Authorization", "Basic " + right_token}}})
     for (const auto* target : {"/healthz", "/v1/sessions", "/nothing", "nothing"}) {
       http_client stranger{hosted.server().port()};
       const auto refused = stranger.call("GET", target, {}, headers);
@@ -425,8 +576,7 @@ TEST_CASE("by TCP only who shows the token is answered, and others learn nothing
       CHECK(stranger.is_closed());
     }
   http_client client{hosted.server().port()};
-  const http_headers shown{{"Authorization", "Bearer " + token}};
-  CHECK(client.call("GET", "/healthz", {}, shown).status == 200);
+  CHECK(client.call("GET", "/healthz", {}, shown_token).status == 200);
   // Each request shows it, not each connection.
   CHECK(client.call("GET", "/healthz").status == 401);
   // The Unix socket's mode is its protection.
@@ -434,14 +584,72 @@ TEST_CASE("by TCP only who shows the token is answered, and others learn nothing
 }
 
 TEST_CASE("a stranger's body is not read before the token is looked at") {
-  hosted_server hosted{[&](auto& options) {
-    options.listen = "127.0.0.1:0";
-    options.token = "0123456789abcdef";
-  }};
+  hosted_server hosted{listen_by_tcp};
   http_client stranger{hosted.server().port()};
   stranger.send(
       "POST /v1/sessions/s/commands HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
   CHECK(stranger.receive().status == 401);
+}
+
+TEST_CASE("strangers leave half of the places to local clients") {
+  hosted_server hosted{[](auto& options) {
+    listen_by_tcp(options);
+    options.connections = 4;
+    options.token_timeout = 1h;
+  }};
+  std::vector<http_client> strangers;
+  for (int i = 0; i < 2; ++i)
+    strangers.emplace_back(hosted.server().port());
+  CHECK(eventually([&] { return hosted.server().connections() == 2; }));
+  for (int i = 0; i < 4; ++i) {
+    strangers.emplace_back(hosted.server().port());
+    CHECK(strangers.back().receive().status == 503);
+  }
+  auto first = hosted.client();
+  auto second = hosted.client();
+  CHECK(first.call("GET", "/healthz").status == 200);
+  CHECK(second.call("GET", "/healthz").status == 200);
+  CHECK(hosted.client().receive().status == 503);
+}
+
+TEST_CASE("a stranger who does not show the token soon is cut off, whatever he sends") {
+  hosted_server hosted{[](auto& options) {
+    listen_by_tcp(options);
+    options.token_timeout = 20ms;
+    options.idle_timeout = 1h;
+    options.request_timeout = 1h;
+  }};
+  http_client silent{hosted.server().port()};
+  CHECK(silent.is_closed());
+  http_client slow{hosted.server().port()};
+  slow.send("GET /healthz HTTP/1.1\r\nX: ");
+  static_cast<void>(slow.receive()); // he may be told that he is late
+  CHECK(slow.is_closed());
+  // Who may open the socket has no token, and no haste.
+  CHECK(hosted.client().call("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a client that has shown the token has all the time that others have") {
+  hosted_server hosted{[](auto& options) {
+    listen_by_tcp(options);
+    options.token_timeout = 1s;
+  }};
+  http_client client{hosted.server().port()};
+  CHECK(client.call("GET", "/healthz", {}, shown_token).status == 200);
+  http_client later{hosted.server().port()};
+  CHECK(later.is_closed());
+  CHECK(client.call("GET", "/healthz", {}, shown_token).status == 200);
+}
+
+TEST_CASE("only clients of the socket are told which store is served") {
+  hosted_server hosted{[](auto& options) {
+    listen_by_tcp(options);
+    options.store = "/var/lib/state";
+  }};
+  CHECK(hosted.client().call("GET", "/healthz").value()
+        == json{{"status", "ok"}, {"store", "/var/lib/state"}});
+  http_client remote{hosted.server().port()};
+  CHECK(remote.call("GET", "/healthz", {}, shown_token).value() == json{{"status", "ok"}});
 }
 
 TEST_CASE("an address that is not of the loopback interface is refused, and says why") {
@@ -461,7 +669,10 @@ TEST_CASE("what is no address and port is refused, and so is one without a token
 }
 
 TEST_CASE("the socket is its owner's alone, and is gone when the server has stopped") {
+  // The process's mask allows everybody everything, and is nobody's to change.
+  const auto mask = ::umask(0);
   hosted_server hosted;
+  CHECK(::umask(mask) == 0);
   struct stat found {};
   REQUIRE(::lstat(hosted.socket().c_str(), &found) == 0);
   CHECK((found.st_mode & 0777) == 0600);
@@ -474,14 +685,32 @@ TEST_CASE("a socket that nobody serves at is replaced; a living one, or another 
   service::live_board live;
   service::server_options options;
   options.socket = hosted.socket();
-  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+  CHECK(is(service::server::bind(hosted.running(), live, options).error(), errc::invalid_field));
   CHECK(hosted.client().call("GET", "/healthz").status == 200);
   options.socket = hosted.folder() / "file";
   std::ofstream{options.socket} << "mine";
-  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+  CHECK(is(service::server::bind(hosted.running(), live, options).error(), errc::invalid_field));
   CHECK(std::filesystem::file_size(options.socket) == 4);
   options.socket = hosted.folder() / std::string(120, 'x');
-  CHECK(is(service::server::open(hosted.running(), live, options).error(), errc::invalid_field));
+  CHECK(is(service::server::bind(hosted.running(), live, options).error(), errc::invalid_field));
+}
+
+TEST_CASE("a client that comes before the server has started waits; one that never starts leaves "
+          "no socket") {
+  hosted_server hosted;
+  service::live_board live;
+  service::server_options options;
+  options.socket = hosted.folder() / "other";
+  {
+    auto bound = service::server::bind(hosted.running(), live, options);
+    REQUIRE(bound);
+    http_client early{options.socket};
+    early.request("GET", "/healthz");
+    (*bound)->start();
+    CHECK(early.receive().status == 200);
+  }
+  REQUIRE(service::server::bind(hosted.running(), live, options)); // and it is gone
+  CHECK_FALSE(std::filesystem::exists(options.socket));
 }
 
 TEST_CASE("a draining server answers those who are there and takes no more; stopped, streams end") {

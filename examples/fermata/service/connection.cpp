@@ -2,6 +2,7 @@
 
 #include "connection.hpp"
 
+#include "../escape.hpp"
 #include "session_stream.hpp"
 #include "sse.hpp"
 #include "token.hpp"
@@ -15,6 +16,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -35,6 +37,13 @@ namespace {
 
 /// Bodies up to this size are not counted: there are no more of them than connections.
 constexpr std::size_t small_body_size_bytes = 64 * 1'024;
+
+/// What a body's frame may have between two pieces of the body: the extensions of a chunk, the
+/// trailers. Also how much is read at once.
+constexpr std::size_t frame_size_bytes = 64 * 1'024;
+
+/// How often a stream looks whether the budget has a share for its piece.
+constexpr std::chrono::milliseconds share_interval{50};
 
 /// How long, and for how many bytes, a client may go on sending when it has been refused.
 constexpr std::chrono::seconds linger_time{2};
@@ -74,7 +83,37 @@ std::string text_of(beast::string_view text) {
 }
 
 http_response overloaded_response(const char* why) {
-  return error_response(make_error(errc::overloaded, why));
+  return error_response(make_error(errc::overloaded, why), redactor{});
+}
+
+/// Why the header of a request is refused although it could be read; null: it is not.
+///
+/// Whoever has another idea than a proxy before it of where a request ends takes a part of it for
+/// the next one (RFC 9112, 11.2). So there is one way to say it: either a length, or `chunked`.
+template <class Parser>
+const char* fault_of(const Parser& parser) {
+  const auto& header = parser.get();
+  if (header.version() >= 11 && header.count(http::field::host) != 1)
+    return "a request has one Host header";
+  if (header.count(http::field::transfer_encoding) == 0)
+    return nullptr;
+  if (header.count(http::field::transfer_encoding) > 1 || !parser.chunked()
+      || !beast::iequals(header[http::field::transfer_encoding], "chunked"))
+    return "accepted as Transfer-Encoding is `chunked` alone";
+  if (header.version() < 11)
+    return "HTTP/1.0 has no Transfer-Encoding";
+  return header.count(http::field::content_length) > 0
+             ? "a request has a Content-Length or a Transfer-Encoding, not both"
+             : nullptr;
+}
+
+/// Not `overloaded`: it would be as large the next time.
+http_response too_large_response(std::size_t size_bytes, std::size_t limit_bytes) {
+  return error_response(
+      make_error(errc::limit_exceeded, "the answer has " + std::to_string(size_bytes)
+                                           + " bytes, and at most " + std::to_string(limit_bytes)
+                                           + " are sent; ask for a part of it"),
+      redactor{});
 }
 
 http_response too_large(std::uint64_t limit_bytes) {
@@ -92,7 +131,9 @@ connection::connection(socket_type socket, std::shared_ptr<connection_setting> s
     : socket_{std::move(socket)}, setting_{std::move(setting)}, client_{client},
       ended_{std::move(ended)}, bell_{std::make_shared<bell>(setting_->context,
                                                              socket_.get_executor())},
-      limit_{socket_.get_executor()} {}
+      limit_{socket_.get_executor()}, buffer_{setting_->options.header_size_bytes
+                                              + frame_size_bytes},
+      is_stranger_{client == client_kind::remote} {}
 
 void connection::start() {
   asio::co_spawn(socket_.get_executor(), live(shared_from_this()),
@@ -102,7 +143,9 @@ void connection::start() {
                        std::rethrow_exception(failure);
                    } catch (const std::exception& error) {
                      // A defect of one connection ends that one.
-                     std::fprintf(stderr, "fermata: a connection ended: %s\n", error.what());
+                     const auto& redaction = self->setting_->options.redaction;
+                     std::fprintf(stderr, "fermata: a connection ended: %s\n",
+                                  command_line::escape_line(redaction.text(error.what())).c_str());
                    }
                    self->shut();
                    self->ended_(self.get());
@@ -161,7 +204,7 @@ awaitable<bool> connection::request_comes() {
     co_return true;
   error_code failure;
   is_idle_ = true;
-  limit_time(setting_->options.idle_timeout, &connection::stop_reading);
+  limit_time(within(setting_->options.idle_timeout), &connection::stop_reading);
   do {
     co_await socket_.async_wait(socket_type::wait_read, redirect_error(use_awaitable, failure));
   } while (!failure && what_came(socket_) == input::nothing);
@@ -188,6 +231,15 @@ awaitable<void> connection::close_gently() {
 
 // -- time
 // --------------------------------------------------------------------------------------------------------------
+
+/// A limit, unless a stranger's time is up before.
+std::chrono::milliseconds connection::within(std::chrono::milliseconds limit) const {
+  if (!is_stranger_)
+    return limit;
+  const auto end = since_ + setting_->options.token_timeout;
+  return std::min(
+      limit, std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()));
+}
 
 void connection::limit_time(std::chrono::milliseconds limit, time_limit_action then) {
   const auto number = ++limits_;
@@ -217,8 +269,6 @@ struct connection::incoming {
   http::request_parser<http::string_body> parser;
   memory_budget::share share;
   error_code failure;
-
-  [[nodiscard]] std::string header(http::field name) const { return text_of(parser.get()[name]); }
 };
 
 /// A whole request, and what it takes of the budget for bodies.
@@ -228,6 +278,19 @@ struct connection::received {
   bool keep = true; ///< The client wants to use the connection again.
 
   received() = default;
+
+  /// Takes what the header says: before the body is read, for trailers come behind it, which the
+  /// parser adds to the header, and which are not to say anything.
+  template <class Parser>
+  void take_header(const Parser& parser) {
+    const auto& header = parser.get();
+    request.method = text_of(header.method_string());
+    request.target = text_of(header.target());
+    request.accept = text_of(header[http::field::accept]);
+    request.content_type = text_of(header[http::field::content_type]);
+    request.last_event_id = text_of(header["Last-Event-ID"]);
+    keep = parser.keep_alive();
+  }
 };
 
 /// Reads one request and answers it. True: the connection can be used for another one.
@@ -243,29 +306,26 @@ awaitable<bool> connection::serve_request() {
 /// that answers the request may last for days.
 awaitable<std::unique_ptr<connection::received>> connection::receive() {
   incoming request;
-  limit_time(setting_->options.request_timeout, &connection::stop_reading);
-  bool is_read = co_await read_header(request);
-  if (is_read)
-    is_read = co_await read_body(request);
+  limit_time(within(setting_->options.request_timeout), &connection::stop_reading);
+  const bool is_begun = co_await read_header(request);
+  if (!is_begun)
+    co_return nullptr;
+  auto whole = std::make_unique<received>();
+  whole->take_header(request.parser);
+  const bool is_read = co_await read_body(request);
   if (!is_read)
     co_return nullptr;
   lift_limit();
-  auto whole = std::make_unique<received>();
-  auto& made = whole->request;
-  made.method = text_of(request.parser.get().method_string());
-  made.target = text_of(request.parser.get().target());
-  made.accept = request.header(http::field::accept);
-  made.content_type = request.header(http::field::content_type);
-  made.last_event_id = text_of(request.parser.get()["Last-Event-ID"]);
-  made.body = std::move(request.parser.get().body());
+  whole->request.body = std::move(request.parser.get().body());
   whole->share = std::move(request.share);
-  whole->keep = request.parser.keep_alive();
   co_return whole;
 }
 
 route_context connection::context() const {
   route_context made;
   made.store = &setting_->running->store();
+  if (client_ == client_kind::local)
+    made.store_path = setting_->options.store.string();
   made.is_stopping = setting_->phase != service_phase::serving;
   made.metrics = setting_->options.metrics;
   made.redaction = setting_->options.redaction;
@@ -274,6 +334,7 @@ route_context connection::context() const {
 
 /// False: it was refused, or there is none.
 awaitable<bool> connection::read_header(incoming& request) {
+  is_head_ = false;
   request.parser.header_limit(setting_->options.header_size_bytes);
   request.parser.body_limit(setting_->options.body_size_bytes);
   co_await http::async_read_header(socket_, buffer_, request.parser,
@@ -284,23 +345,29 @@ awaitable<bool> connection::read_header(incoming& request) {
   }
   const auto& header = request.parser.get();
   version_ = header.version();
+  is_head_ = header.method() == http::verb::head;
   if (client_ == client_kind::remote
-      && !shows_token(request.header(http::field::authorization), setting_->options.token)) {
+      && !shows_token(text_of(header[http::field::authorization]), setting_->options.token)) {
     // Before anything of it is looked at, or its body is read.
-    was_refused_ = true;
     http_response response;
     response.status = 401;
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
-    co_await write(std::move(response), false);
-    co_return false;
+    co_return co_await refuse(std::move(response));
   }
-  if (version_ >= 11 && header.count(http::field::host) != 1) {
-    was_refused_ = true;
-    auto response = error_response(400, "invalid_request", "a request has one Host header");
-    co_await write(std::move(response), false);
-    co_return false;
+  if (std::exchange(is_stranger_, false))
+    limit_time(setting_->options.request_timeout, &connection::stop_reading);
+  if (const auto* fault = fault_of(request.parser)) {
+    auto response = error_response(400, "invalid_request", fault);
+    co_return co_await refuse(std::move(response));
   }
   co_return true;
+}
+
+/// Answers a request that has something unread, and takes no other one. False.
+awaitable<bool> connection::refuse(http_response response) {
+  was_refused_ = true;
+  co_await write(std::move(response), false);
+  co_return false;
 }
 
 /// False: it was refused.
@@ -311,10 +378,8 @@ awaitable<bool> connection::read_body(incoming& request) {
   if (size > small_body_size_bytes) {
     auto share = setting_->bodies.take(size);
     if (!share) {
-      was_refused_ = true;
       auto response = overloaded_response("too many large requests are under way");
-      co_await write(std::move(response), false);
-      co_return false;
+      co_return co_await refuse(std::move(response));
     }
     request.share = std::move(*share);
   }
@@ -345,12 +410,14 @@ awaitable<void> connection::refuse_unread(incoming& request) {
                                   + std::to_string(setting_->options.header_size_bytes) + " bytes");
   else if (failure == http::error::body_limit)
     response = too_large(setting_->options.body_size_bytes);
+  else if (failure == http::error::buffer_overflow)
+    response = error_response(431, "limit_exceeded",
+                              "the extensions of a chunk, or the trailers, are too large");
   else if (failure.category() == http::make_error_code(http::error::bad_method).category()
            && failure != http::error::end_of_stream && failure != http::error::partial_message)
     response = error_response(400, "invalid_request", "this is not HTTP: " + failure.message());
-  was_refused_ = response.has_value();
   if (response)
-    co_await write(std::move(*response), false);
+    co_await refuse(std::move(*response));
 }
 
 // -- answers
@@ -358,8 +425,10 @@ awaitable<void> connection::refuse_unread(incoming& request) {
 
 awaitable<bool> connection::write(http_response response, bool keep) {
   std::optional<memory_budget::share> share;
-  if (response.body.size() > small_body_size_bytes) {
-    share = setting_->bodies.take(response.body.size());
+  if (const auto size = response.body.size(); size > setting_->bodies.size_bytes()) {
+    response = too_large_response(size, setting_->bodies.size_bytes());
+  } else if (size > small_body_size_bytes) {
+    share = setting_->bodies.take(size);
     if (!share)
       response = overloaded_response("too many large responses are under way");
   }
@@ -372,6 +441,8 @@ awaitable<bool> connection::write(http_response response, bool keep) {
     message.set(name, value);
   message.body() = std::move(response.body);
   message.prepare_payload();
+  if (is_head_)
+    message.body().clear(); // what would have come is described by the header
   error_code failure;
   limit_time(setting_->options.write_timeout, &connection::shut);
   co_await http::async_write(socket_, message, redirect_error(use_awaitable, failure));
@@ -430,7 +501,7 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
     subscribed.emplace(*this, order.session, inbox);
   const auto before = setting_->running->store().find(order.session);
   if (!before) {
-    auto response = error_response(before.error());
+    auto response = error_response(before.error(), setting_->options.redaction);
     co_return co_await write(std::move(response), keep);
   }
   const auto events = *before ? (*before)->events : 0;
@@ -453,7 +524,8 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
   }
   share = {};
   if (!*given || order.answer == answer_form::receipt) {
-    auto response = *given ? json_response(to_json(**given)) : error_response(given->error());
+    auto response = *given ? json_response(to_json(**given))
+                           : error_response(given->error(), setting_->options.redaction);
     co_return co_await write(std::move(response), keep);
   }
   session_stream view{setting_->running->store(), order.session, events + 1, stream_end::at_pause,
@@ -507,11 +579,32 @@ awaitable<bool> connection::stream_pieces(session_stream& view, stream_inbox& in
         continue; // an old ring
       piece = sse_comment("keep-alive");
     }
+    std::optional<memory_budget::share> share;
+    if (piece->size() > small_body_size_bytes) {
+      share = co_await wait_for_share(piece->size());
+      if (!share)
+        piece = view.fail(make_error(errc::overloaded, "too many large pieces are under way"));
+    }
     if (!co_await write_piece(std::move(*piece)))
       co_return false;
     quiet_until = clock::now() + interval;
   }
   co_return true;
+}
+
+/// Takes what a piece of a stream needs of the budget, at most all of it, when the others have left
+/// so much. Nothing: they have not in time, or the client has gone.
+awaitable<std::optional<memory_budget::share>> connection::wait_for_share(std::size_t size_bytes) {
+  using clock = std::chrono::steady_clock;
+  const auto wanted = std::min(size_bytes, setting_->bodies.size_bytes());
+  const auto end = clock::now() + setting_->options.write_timeout;
+  auto share = setting_->bodies.take(wanted);
+  while (!share && !client_has_left_ && !is_shut_ && clock::now() < end) {
+    // Rings mean nothing here: after the piece the stream looks at everything anyway.
+    co_await bell_->wait_until(std::min(end, clock::now() + share_interval));
+    share = setting_->bodies.take(wanted);
+  }
+  co_return share;
 }
 
 awaitable<bool> connection::write_stream_header(bool keep) {

@@ -15,8 +15,10 @@
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace fermata::service {
@@ -83,6 +85,7 @@ private:
   boost::asio::awaitable<std::unique_ptr<received>> receive();
   boost::asio::awaitable<bool> read_header(incoming& request);
   boost::asio::awaitable<bool> read_body(incoming& request);
+  boost::asio::awaitable<bool> refuse(http_response response);
   boost::asio::awaitable<void> refuse_unread(incoming& request);
   boost::asio::awaitable<bool> carry_out(std::unique_ptr<received> request);
   boost::asio::awaitable<bool> show_session(stream_order order, bool keep);
@@ -94,10 +97,13 @@ private:
   boost::asio::awaitable<bool> stream_pieces(session_stream& view, stream_inbox& inbox);
   boost::asio::awaitable<bool> write_stream_header(bool keep);
   boost::asio::awaitable<bool> write_piece(std::string text);
+  boost::asio::awaitable<std::optional<memory_budget::share>>
+  wait_for_share(std::size_t size_bytes);
   boost::asio::awaitable<void> close_gently();
 
   [[nodiscard]] route_context context() const;
   [[nodiscard]] bool is_ending() const;
+  [[nodiscard]] std::chrono::milliseconds within(std::chrono::milliseconds limit) const;
   void limit_time(std::chrono::milliseconds limit, time_limit_action then);
   void lift_limit();
   void stop_reading();
@@ -111,9 +117,12 @@ private:
   std::shared_ptr<bell> bell_;
   boost::asio::steady_timer limit_;
   boost::beast::flat_buffer buffer_;
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   unsigned version_ = 11;     ///< Of HTTP, of the request that is served.
+  bool is_head_ = false;      ///< That request wants the header of its answer alone.
   std::uint64_t limits_ = 0;  ///< Counts time limits, so that an old one cannot strike.
   std::uint64_t watches_ = 0; ///< Counts streams, for the same reason.
+  bool is_stranger_;          ///< Has not shown the token yet.
   bool is_idle_ = false;
   bool is_late_ = false; ///< The request did not arrive in time.
   bool client_has_left_ = false;

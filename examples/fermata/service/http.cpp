@@ -76,16 +76,16 @@ http_response error_response(unsigned status, std::string_view name, std::string
   return made;
 }
 
-http_response error_response(const caf::error& error) {
-  auto made = json_response(error_object(error));
+http_response error_response(const caf::error& error, const redactor& redaction) {
+  auto made = json_response(error_object(error, redaction));
   made.status = http_status_of(code_of(error));
   if (made.status == 503)
     made.headers.emplace_back("Retry-After", "1");
   return made;
 }
 
-json error_object(const caf::error& error) {
-  return {{"error", name_of(code_of(error))}, {"message", message_of(error)}};
+json error_object(const caf::error& error, const redactor& redaction) {
+  return {{"error", name_of(code_of(error))}, {"message", redaction.text(message_of(error))}};
 }
 
 unsigned http_status_of(errc code) noexcept {

@@ -2,6 +2,7 @@
 
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/json.hpp>
+#include <fermata/messages/redaction.hpp>
 
 #include <string>
 #include <string_view>
@@ -38,11 +39,12 @@ struct http_response {
 [[nodiscard]] http_response error_response(unsigned status, std::string_view name,
                                            std::string_view message);
 
-/// The same for an error of Fermata, with the status that it has in HTTP.
-[[nodiscard]] http_response error_response(const caf::error& error);
+/// The same for an error of Fermata, with the status that it has in HTTP, and as clients are shown
+/// it: a message quotes what it refuses.
+[[nodiscard]] http_response error_response(const caf::error& error, const redactor& redaction);
 
 /// The object that tells of an error, in a response or in a stream.
-[[nodiscard]] json error_object(const caf::error& error);
+[[nodiscard]] json error_object(const caf::error& error, const redactor& redaction);
 
 /// What an error is in HTTP: 4xx when the client can do something about it.
 [[nodiscard]] unsigned http_status_of(errc code) noexcept;

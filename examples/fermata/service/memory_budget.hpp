@@ -11,7 +11,10 @@ namespace fermata::service {
 /// the largest size, but not all of them at once. From any thread; outlives its shares.
 class memory_budget {
 public:
-  explicit memory_budget(std::size_t size_bytes) : left_{size_bytes} {}
+  explicit memory_budget(std::size_t size_bytes) : size_bytes_{size_bytes}, left_{size_bytes} {}
+
+  /// All of it: no share is larger.
+  [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
 
   /// Some of the budget, given back when it is destroyed.
   class share {
@@ -52,6 +55,7 @@ public:
   }
 
 private:
+  std::size_t size_bytes_;
   std::atomic<std::size_t> left_;
 };
 

@@ -90,14 +90,14 @@ answer respond(const json& body) {
   return json_response(body);
 }
 
-answer respond(const caf::error& error) {
-  return error_response(error);
+answer respond(const matched& request, const caf::error& error) {
+  return error_response(error, request.context->redaction);
 }
 
 /// One value, or the error that there is instead.
 template <class T>
 answer respond(const matched& request, const result<T>& found) {
-  return found ? respond(request.shown(*found)) : respond(found.error());
+  return found ? respond(request.shown(*found)) : respond(request, found.error());
 }
 
 template <class T>
@@ -118,13 +118,16 @@ std::size_t add_to(json& page, json value) {
 /// A list as `{name: [...]}`.
 template <class T>
 answer respond(const matched& request, const char* name, const result<std::vector<T>>& found) {
-  return found ? respond({{name, array_of(request, *found)}}) : respond(found.error());
+  return found ? respond({{name, array_of(request, *found)}}) : respond(request, found.error());
 }
 
 // -- the process
 
-answer health(const matched&) {
-  return respond({{"status", "ok"}});
+answer health(const matched& request) {
+  json body{{"status", "ok"}};
+  if (const auto& store = request.context->store_path; !store.empty())
+    body["store"] = store;
+  return respond(body);
 }
 
 answer readiness(const matched& request) {
@@ -157,23 +160,23 @@ answer sessions(const matched& request) {
     const auto named =
         fermata::from_json<session_state>(json(*text), unknown_fields::refuse, "state");
     if (!named)
-      return respond(named.error());
+      return respond(request, named.error());
     state = *named;
   }
   const auto limit = page_of(request);
   if (!limit)
-    return respond(limit.error());
+    return respond(request, limit.error());
   std::optional<session_id> after;
   if (const auto* text = request.parameter("after")) {
     auto named = session_id::parse(*text);
     if (!named)
-      return respond(named.error());
+      return respond(request, named.error());
     after = std::move(*named);
   }
   // One more than asked for, to know whether there is more.
   auto found = query_sessions(request.store(), state, *limit + 1, after);
   if (!found)
-    return respond(found.error());
+    return respond(request, found.error());
   const bool has_more = found->size() > *limit;
   if (has_more)
     found->pop_back();
@@ -190,21 +193,21 @@ answer status(const matched& request) {
 answer plan(const matched& request) {
   const auto revision = number_of<std::uint32_t>(request, "revision", 1);
   if (!revision)
-    return respond(revision.error());
+    return respond(request, revision.error());
   return respond(request, query_plan(request.store(), request.session, *revision));
 }
 
 answer plan_difference(const matched& request) {
   const auto revision = number_of<std::uint32_t>(request, "revision", 1);
   if (!revision)
-    return respond(revision.error());
+    return respond(request, revision.error());
   return respond(request, query_plan_diff(request.store(), request.session, *revision));
 }
 
 answer transcript(const matched& request) {
   auto items = query_transcript(request.store(), request.session);
   if (!items)
-    return respond(items.error());
+    return respond(request, items.error());
   auto array = json::array();
   for (auto& one : *items)
     array.push_back(command_line::transcript_json(
@@ -246,10 +249,10 @@ result<Cursor> cursor_of(const matched& request, Place Cursor::*place, Within Cu
 answer pending(const matched& request) {
   const auto limit = page_of(request);
   if (!limit)
-    return respond(limit.error());
+    return respond(request, limit.error());
   const auto after = cursor_of(request, &pending_cursor::session, &pending_cursor::item);
   if (!after)
-    return respond(after.error());
+    return respond(request, after.error());
   const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
   auto array = json::array();
   std::optional<pending_cursor> next = *after;
@@ -258,7 +261,7 @@ answer pending(const matched& request) {
     const auto wanted = std::min<std::size_t>(read_at_once, *limit - array.size());
     const auto page = query_pending_page(request.store(), of, *next, wanted);
     if (!page)
-      return respond(page.error());
+      return respond(request, page.error());
     for (const auto& one : page->items)
       size_bytes += add_to(array, request.shown(one));
     next = page->next;
@@ -272,25 +275,30 @@ answer pending(const matched& request) {
 answer history(const matched& request) {
   const auto first = first_of(request);
   if (!first)
-    return respond(first.error());
+    return respond(request, first.error());
   const auto limit = page_of(request);
   if (!limit)
-    return respond(limit.error());
-  return respond(request, "history",
-                 query_history(request.store(), request.session, *first, *limit));
+    return respond(request, limit.error());
+  const auto page = query_history(request.store(), request.session, *first, *limit);
+  if (!page)
+    return respond(request, page.error());
+  json body{{"history", array_of(request, page->moves)}};
+  if (page->next)
+    body["next"] = *page->next;
+  return respond(body);
 }
 
 answer audit(const matched& request) {
   const auto limit = page_of(request);
   if (!limit)
-    return respond(limit.error());
+    return respond(request, limit.error());
   const auto after = cursor_of(request, &audit_cursor::position, &audit_cursor::entries);
   if (!after)
-    return respond(after.error());
+    return respond(request, after.error());
   const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
   const auto page = query_audit(request.store(), of, *after, *limit);
   if (!page)
-    return respond(page.error());
+    return respond(request, page.error());
   json body{{"audit", array_of(request, page->entries)}};
   if (page->next)
     body["next"] = cursor_text(page->next->position, page->next->entries);
@@ -300,17 +308,17 @@ answer audit(const matched& request) {
 answer chunks(const matched& request) {
   const auto first = first_of(request);
   if (!first)
-    return respond(first.error());
+    return respond(request, first.error());
   const auto limit = page_of(request);
   if (!limit)
-    return respond(limit.error());
+    return respond(request, limit.error());
   auto array = json::array();
   std::size_t size_bytes = 0;
   for (auto next = *first; array.size() < *limit && size_bytes < max_page_size_bytes;) {
     const auto wanted = std::min<std::size_t>(read_at_once, *limit - array.size());
     auto events = query_events(request.store(), request.session, next, wanted);
     if (!events)
-      return respond(events.error());
+      return respond(request, events.error());
     next += events->size();
     for (auto& one : *events)
       size_bytes += add_to(array, request.shown(chunk{request.session, std::move(one)}));
@@ -322,31 +330,32 @@ answer chunks(const matched& request) {
 
 // -- streams and commands
 
-answer refuse_while_stopping() {
-  return respond(make_error(errc::shutting_down, "the service is stopping"));
+answer refuse_while_stopping(const matched& request) {
+  return respond(request, make_error(errc::shutting_down, "the service is stopping"));
 }
 
 answer stream(const matched& request) {
   auto first = first_of(request);
   if (!first)
-    return respond(first.error());
+    return respond(request, first.error());
   if (const auto& seen = request.request->last_event_id; !seen.empty()) {
     const auto last = parse_number<std::uint64_t>("Last-Event-ID", seen, 0,
                                                   std::numeric_limits<std::uint64_t>::max() - 1);
     if (!last)
-      return respond(last.error());
+      return respond(request, last.error());
     first = *last + 1;
   }
   if (request.context->is_stopping)
-    return refuse_while_stopping();
+    return refuse_while_stopping(request);
   const auto anchor = request.store().find(request.session);
   if (!anchor)
-    return respond(anchor.error());
+    return respond(request, anchor.error());
   if (!*anchor)
     return respond(
-        make_error(errc::unknown_session, "there is no session " + request.session.str()));
+        request, make_error(errc::unknown_session, "there is no session " + request.session.str()));
   if (*first > (*anchor)->events + 1)
-    return respond(make_error(errc::unknown_chunk, "session " + request.session.str() + " has "
+    return respond(request,
+                   make_error(errc::unknown_chunk, "session " + request.session.str() + " has "
                                                        + std::to_string((*anchor)->events)
                                                        + " chunks; a stream begins "
                                                        + "with one of them, or with the next"));
@@ -375,12 +384,12 @@ answer send_command(const matched& request) {
                           "application/json");
   const auto parsed = parse_json(request.request->body);
   if (!parsed)
-    return respond(parsed.error());
+    return respond(request, parsed.error());
   auto body = fermata::from_json<command>(*parsed);
   if (!body)
-    return respond(body.error());
+    return respond(request, body.error());
   if (request.context->is_stopping)
-    return refuse_while_stopping();
+    return refuse_while_stopping(request);
   command_order order;
   order.session = request.session;
   order.body = std::move(*body);
@@ -393,9 +402,9 @@ answer wake(const matched& request) {
   if (const auto* response = std::get_if<http_response>(&form))
     return *response;
   if (!request.request->body.empty())
-    return respond(make_error(errc::invalid_field, "waking a session takes no body"));
+    return respond(request, make_error(errc::invalid_field, "waking a session takes no body"));
   if (request.context->is_stopping)
-    return refuse_while_stopping();
+    return refuse_while_stopping(request);
   command_order order;
   order.session = request.session;
   order.answer = std::get<answer_form>(form);
@@ -471,11 +480,11 @@ answer run(const route_entry& entry, matched request, const std::string& session
   if (entry.path.starts_with(session_path)) {
     auto named = session_id::parse(session);
     if (!named)
-      return respond(named.error());
+      return respond(request, named.error());
     request.session = std::move(*named);
   }
   if (const auto error = check_parameters(entry, request.query))
-    return respond(error);
+    return respond(request, error);
   return entry.handle(request);
 }
 
@@ -484,7 +493,7 @@ answer run(const route_entry& entry, matched request, const std::string& session
 answer route(const http_request& request, const route_context& context) {
   auto target = parse_target(request.target);
   if (!target)
-    return respond(target.error());
+    return error_response(target.error(), context.redaction);
   std::string allowed;
   for (const auto& entry : table) {
     std::string session;

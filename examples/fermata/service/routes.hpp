@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -18,6 +19,7 @@ namespace fermata::service {
 /// What requests are answered from.
 struct route_context {
   fermata::store* store = nullptr;
+  std::string store_path;   ///< Told by `/healthz`; empty: not for this client.
   bool is_stopping = false; ///< Commands and streams are refused with `shutting_down`.
   /// The text of `/metrics` (Prometheus 0.0.4); absent: an empty one.
   std::function<std::string()> metrics;

@@ -2,6 +2,7 @@
 
 #include "../escape.hpp"
 #include "../host.hpp"
+#include "../interruption.hpp"
 #include "../log.hpp"
 #include "../stores.hpp"
 #include "server.hpp"
@@ -74,15 +75,26 @@ caf::error allow_files(std::size_t connections) {
   return caf::none;
 }
 
+/// By which clients tell a store from others, however they name it.
+result<std::filesystem::path> canonical_path(const std::filesystem::path& store) {
+  std::error_code failure;
+  auto path = std::filesystem::canonical(store, failure);
+  if (failure)
+    return make_error(errc::io_error, store.string() + ": " + failure.message());
+  return path;
+}
+
 /// `service.json` in the store's folder, as long as the service runs: tells commands where it is.
 class announcement {
 public:
   /// Errors: `io_error`.
-  [[nodiscard]] caf::error make(const std::filesystem::path& store,
-                                const std::filesystem::path& socket) {
+  [[nodiscard]] caf::error make(const std::filesystem::path& store, const server_options& options) {
     file_ = store / "service.json";
     const auto made = store / "service.json.new";
-    const auto text = to_text({{"socket", socket.string()}, {"pid", ::getpid()}}) + "\n";
+    const auto text = to_text({{"socket", options.socket.string()},
+                               {"pid", ::getpid()},
+                               {"store", options.store.string()}})
+                      + "\n";
     const file_descriptor opened{
         ::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
     if (!opened
@@ -107,7 +119,7 @@ private:
 };
 
 /// Lets the sessions go on that a process left running when it was killed: nobody else would.
-caf::error wake_running_sessions(runtime& running) {
+caf::error wake_running_sessions(runtime& running, const redactor& redaction) {
   std::optional<session_id> last;
   while (!stop_was_asked_for()) {
     const auto left = query_sessions(running.store(), session_state::running, woken_at_once, last);
@@ -119,8 +131,9 @@ caf::error wake_running_sessions(runtime& running) {
     for (auto& one : woken)
       if (const auto answered = one.get(); !answered)
         // The others can go on; this one says so again to whoever addresses it.
-        std::fprintf(stderr, "fermata: %s\n",
-                     command_line::escape_line(message_of(answered.error())).c_str());
+        std::fprintf(
+            stderr, "fermata: %s\n",
+            command_line::escape_line(redaction.text(message_of(answered.error()))).c_str());
     if (left->size() < woken_at_once)
       break;
     last = left->back().session;
@@ -152,6 +165,10 @@ result<exit_status> run_service(const arguments& given, console& out) {
   auto options = read_options(given, *store);
   if (!options)
     return std::move(options.error());
+  // Where there is a store, its lock says who else serves, which is more than a socket does.
+  std::error_code unknown;
+  if (auto error = server::check(*options, !std::filesystem::exists(*store, unknown)))
+    return error;
   if (auto error = allow_files(options->connections))
     return error;
   auto models = command_line::choose_models(given.models, *store);
@@ -162,6 +179,8 @@ result<exit_status> run_service(const arguments& given, console& out) {
     return std::move(policy.error());
   if (auto error = watch_for_stop_signals())
     return error;
+  if (command_line::was_interrupted())
+    return exit_status::interrupted; // it came before there was somebody to stop
 
   auto log = command_line::open_log(given.log, given.log_level, out.redaction());
   if (!log)
@@ -170,7 +189,7 @@ result<exit_status> run_service(const arguments& given, console& out) {
   options->metrics = [counted] { return counted->text(); };
   options->redaction = out.redaction();
 
-  live_board live{out.redaction()};
+  const auto live = std::make_shared<live_board>(out.redaction());
   host_options where;
   where.store = *store;
   where.create_store = true;
@@ -178,22 +197,29 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.approve = given.approve;
   where.models = std::move(*models);
   where.policy = std::move(*policy);
-  where.observer = *log ? observe_with({counted, *log}) : counted;
-  where.on_live = [&live](const live_update& update) { live.show(update); };
-  auto owner = host::open(where);
+  where.observer = observe_with({counted, *log, live});
+  where.on_live = [live](const live_update& update) { live->show(update); };
+  auto owner = host::prepare(where);
   if (!owner)
     return std::move(owner.error());
   auto& running = (*owner)->running();
-  auto serving = server::open(running, live, *options);
+  auto canonical = canonical_path(*store);
+  if (!canonical)
+    return std::move(canonical.error());
+  options->store = std::move(*canonical);
+  // Nothing of the sessions moves before it is known that they can be served.
+  auto serving = server::bind(running, *live, *options);
   if (!serving)
     return std::move(serving.error());
   if (auto error = (*owner)->memory().keep())
     return error;
   announcement announced;
-  if (auto error = announced.make(*store, options->socket))
+  if (auto error = announced.make(*store, *options))
     return error;
+  (*owner)->start();
+  (*serving)->start();
   say_where(out, *store, *options, (*serving)->port());
-  if (auto error = wake_running_sessions(running))
+  if (auto error = wake_running_sessions(running, out.redaction()))
     return error;
 
   wait_for_stop_signal();

@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <condition_variable>
 #include <cstdio>
@@ -71,13 +73,42 @@ result<tcp::endpoint> parse_address(const std::string& text) {
   return tcp::endpoint{address, port};
 }
 
-/// Removes the socket of a service that has ended without doing so.
-caf::error make_way(const std::filesystem::path& socket, asio::io_context& context) {
+/// Where `listen` says to serve, if that can be.
+result<tcp::endpoint> choose_address(const server_options& options) {
+  auto place = parse_address(options.listen);
+  if (place && options.token.empty())
+    return refuse_address(options.listen,
+                          "clients that come by TCP show a token; name its file with "
+                          "--token-file FILE");
+  return place;
+}
+
+/// Errors: `invalid_field` where no socket can be.
+caf::error check_path(const std::filesystem::path& socket) {
+  if (socket.native().size() >= sizeof(sockaddr_un{}.sun_path))
+    return make_error(errc::invalid_field, socket.string()
+                                               + " is too long for a socket, which has at most "
+                                               + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1)
+                                               + " bytes; name a shorter one with --socket PATH");
+  struct stat found {};
+  // Whatever else may be wrong, binding tells.
+  if (::lstat(socket.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode))
+    return make_error(errc::invalid_field, socket.string() + " is there, and is no socket");
+  return caf::none;
+}
+
+/// What is in the place of a socket.
+enum class occupant {
+  none,
+  dead_service ///< The socket of one that has ended without removing it.
+};
+
+/// Errors: `invalid_field` when somebody serves there.
+result<occupant> find_occupant(const std::filesystem::path& socket) {
   struct stat found {};
   if (::lstat(socket.c_str(), &found) != 0)
-    return caf::none; // binding tells what is wrong, if anything is
-  if (!S_ISSOCK(found.st_mode))
-    return make_error(errc::invalid_field, socket.string() + " is there, and is no socket");
+    return occupant::none;
+  asio::io_context context;
   local::socket probe{context};
   error_code failure;
   probe.connect(local::endpoint{socket.string()}, failure);
@@ -86,8 +117,20 @@ caf::error make_way(const std::filesystem::path& socket, asio::io_context& conte
         errc::invalid_field,
         socket.string()
             + (failure ? ": " + failure.message() : " is taken: another process serves there"));
-  ::unlink(socket.c_str());
-  return caf::none;
+  return occupant::dead_service;
+}
+
+/// Binds a socket that is its owner's alone, and never has another mode, not even for a moment:
+/// Linux gives the file the mode of the socket, less the process's mask, which other threads may
+/// depend on. Errors: those of the system.
+error_code bind_privately(local::acceptor& acceptor, const local::endpoint& place) {
+  error_code failure;
+  acceptor.open(place.protocol(), failure);
+  if (!failure && ::fchmod(acceptor.native_handle(), S_IRUSR | S_IWUSR) != 0)
+    failure = error_code{errno, boost::system::system_category()};
+  if (!failure)
+    acceptor.bind(place, failure);
+  return failure;
 }
 
 } // namespace
@@ -101,10 +144,11 @@ struct server::implementation {
 
   [[nodiscard]] caf::error bind_socket();
   [[nodiscard]] caf::error bind_address();
-  void start();
+  void accept();
   template <class Acceptor>
   asio::awaitable<void> accept_clients(Acceptor& acceptor, client_kind client);
   void welcome(connection::socket_type socket, client_kind client);
+  [[nodiscard]] client_kind place_for(client_kind client) const;
   void close_acceptors();
   void tell_all();
 
@@ -119,26 +163,19 @@ struct server::implementation {
   std::mutex mutex;
   std::condition_variable all_ended;
   std::unordered_map<connection*, std::weak_ptr<connection>> clients;
+  std::array<std::size_t, 3> counts{}; ///< Of the clients of each kind.
 };
 
 caf::error server::implementation::bind_socket() {
   const auto& path = setting->options.socket;
-  if (path.native().size() >= sizeof(sockaddr_un{}.sun_path))
-    return make_error(errc::invalid_field, path.string()
-                                               + " is too long for a socket, which has at most "
-                                               + std::to_string(sizeof(sockaddr_un{}.sun_path) - 1)
-                                               + " bytes; name a shorter one with --socket PATH");
-  if (auto error = make_way(path, *setting->context))
+  if (auto error = check_path(path))
     return error;
-  const local::endpoint place{path.string()};
-  error_code failure;
-  local_acceptor.open(place.protocol(), failure);
-  if (!failure) {
-    // So that it never has another mode, not even for a moment.
-    const auto mask = ::umask(0177);
-    local_acceptor.bind(place, failure);
-    ::umask(mask);
-  }
+  const auto found = find_occupant(path);
+  if (!found)
+    return found.error();
+  if (*found == occupant::dead_service)
+    ::unlink(path.c_str());
+  auto failure = bind_privately(local_acceptor, local::endpoint{path.string()});
   if (failure)
     return cannot("the socket " + path.string() + " cannot be made", failure);
   struct stat made {};
@@ -151,12 +188,9 @@ caf::error server::implementation::bind_socket() {
 
 caf::error server::implementation::bind_address() {
   const auto& text = setting->options.listen;
-  const auto place = parse_address(text);
+  const auto place = choose_address(setting->options);
   if (!place)
     return place.error();
-  if (setting->options.token.empty())
-    return refuse_address(text, "clients that come by TCP show a token; name its file with "
-                                "--token-file FILE");
   error_code failure;
   tcp_acceptor.open(place->protocol(), failure);
   if (!failure)
@@ -171,7 +205,7 @@ caf::error server::implementation::bind_address() {
   return caf::none;
 }
 
-void server::implementation::start() {
+void server::implementation::accept() {
   if (local_acceptor.is_open())
     asio::co_spawn(local_acceptor.get_executor(),
                    accept_clients(local_acceptor, client_kind::local), asio::detached);
@@ -209,20 +243,32 @@ void server::implementation::welcome(connection::socket_type socket, client_kind
   std::shared_ptr<connection> added;
   {
     const std::lock_guard lock{mutex};
-    const auto most = setting->options.connections;
-    if (clients.size() >= most + max_surplus)
+    client = place_for(client);
+    auto& count = counts[static_cast<std::size_t>(client)];
+    if (client == client_kind::surplus && count >= max_surplus)
       return;
-    if (clients.size() >= most)
-      client = client_kind::surplus;
-    added =
-        std::make_shared<connection>(std::move(socket), setting, client, [this](connection* ended) {
-          const std::lock_guard guard{mutex};
-          clients.erase(ended);
-          all_ended.notify_all();
-        });
+    added = std::make_shared<connection>(std::move(socket), setting, client,
+                                         [this, &count](connection* ended) {
+                                           const std::lock_guard guard{mutex};
+                                           clients.erase(ended);
+                                           --count;
+                                           all_ended.notify_all();
+                                         });
     clients.emplace(added.get(), added);
+    ++count;
   }
   added->start();
+}
+
+/// What a client becomes that comes now. Strangers, who come by TCP and need no permission for it,
+/// leave half of the places to those who may open the socket.
+client_kind server::implementation::place_for(client_kind client) const {
+  const auto most = setting->options.connections;
+  const auto remote = counts[static_cast<std::size_t>(client_kind::remote)];
+  const auto served = counts[static_cast<std::size_t>(client_kind::local)] + remote;
+  const bool is_one_too_many =
+      served >= most || (client == client_kind::remote && remote >= (most + 1) / 2);
+  return is_one_too_many ? client_kind::surplus : client;
 }
 
 void server::implementation::close_acceptors() {
@@ -254,7 +300,21 @@ server::~server() {
   stop();
 }
 
-result<std::unique_ptr<server>> server::open(runtime& to, live_board& live,
+caf::error server::check(const server_options& options, bool tries_socket) {
+  if (!options.listen.empty())
+    if (const auto place = choose_address(options); !place)
+      return place.error();
+  if (options.socket.empty())
+    return caf::none;
+  if (auto error = check_path(options.socket))
+    return error;
+  if (tries_socket)
+    if (const auto found = find_occupant(options.socket); !found)
+      return found.error();
+  return caf::none;
+}
+
+result<std::unique_ptr<server>> server::bind(runtime& to, live_board& live,
                                              server_options options) {
   auto made = std::make_unique<implementation>(to, live, std::move(options));
   if (!made->setting->options.listen.empty())
@@ -263,8 +323,11 @@ result<std::unique_ptr<server>> server::open(runtime& to, live_board& live,
   if (!made->setting->options.socket.empty())
     if (auto error = made->bind_socket())
       return error;
-  made->start();
   return std::unique_ptr<server>{new server{std::move(made)}};
+}
+
+void server::start() {
+  implementation_->accept();
 }
 
 void server::drain() {
@@ -276,9 +339,9 @@ void server::drain() {
 
 void server::stop() {
   auto& self = *implementation_;
+  drain(); // also one that was never started has a socket to remove
   if (self.threads.empty())
     return;
-  drain();
   self.setting->phase = service_phase::ending;
   self.tell_all();
   {

@@ -13,16 +13,24 @@ namespace fermata::service {
 
 /// Serves a runtime's sessions over HTTP/1.1, with a few threads of its own for all clients.
 ///
-/// Life: `open` a running runtime's, then `drain`, stop the runtime, and `stop` (the destructor
-/// stops too). All of it by one thread at a time.
+/// Life: `bind` it, start the runtime, `start` it, then `drain`, stop the runtime, and `stop` (the
+/// destructor stops too). All of it by one thread at a time.
 class server {
 public:
-  /// Binds what the options name and begins to serve. Borrows the runtime, and the board that its
-  /// `on_live` shows updates on; they outlive the server. Errors: `invalid_field` for an address
-  /// that is refused (not of the loopback interface), a path that is too long for a Unix socket or
-  /// is taken; `io_error` when the system refuses.
-  [[nodiscard]] static result<std::unique_ptr<server>> open(runtime& to, live_board& live,
+  /// Says what `bind` would refuse, and changes nothing: for hosts that have something to do before
+  /// they can bind. `tries_socket`: also when somebody serves at the socket, which takes connecting
+  /// to it. Errors: `invalid_field` for an address that is refused (not of the loopback interface,
+  /// or without a token), a path that is too long for a Unix socket or is taken.
+  [[nodiscard]] static caf::error check(const server_options& options, bool tries_socket);
+
+  /// Binds what the options name. Clients that come now wait until `start`. Borrows the runtime,
+  /// which need not have started, and the board that its `on_live` shows updates on; they outlive
+  /// the server. Errors: those of `check`; `io_error` when the system refuses.
+  [[nodiscard]] static result<std::unique_ptr<server>> bind(runtime& to, live_board& live,
                                                             server_options options);
+
+  /// Begins to serve; the runtime has started. Called once.
+  void start();
 
   ~server();
   server(const server&) = delete;

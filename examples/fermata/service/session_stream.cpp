@@ -13,7 +13,8 @@ namespace fermata::service {
 
 namespace {
 
-/// How many events are read at a time; fewer while they are large.
+/// How many events are read at a time, at most; fewer while they are large, and at the beginning,
+/// when it is not known how large they are.
 constexpr std::size_t max_page = 64;
 
 } // namespace
@@ -24,7 +25,10 @@ void session_stream::begin(const receipt& with) {
 }
 
 result<std::string> session_stream::next(stream_inbox& inbox) {
-  auto text = std::exchange(opening_, {});
+  // By itself: whatever becomes of what follows, the client gets to know its receipt.
+  if (!opening_.empty())
+    return std::exchange(opening_, {});
+  std::string text;
   // Before the store is read, so that the events that updates come behind are there.
   if (live_.pieces.empty() && live_.dropped == 0)
     live_ = inbox.take();
@@ -106,7 +110,7 @@ caf::error session_stream::add_pause(std::string& text) {
 
 std::string session_stream::fail(const caf::error& why) {
   is_over_ = true;
-  return std::exchange(opening_, {}) + sse_event("error", error_object(why));
+  return std::exchange(opening_, {}) + sse_event("error", error_object(why, redaction_));
 }
 
 } // namespace fermata::service

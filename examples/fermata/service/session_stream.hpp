@@ -34,7 +34,7 @@ public:
       : store_{&from}, session_{std::move(session)}, next_{first}, end_{end}, redaction_{std::move(
                                                                                   redaction)} {}
 
-  /// Begins with a receipt.
+  /// Begins with a receipt, which is a piece of its own.
   void begin(const receipt& with);
 
   /// The next piece: events that are recorded, and what the inbox holds, in the order in which it
@@ -62,7 +62,7 @@ private:
   redactor redaction_;
   std::string opening_;
   stream_inbox::batch live_;
-  std::size_t page_ = 16;
+  std::size_t page_ = 2;
   bool seems_paused_ = true;
   bool is_over_ = false;
 };

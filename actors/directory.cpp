@@ -143,12 +143,14 @@ directory::resident* directory::find_or_activate(const session_id& id) {
   peers.journal = journal_;
   peers.worker = worker_;
   peers.waiting = added.waiting;
+  // Before it can do anything that an observer is told of.
+  const auto resident_sessions = residents_.size() + 1;
+  shared_->resident = static_cast<std::uint32_t>(resident_sessions);
+  shared_->observe([&](auto& observer) { observer.activated(id, resident_sessions); });
   added.actor = self_->spawn<caf::linked>(session_actor, shared_, std::move(peers), id);
   added.place = by_use_.insert(by_use_.end(), id);
   added.used = self_->clock().now();
   auto& placed = residents_[id] = std::move(added);
-  shared_->resident = static_cast<std::uint32_t>(residents_.size());
-  shared_->observe([&](auto& observer) { observer.activated(id, residents_.size()); });
   arm_tick();
   return &placed;
 }

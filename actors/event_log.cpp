@@ -103,11 +103,15 @@ public:
   }
 };
 
+json cut(std::string text) {
+  if (text.size() > max_text_bytes)
+    text = text.substr(0, max_text_bytes) + "... (" + std::to_string(text.size()) + " bytes)";
+  return text;
+}
+
 void cut_texts(json& value) {
   if (value.is_string()) {
-    auto& text = value.get_ref<std::string&>();
-    if (text.size() > max_text_bytes)
-      text = text.substr(0, max_text_bytes) + "... (" + std::to_string(text.size()) + " bytes)";
+    value = cut(std::move(value.get_ref<std::string&>()));
   } else if (value.is_structured()) {
     for (auto& part : value)
       cut_texts(part);
@@ -186,7 +190,7 @@ void event_log::write_error(const session_id& session, std::string_view what,
                             const caf::error& why) const {
   log_line line{now(), level::err, what, session};
   line.add("error", name_of(code_of(why)));
-  line.add("message", options_.redaction.text(message_of(why)));
+  line.add("message", cut(options_.redaction.text(message_of(why))));
   line.write_to(*to_, level::err);
 }
 
@@ -204,7 +208,7 @@ void event_log::answered(const answered_command& what) {
   log_line line{now(), level::warn, "command_refused", what.session};
   line.add("command", what.type);
   line.add("error", name_of(code_of(what.answer.error())));
-  line.add("message", options_.redaction.text(message_of(what.answer.error())));
+  line.add("message", cut(options_.redaction.text(message_of(what.answer.error()))));
   line.write_to(*to_, level::warn);
 }
 

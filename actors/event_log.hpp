@@ -16,6 +16,7 @@ namespace fermata {
 struct event_log_options {
   redactor redaction; ///< Hides secrets in all that is logged.
   /// How large what a line says of an event may be, as JSON; more is left out, and its size said.
+  /// Each text in it, and each `message`, is cut off behind 1,000 bytes.
   std::size_t body_size_bytes = 8'192;
   /// For the time of what is no event; null: the system's.
   std::shared_ptr<wall_clock> clock;

@@ -1,18 +1,19 @@
 // What queries.hpp says of the past: a session's states, and who decided what.
 #include <fermata/actors/queries.hpp>
 
+#include <fermata/actors/core/note.hpp>
 #include <fermata/actors/core/persistence.hpp>
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 namespace fermata {
 
 namespace {
 
-/// How many events are read at a time.
-constexpr std::size_t events_at_once = 256;
-constexpr std::size_t commits_per_page = 10'000;
+/// How much one page looks at: events of a session, or commits of the journal.
+constexpr std::size_t looked_at_per_page = 10'000;
 constexpr std::size_t page_size_bytes = 4'000'000;
 constexpr std::size_t max_details_bytes = 65'536;
 
@@ -37,13 +38,16 @@ result<session_anchor> find_anchor(store::view& view, const session_id& session)
 
 // -- history
 
-/// True for what the runtime does by itself because of the event before it.
+/// True for what the runtime does by itself because of the event before it, or what is part of one
+/// decision with it.
 bool is_consequence(const event_body& body) {
   return std::holds_alternative<call_claimed>(body) || std::holds_alternative<model_used>(body)
          || std::holds_alternative<plan_started>(body)
          || std::holds_alternative<subtask_started>(body)
          || std::holds_alternative<subtask_blocked>(body)
-         || std::holds_alternative<subtask_unblocked>(body);
+         || std::holds_alternative<subtask_unblocked>(body)
+         || std::holds_alternative<decision_remembered>(body)
+         || std::holds_alternative<decision_forgotten>(body);
 }
 
 void add_cause(const event_body& body, state_transition& to) {
@@ -60,27 +64,55 @@ void add_cause(const event_body& body, state_transition& to) {
       body);
 }
 
-/// Goes through a session's events in order and keeps its moves.
+/// Goes through a session's events in order and keeps its moves from event `first` on.
 class historian {
 public:
-  void take(const event& next, bool is_asked_for) {
-    const auto* change = std::get_if<state_changed>(&next.body);
-    if (change == nullptr)
-      return note_cause(next.body);
-    auto moved = std::exchange(cause_, std::nullopt).value_or(state_transition{});
-    decided_call_ = 0;
-    if (!is_asked_for)
-      return;
-    moved.number = next.number;
-    moved.at = next.at;
-    moved.from = change->from;
-    moved.to = change->to;
-    found.push_back(std::move(moved));
+  /// `knows`: nothing before the first event that it takes matters.
+  historian(std::uint64_t first, std::size_t limit, bool knows)
+      : first_{first}, limit_{limit}, knows_{knows}, next_{first} {}
+
+  /// False: it needs no more, or cannot go on.
+  bool take(const event& next) {
+    const bool is_asked_for = next.number >= first_;
+    if (is_asked_for && (!knows_ || is_full()))
+      return false;
+    if (const auto* change = std::get_if<state_changed>(&next.body))
+      note_move(next, *change, is_asked_for);
+    else
+      note_cause(next.body);
+    next_ = std::max(first_, next.number + 1);
+    return true;
   }
 
-  std::vector<state_transition> found;
+  /// False: what brought the first move about may be before the first event that it has taken.
+  [[nodiscard]] bool knows() const noexcept { return knows_; }
+
+  /// `events`: how many the session has.
+  [[nodiscard]] history_page page(std::uint64_t events) && {
+    if (next_ <= events)
+      page_.next = next_;
+    return std::move(page_);
+  }
 
 private:
+  [[nodiscard]] bool is_full() const {
+    return page_.moves.size() >= limit_ || size_bytes_ >= page_size_bytes;
+  }
+
+  void note_move(const event& at, const state_changed& change, bool is_asked_for) {
+    auto moved = std::exchange(cause_, std::nullopt).value_or(state_transition{});
+    decided_call_ = 0;
+    knows_ = true;
+    if (!is_asked_for)
+      return;
+    moved.number = at.number;
+    moved.at = at.at;
+    moved.from = change.from;
+    moved.to = change.to;
+    size_bytes_ += sizeof moved + moved.by.size() + moved.reason.size();
+    page_.moves.push_back(std::move(moved));
+  }
+
   void note_cause(const event_body& body) {
     const auto* answered = std::get_if<call_answered>(&body);
     const bool follows_decision = answered != nullptr && answered->call == decided_call_;
@@ -95,37 +127,124 @@ private:
       decided_call_ = resolved->call;
   }
 
+  std::uint64_t first_;
+  std::size_t limit_;
+  bool knows_;
+  std::uint64_t next_;
+  history_page page_;
+  std::size_t size_bytes_ = 0;
   std::optional<state_transition> cause_; ///< Since the last move; only what is said of it.
   std::uint64_t decided_call_ = 0;        ///< By the cause, whose answer follows.
 };
 
 // -- audit
 
+/// True where one record is bad, and the others may still be good.
+bool is_damage(const caf::error& error) {
+  return is(error, errc::store_corrupt) || is(error, errc::store_too_new);
+}
+
+void mark_damaged(audit_entry& entry, const caf::error& why) {
+  entry.details = json{{"damage", message_of(why)}};
+  if (!entry.action.empty())
+    entry.details["event"] = entry.action;
+  entry.action = "damaged";
+}
+
+/// The arguments that calls had at some time of the past. Their records only have the first and the
+/// last ones.
+class past_arguments {
+public:
+  explicit past_arguments(store::view& view) : view_{view} {}
+
+  /// Sees the events of each session in order.
+  void take(session_number session, const event& fact) {
+    if (const auto* proposed = std::get_if<call_proposed>(&fact.body))
+      edits_[{session, proposed->call}].reset();
+    else if (const auto* answered = std::get_if<call_answered>(&fact.body))
+      edits_.erase({session, answered->call});
+    else if (const auto* decided = std::get_if<call_decided>(&fact.body);
+             decided != nullptr && decided->verdict == call_verdict::edit)
+      edits_[{session, decided->call}] = decided->arguments;
+  }
+
+  /// Those of `call` before event `number`: the last edit's, else what the agent asked for.
+  result<json> before(session_number session, const call_record& call, std::uint64_t number) {
+    if (call.proposed_arguments.is_null())
+      return call.arguments; // nobody has edited it
+    if (!edits_.contains({session, call.number}))
+      if (auto error = look_back(session, number))
+        return error;
+    // An edit that is further back than that is not found; then a call that was edited twice is
+    // shown as it was proposed.
+    const auto& edit = edits_.try_emplace({session, call.number}).first->second;
+    return edit ? *edit : call.proposed_arguments;
+  }
+
+  /// How many events were looked at for it.
+  [[nodiscard]] std::size_t looked_at() const noexcept { return looked_at_; }
+
+private:
+  caf::error look_back(session_number session, std::uint64_t to) {
+    const auto first = to > looked_at_per_page ? to - looked_at_per_page : 1;
+    return view_.visit_events(session, first, to - first, [&](stored_event stored) -> result<bool> {
+      const auto fact = read_event(stored);
+      if (!fact)
+        return fact.error();
+      take(session, *fact);
+      ++looked_at_;
+      return true;
+    });
+  }
+
+  store::view& view_;
+  std::size_t looked_at_ = 0;
+  /// Of calls without an answer; nothing: as they were proposed.
+  std::map<std::pair<session_number, std::uint64_t>, std::optional<json>> edits_;
+};
+
 /// Makes entries of events. Reads what they do not say themselves from the records.
 class auditor {
 public:
-  explicit auditor(store::view& view) : view_{view} {}
+  explicit auditor(store::view& view) : view_{view}, arguments_{view} {}
 
-  /// Nothing for what nobody decided.
-  result<std::optional<audit_entry>> entry_of(const session_anchor& session, const event& fact) {
+  /// Nothing for what nobody decided. An event, or what is read for it, that is damaged makes an
+  /// entry that says so.
+  result<std::optional<audit_entry>> entry_of(const session_anchor& session,
+                                              const stored_event& stored) {
     entry_ = audit_entry{};
     entry_.session = session.id;
-    entry_.number = fact.number;
-    entry_.at = fact.at;
-    entry_.action = name_of(fact.body);
+    entry_.number = stored.number;
     number_ = session.number;
     error_ = caf::none;
-    const bool is_decision = std::visit([this](const auto& body) { return take(body); }, fact.body);
-    if (error_)
+    bool is_decision = false;
+    if (const auto fact = read_event(stored))
+      is_decision = take_event(*fact);
+    else
+      error_ = fact.error();
+    if (error_ && !is_damage(error_))
       return std::move(error_);
-    if (!is_decision)
+    if (error_)
+      mark_damaged(entry_, error_);
+    else if (!is_decision)
       return std::optional<audit_entry>{};
     if (const auto size = to_text(entry_.details).size(); size > max_details_bytes)
       entry_.details = {{"omitted_bytes", size}};
     return std::optional{std::move(entry_)};
   }
 
+  /// How many events were looked at beyond those that it was given.
+  [[nodiscard]] std::size_t looked_at() const noexcept { return arguments_.looked_at(); }
+
 private:
+  bool take_event(const event& fact) {
+    entry_.at = fact.at;
+    entry_.action = name_of(fact.body);
+    const bool is_decision = std::visit([this](const auto& body) { return take(body); }, fact.body);
+    arguments_.take(number_, fact);
+    return is_decision;
+  }
+
   bool take(const plan_decided& body) {
     set_plan(body.revision);
     entry_.verdict = name(body.verdict);
@@ -137,50 +256,72 @@ private:
     return true;
   }
 
-  bool take(const call_decided& body) {
+  /// One that a remembered decision let run, without asking again. Where one rejected it,
+  /// `call_answered` says so.
+  bool take(const call_proposed& body) {
+    if (!core::is_remembered(body.ruled_by) || body.status == call_status::awaiting_decision
+        || body.status == call_status::answered)
+      return false;
     set_call(body.call);
+    entry_.verdict = name(call_verdict::approve);
+    entry_.digest = body.digest;
+    entry_.details = {
+        {"tool", body.tool.str()}, {"arguments", body.arguments}, {"ruled_by", body.ruled_by}};
+    return true;
+  }
+
+  bool take(const call_decided& body) {
     entry_.verdict = name(body.verdict);
     say(body.by, body.feedback);
     entry_.digest = body.digest;
-    const auto call = read_call(body.call);
-    if (!call)
-      return true;
-    entry_.details["tool"] = call->tool.str();
-    if (body.verdict == call_verdict::edit) {
-      entry_.details["proposed"] =
-          call->proposed_arguments.is_null() ? call->arguments : call->proposed_arguments;
-      entry_.details["ran"] = body.arguments;
-    } else {
-      entry_.details["arguments"] = call->arguments;
-    }
+    const auto call = describe_call(body.call);
+    if (body.verdict == call_verdict::edit)
+      entry_.details["edited_to"] = body.arguments;
+    else if (body.verdict == call_verdict::respond && call && call->answer)
+      entry_.details["answer"] = call->answer->content;
     return true;
   }
 
   bool take(const outcome_resolved& body) {
-    set_call(body.call);
+    if (core::is_automatic(body))
+      return false;
     entry_.verdict = name(body.resolution);
     say(body.by, body.reason);
+    const auto call = describe_call(body.call);
+    if (body.resolution != outcome_resolution::rerun && call && call->answer)
+      entry_.details["answer"] = call->answer->content;
     return true;
   }
 
-  /// A question's answer, a cancellation, and a call that a rule rejected. Other answers are
-  /// results of tools, or follow a decision that has its own entry.
+  /// A question's answer, a cancellation, and a call that a rule or a remembered decision rejected.
+  /// Other answers are results of tools, or follow a decision that has its own entry.
   bool take(const call_answered& body) {
     const auto outcome = body.answer.outcome;
-    const bool is_ruled = outcome == call_outcome::rejected && !body.by.empty();
-    const bool may_be_answer = outcome == call_outcome::succeeded && !body.by.empty();
-    if (!is_ruled && !may_be_answer && outcome != call_outcome::cancelled)
+    if (outcome != call_outcome::rejected && outcome != call_outcome::succeeded
+        && outcome != call_outcome::cancelled)
       return false;
-    const auto call = read_call(body.call);
-    if (!call || (may_be_answer && call->kind != tool_kind::person))
+    const auto call = describe_call(body.call);
+    if (!call)
+      return true;
+    const bool is_answer = outcome == call_outcome::succeeded;
+    if ((is_answer && call->kind != tool_kind::person)
+        || (outcome == call_outcome::rejected && call->verdict))
       return false;
-    set_call(body.call);
     entry_.verdict = name(outcome);
     entry_.by = body.by;
     entry_.digest = call->digest;
-    entry_.details = {{"tool", call->tool.str()}, {"arguments", call->arguments}};
-    if (may_be_answer)
+    if (is_answer)
       entry_.details["answer"] = body.answer.content;
+    else
+      entry_.reason = told_in(body.answer.content);
+    if (outcome == call_outcome::rejected && !call->ruled_by.empty())
+      entry_.details["ruled_by"] = call->ruled_by;
+    return true;
+  }
+
+  bool take(const late_result& body) {
+    describe_call(body.call);
+    entry_.details["result_digest"] = body.digest;
     return true;
   }
 
@@ -261,15 +402,33 @@ private:
   }
   void set_call(std::uint64_t call) { entry_.subject = call_id{entry_.session, call}.str(); }
 
-  std::optional<call_record> read_call(std::uint64_t call) {
-    auto read = core::read_record<call_record>(view_, number_, call_key(call), "call");
-    if (read)
-      return std::move(*read);
-    error_ = std::move(read.error());
-    return std::nullopt;
+  /// Why, in the answer that the runtime makes for a call that is rejected or cancelled.
+  static std::string told_in(const json& content) {
+    for (const auto* name : {"reason", "feedback"})
+      if (content.is_object() && content.contains(name) && content[name].is_string())
+        return content[name].get<std::string>();
+    return {};
+  }
+
+  /// Makes the call the entry's subject and says what it was then. Nothing: `error_` says why.
+  std::optional<call_record> describe_call(std::uint64_t number) {
+    set_call(number);
+    auto call = core::read_record<call_record>(view_, number_, call_key(number), "call");
+    if (!call) {
+      error_ = std::move(call.error());
+      return std::nullopt;
+    }
+    auto arguments = arguments_.before(number_, *call, entry_.number);
+    if (!arguments) {
+      error_ = std::move(arguments.error());
+      return std::nullopt;
+    }
+    entry_.details = {{"tool", call->tool.str()}, {"arguments", std::move(*arguments)}};
+    return std::move(*call);
   }
 
   store::view& view_;
+  past_arguments arguments_;
   session_number number_ = 0;
   audit_entry entry_;
   caf::error error_;
@@ -283,19 +442,20 @@ public:
 
   /// From one session's events.
   result<audit_page> read(const session_anchor& session) {
-    while (!is_full()) {
-      auto events = view_.events(session.number, at_.position + 1, events_at_once);
-      if (!events)
-        return std::move(events.error());
-      for (std::size_t i = 0; i < events->size() && !is_full(); ++i) {
-        if (auto error = take(session, (*events)[i], 0))
-          return error;
-        at_.position = (*events)[i].number;
-      }
-      looked_at_ += events->size();
-      if (at_.position >= session.events)
-        return std::move(page_);
-    }
+    const auto visit = [&](stored_event stored) -> result<bool> {
+      if (is_full())
+        return false;
+      if (auto error = take(session, stored, false))
+        return error;
+      at_.position = stored.number;
+      ++looked_at_;
+      return true;
+    };
+    if (auto error =
+            view_.visit_events(session.number, at_.position + 1, looked_at_per_page, visit))
+      return error;
+    if (at_.position >= session.events)
+      return std::move(page_);
     return cut_off();
   }
 
@@ -304,11 +464,14 @@ public:
     while (!is_full()) {
       auto position = at_.position;
       auto events = view_.journal(position, 1);
-      if (!events)
-        return std::move(events.error());
-      if (position == at_.position)
+      if (position == at_.position) { // the end, or nothing behind can be read
+        if (!events)
+          return std::move(events.error());
         return std::move(page_);
-      if (auto error = take_commit(*events))
+      }
+      if (!events)
+        add_damaged_commit(events.error());
+      else if (auto error = take_commit(*events))
         return error;
       if (at_.entries == 0)
         at_.position = position;
@@ -318,9 +481,17 @@ public:
   }
 
 private:
+  /// What is known of a session. One whose head is damaged has no id.
+  struct known_session {
+    std::optional<session_anchor> anchor; ///< Nothing: it was deleted.
+    caf::error damage;
+  };
+
+  [[nodiscard]] bool has_enough() const {
+    return page_.entries.size() >= limit_ || size_bytes_ >= page_size_bytes;
+  }
   [[nodiscard]] bool is_full() const {
-    return page_.entries.size() >= limit_ || size_bytes_ >= page_size_bytes
-           || looked_at_ >= commits_per_page;
+    return has_enough() || looked_at_ + auditor_.looked_at() >= looked_at_per_page;
   }
 
   result<audit_page> cut_off() {
@@ -328,34 +499,39 @@ private:
     return std::move(page_);
   }
 
+  void add_damaged_commit(const caf::error& why) {
+    at_.entries = 0;
+    mark_damaged(page_.entries.emplace_back(), why);
+  }
+
   /// Goes on behind what the page before had of it, and notes how far it came if it has more.
   caf::error take_commit(const std::vector<stored_event>& events) {
     const auto skipped = std::exchange(at_.entries, 0);
     std::uint32_t seen = 0;
     for (const auto& stored : events) {
-      auto session = session_of(stored.session);
+      const auto session = find_session(stored.session);
       if (!session)
-        return std::move(session.error());
-      if (!*session)
+        return session.error();
+      if (!(*session)->anchor)
         continue; // it was deleted
-      if (is_full()) {
+      // However much was looked at for it, a page goes on behind the one before.
+      if (has_enough()) {
         at_.entries = seen;
         return caf::none;
       }
       const auto before = page_.entries.size();
-      if (auto error = take(**session, stored, seen < skipped))
+      if (auto error = take(*(*session)->anchor, stored, seen < skipped))
         return error;
       seen += static_cast<std::uint32_t>(page_.entries.size() - before) + (was_skipped_ ? 1 : 0);
+      if (page_.entries.size() > before && (*session)->damage)
+        mark_damaged(page_.entries.back(), (*session)->damage);
     }
     return caf::none;
   }
 
   caf::error take(const session_anchor& session, const stored_event& stored, bool skips) {
     was_skipped_ = false;
-    auto fact = read_event(stored);
-    if (!fact)
-      return std::move(fact.error());
-    auto entry = auditor_.entry_of(session, *fact);
+    auto entry = auditor_.entry_of(session, stored);
     if (!entry)
       return std::move(entry.error());
     if (!*entry)
@@ -368,17 +544,20 @@ private:
     return caf::none;
   }
 
-  /// Nothing for one that is not there any more.
-  result<std::optional<session_anchor>> session_of(session_number number) {
+  result<const known_session*> find_session(session_number number) {
     if (const auto found = known_.find(number); found != known_.end())
-      return found->second;
+      return &found->second;
+    known_session known;
     auto found = view_.sessions(std::nullopt, number - 1, 1);
-    if (!found)
+    if (!found && !is_damage(found.error()))
       return std::move(found.error());
-    std::optional<session_anchor> anchor;
-    if (!found->empty() && found->front().number == number)
-      anchor = std::move(found->front());
-    return known_.emplace(number, std::move(anchor)).first->second;
+    if (!found) {
+      known.anchor.emplace().number = number;
+      known.damage = std::move(found.error());
+    } else if (!found->empty() && found->front().number == number) {
+      known.anchor = std::move(found->front());
+    }
+    return &known_.emplace(number, std::move(known)).first->second;
   }
 
   store::view& view_;
@@ -389,36 +568,37 @@ private:
   std::size_t size_bytes_ = 0;
   std::size_t looked_at_ = 0;
   bool was_skipped_ = false;
-  std::unordered_map<session_number, std::optional<session_anchor>> known_;
+  std::unordered_map<session_number, known_session> known_;
 };
 
 } // namespace
 
-result<std::vector<state_transition>> query_history(store& from, const session_id& session,
-                                                    std::uint64_t first, std::size_t limit) {
+result<history_page> query_history(store& from, const session_id& session, std::uint64_t first,
+                                   std::size_t limit) {
   auto view = from.read();
   if (!view)
     return std::move(view.error());
   const auto anchor = find_anchor(**view, session);
   if (!anchor)
     return anchor.error();
-  historian told;
-  // The cause of the first move is some events before it, of one fold at most.
-  constexpr std::uint64_t fold = 64;
-  for (auto next = first > fold ? first - fold : 1;
-       next <= anchor->events && told.found.size() < limit;) {
-    const auto events = (*view)->events(anchor->number, next, events_at_once);
-    if (!events)
-      return events.error();
-    for (const auto& stored : *events) {
+  first = std::max<std::uint64_t>(first, 1);
+  // What brought the first move about comes behind the move before it, which is mostly near.
+  for (std::uint64_t back = 64;; back = std::min<std::uint64_t>(back * 16, looked_at_per_page)) {
+    const auto begin = first > back ? first - back : 1;
+    const bool is_last = begin == 1 || back == looked_at_per_page;
+    historian told{first, limit, is_last};
+    const auto visit = [&](const stored_event& stored) -> result<bool> {
       const auto fact = read_event(stored);
       if (!fact)
         return fact.error();
-      told.take(*fact, fact->number >= first && told.found.size() < limit);
-    }
-    next += events_at_once;
+      return told.take(*fact);
+    };
+    if (auto error =
+            (*view)->visit_events(anchor->number, begin, first - begin + looked_at_per_page, visit))
+      return error;
+    if (told.knows() || is_last)
+      return std::move(told).page(anchor->events);
   }
-  return std::move(told.found);
 }
 
 result<audit_page> query_audit(store& from, const std::optional<session_id>& session,

@@ -163,6 +163,7 @@ struct metrics::implementation {
   }
 
   void count(const event_body& body);
+  void count_pause(std::span<const event> commit);
   void read_loads();
 
   // Everything below lives in the registry, which therefore goes last.
@@ -196,16 +197,17 @@ struct metrics::implementation {
   Family<Histogram>& waits = histograms(
       "fermata_wait_seconds", "How long decisions, results, answers and outcomes were waited for");
   enum_counters<session_state> pauses{
-      counters("fermata_pauses_total", "Times that a session stopped running, by its new state"),
+      counters("fermata_pauses_total",
+               "Times that a session that ran came to another state that waits, by that state"),
       "state",
       {session_state::waiting, session_state::awaiting_plan_decision,
        session_state::needs_attention, session_state::suspended, session_state::planning}};
   enum_counters<plan_status> plans{
-      counters("fermata_plans_total", "Plans that ended, by result"),
+      counters("fermata_plans_total", "Plans that ended by themselves or by a command, by result"),
       "result",
       {plan_status::completed, plan_status::failed, plan_status::cancelled, plan_status::rejected}};
   enum_counters<subtask_status> subtasks{
-      counters("fermata_subtasks_total", "Subtasks that ended, by result"),
+      counters("fermata_subtasks_total", "Subtasks that ended before their plan, by result"),
       "result",
       {subtask_status::done, subtask_status::failed, subtask_status::skipped,
        subtask_status::cancelled}};
@@ -223,19 +225,44 @@ struct metrics::implementation {
   Gauge& parked =
       gauge("fermata_parked_messages", "Messages for sessions that there is no room for yet");
   Gauge& runs_under_way = gauge("fermata_tool_runs_under_way", "Runs of tools that have not ended");
-  Gauge& observer_failures =
-      gauge("fermata_observer_failures", "Exceptions that came out of observers");
+  Counter& observer_failures =
+      counter("fermata_observer_failures_total", "Exceptions that came out of observers");
 
-  std::mutex mutex; ///< For `loads`.
-  std::vector<std::function<std::optional<runtime_load>()>> loads;
+  struct observed_runtime {
+    std::function<std::optional<runtime_load>()> load;
+    std::uint64_t failures = 0; ///< So many are counted.
+  };
+  std::mutex mutex; ///< For `runtimes`.
+  std::vector<observed_runtime> runtimes;
 };
+
+namespace {
+
+/// True for what only happens while a session runs.
+bool is_progress(const event_body& body) {
+  return std::holds_alternative<plan_started>(body) || std::holds_alternative<subtask_started>(body)
+         || std::holds_alternative<call_proposed>(body) || std::holds_alternative<agent_said>(body)
+         || std::holds_alternative<call_claimed>(body) || std::holds_alternative<subtask_woke>(body)
+         || std::holds_alternative<subtask_finished>(body)
+         || std::holds_alternative<subtask_failed>(body);
+}
+
+} // namespace
+
+void metrics::implementation::count_pause(std::span<const event> commit) {
+  // A session that ran from one pause to the next within one commit never says that it ran.
+  bool ran = false;
+  for (const auto& one : commit) {
+    ran = ran || is_progress(one.body);
+    if (const auto* change = std::get_if<state_changed>(&one.body))
+      if (ran || is_running(change->from))
+        pauses.count(change->to);
+  }
+}
 
 void metrics::implementation::count(const event_body& body) {
   events[body.index()]->Increment();
-  if (const auto* change = std::get_if<state_changed>(&body)) {
-    if (is_running(change->from) && !is_running(change->to))
-      pauses.count(change->to);
-  } else if (std::holds_alternative<subtask_finished>(body)) {
+  if (std::holds_alternative<subtask_finished>(body)) {
     subtasks.count(subtask_status::done);
   } else if (const auto* failed = std::get_if<subtask_failed>(&body)) {
     if (!failed->retry_at) // else it goes on by itself
@@ -259,22 +286,22 @@ void metrics::implementation::count(const event_body& body) {
 void metrics::implementation::read_loads() {
   runtime_load sum;
   const std::lock_guard lock{mutex};
-  std::erase_if(loads, [&](const auto& load) {
-    const auto now = load();
+  std::erase_if(runtimes, [&](auto& one) {
+    const auto now = one.load();
     if (!now)
       return true;
     sum.commands_under_way += now->commands_under_way;
     sum.resident_sessions += now->resident_sessions;
     sum.parked_messages += now->parked_messages;
     sum.runs_under_way += now->runs_under_way;
-    sum.observer_failures += now->observer_failures;
+    observer_failures.Increment(static_cast<double>(
+        now->observer_failures - std::exchange(one.failures, now->observer_failures)));
     return false;
   });
   under_way.Set(sum.commands_under_way);
   resident.Set(sum.resident_sessions);
   parked.Set(sum.parked_messages);
   runs_under_way.Set(sum.runs_under_way);
-  observer_failures.Set(static_cast<double>(sum.observer_failures));
 }
 
 metrics::metrics() : implementation_{std::make_unique<implementation>()} {
@@ -292,7 +319,7 @@ std::string metrics::text() const {
 
 void metrics::started(const std::function<std::optional<runtime_load>()>& load) {
   const std::lock_guard lock{implementation_->mutex};
-  implementation_->loads.push_back(load);
+  implementation_->runtimes.push_back({load, 0});
 }
 
 void metrics::committed(const session_id&, std::span<const event> events,
@@ -300,6 +327,7 @@ void metrics::committed(const session_id&, std::span<const event> events,
   auto& self = *implementation_;
   for (const auto& one : events)
     self.count(one.body);
+  self.count_pause(events);
   for (const auto& note : notes)
     if (note.waited)
       self.wait_of(*note.waited).Observe(seconds(note.waited->duration));

@@ -44,16 +44,19 @@ namespace fermata {
 ///     activations_total             counter
 ///     activation_failures_total     counter
 ///     passivations_total            counter
+///     observer_failures_total       counter
 ///     resident_sessions             gauge
 ///     commands_under_way            gauge
 ///     parked_messages               gauge
 ///     tool_runs_under_way           gauge
-///     observer_failures             gauge
 ///     build_info                    gauge      version; always 1
 ///
-/// A wait counts when what was waited for comes; cancellations and expiries do not count. The
-/// number of series is bounded: agents and tools are the first 100 by name, and the others are
-/// `other` together.
+/// A wait counts when what was waited for comes; cancellations, expiries, and what nobody was asked
+/// for do not count. A pause counts when a session that ran comes to a state that waits and in
+/// which it was not before. Subtasks that end with their plan are not counted one by one, and a
+/// plan that another one replaces has not ended. Observer failures are those of runtimes that were
+/// still there when `text` was called. The number of series is bounded: agents and tools are the
+/// first 100 by name, and the others are `other` together.
 class metrics final : public runtime_observer {
 public:
   /// The type of `text`, for HTTP.

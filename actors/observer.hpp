@@ -44,7 +44,8 @@ struct event_note {
   std::optional<subtask_id> subtask;
   std::optional<tool_name> tool; ///< Of the call that it is about.
   /// For a decision, a result, an answer and a resolved outcome: how long it was waited for, also
-  /// where other processes did most of the waiting. Nothing when the wait ended by itself.
+  /// where other processes did most of the waiting. Nothing when the wait ended by itself, or where
+  /// nobody was asked: the policy approved a plan, a tool's run told its outcome after all.
   std::optional<ended_wait> waited;
 
   event_note() = default;
@@ -109,10 +110,15 @@ struct ended_run {
 
 /// Is told what happens in a runtime. Each function does nothing unless it is overridden.
 ///
-/// Called on the runtime's threads, several at once, and for different sessions in any order; for
-/// one session in the order in which it happens. What takes long here makes sessions slow, and what
-/// blocks blocks them: hand work on to a thread of one's own. All arguments are lent for the
-/// duration of the call. Calling the runtime's blocking functions from here is a deadlock.
+/// Called on the runtime's threads, several at once. `started` comes before all else of a runtime,
+/// and the committed events of one session come in order, each once. Nothing else is ordered: not
+/// different sessions, and not what several parts of the runtime tell of one session (its answers,
+/// its transactions, its runs of tools, its coming and going), except that `activated` comes before
+/// what a session does while it is in memory.
+///
+/// What takes long here makes sessions slow, and what blocks blocks them: hand work on to a thread
+/// of one's own. All arguments are lent for the duration of the call. Calling the runtime's
+/// blocking functions from here is a deadlock.
 ///
 /// An exception is caught and counted (`runtime_load::observer_failures`); it changes nothing for
 /// sessions. Without an observer nothing of this is computed.
@@ -120,7 +126,7 @@ class runtime_observer {
 public:
   virtual ~runtime_observer() = default;
 
-  /// A runtime has started. `load` tells how full it is; it may be kept and called at any time from
+  /// A runtime starts. `load` tells how full it is; it may be kept and called at any time from
   /// any thread. It gives nothing once the runtime is gone.
   virtual void started(const std::function<std::optional<runtime_load>()>& /*load*/) {}
 

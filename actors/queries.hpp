@@ -49,13 +49,24 @@ struct pending_page {
                                                       const pending_cursor& after,
                                                       std::size_t limit);
 
-/// A session's moves from state to state, by the numbers of their events: those of event `first`
-/// (counted from 1) and later, at most `limit`, with what brought each about: the event before it,
-/// where events that only follow from another are looked past. Errors: `unknown_session`.
-[[nodiscard]] result<std::vector<state_transition>> query_history(store& from,
-                                                                  const session_id& session,
-                                                                  std::uint64_t first = 1,
-                                                                  std::size_t limit = 10'000);
+/// Some of a session's moves from state to state, and where the next page begins.
+struct history_page {
+  std::vector<state_transition> moves;
+  std::optional<std::uint64_t> next; ///< An event's number. Nothing: this is the last, for now.
+
+  history_page() = default;
+};
+
+/// A session's moves, by the numbers of their events: those of event `first` (counted from 1) and
+/// later, at most `limit`, with what brought each about: the event before it, where events that
+/// only follow from another are looked past. A page looks at no more than some 10,000 events, and
+/// ends behind some 4 MB of moves, so it may hold fewer, even none, while there is a next one. Each
+/// also goes once through the commits between event `first` and the last one, so few large pages
+/// cost less than many small ones. The cause of a move is not told where the move before it is more
+/// than 10,000 events before `first`. Errors: `unknown_session`.
+[[nodiscard]] result<history_page> query_history(store& from, const session_id& session,
+                                                 std::uint64_t first = 1,
+                                                 std::size_t limit = 10'000);
 
 /// Where a page of the audit log begins: behind this one. For all sessions `position` is a commit's
 /// place in the journal, for one session it is an event's number.
@@ -80,12 +91,21 @@ struct audit_page {
 };
 
 /// What was decided, by whom, when and on what, in one session or, in the order of commits, in all:
-/// decisions on plans and calls, answers to questions, outcomes, cancellations and ends of plans
-/// other than completion, retries and skips, suspensions, deadlines, decisions that are remembered
-/// or forgotten; also where a rule or a remembered decision rejected a call. At most `limit` of
-/// them. A page looks at no more than some 10,000 commits and ends behind some 4 MB of entries, so
-/// it may hold fewer, even none, while there is a next one. Details of more than 64 KB are left
-/// out, and say how large they are. Errors: `unknown_session`.
+/// decisions on plans and calls, answers to questions, outcomes that somebody told, cancellations
+/// and ends of plans other than completion, retries and skips, suspensions, deadlines, decisions
+/// that are remembered or forgotten; also where a rule or a remembered decision rejected a call,
+/// where a remembered one let it run (`call_proposed`), and results that came too late.
+///
+/// `details` of a call has its `tool` and the `arguments` that it had until then, which is what was
+/// decided on; `edited_to`, `answer` and `ruled_by` where there is such a thing. Whether the tool
+/// ran is not said: events say it. Details of more than 64 KB are left out, and say how large they
+/// are. What is damaged makes an entry with the action `damaged`, and says in `details` how; of a
+/// damaged commit, or a session whose head is damaged, it cannot be told which session it was.
+///
+/// At most `limit` entries. A page looks at no more than some 10,000 commits (of one session:
+/// events), and ends behind some 4 MB of entries, so it may hold fewer, even none, while there is a
+/// next one. Of one session each page also goes once through the commits between `after` and the
+/// last one. Errors: `unknown_session`.
 [[nodiscard]] result<audit_page> query_audit(store& from, const std::optional<session_id>& session,
                                              const audit_cursor& after, std::size_t limit);
 

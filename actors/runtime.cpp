@@ -38,16 +38,17 @@ void complete(runtime_options& options) {
 }
 
 node spawn_node(caf::actor_system& system, const services_ptr& shared) {
-  node made;
-  made.journal = shared->options.journal_thread ? system.spawn<caf::detached>(journal, shared)
-                                                : system.spawn(journal, shared);
-  made.directory = system.spawn(directory_actor, shared, made.journal);
+  // Before there is anybody who does something: the directory fires timers as soon as it is there.
   shared->observe([&](auto& observer) {
     observer.started([weak = std::weak_ptr{shared}]() -> std::optional<runtime_load> {
       const auto running = weak.lock();
       return running ? std::optional{running->load()} : std::nullopt;
     });
   });
+  node made;
+  made.journal = shared->options.journal_thread ? system.spawn<caf::detached>(journal, shared)
+                                                : system.spawn(journal, shared);
+  made.directory = system.spawn(directory_actor, shared, made.journal);
   return made;
 }
 

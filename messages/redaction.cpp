@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <vector>
 
 namespace fermata {
 
@@ -122,15 +123,50 @@ result<std::shared_ptr<const RE2>> compile(const std::string& expression) {
   return result<std::shared_ptr<const RE2>>{std::move(made)};
 }
 
-/// Finds exactly these bytes, whatever they are.
-std::shared_ptr<const RE2> literal(const std::string& text) {
+/// As it stands within JSON text.
+std::string escaped(const std::string& text, bool in_ascii) {
+  const auto quoted = json(text).dump(-1, ' ', in_ascii, json::error_handler_t::replace);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+/// The lines of a secret that has several, for instance of a private key: programs print them one
+/// by one, or indented. Short ones could be anything.
+std::vector<std::string> telling_lines(const std::string& secret) {
+  constexpr std::size_t least_bytes = 8;
+  std::vector<std::string> lines;
+  if (secret.find_first_of("\r\n") == std::string::npos)
+    return lines;
+  for (std::size_t begin = 0; begin < secret.size();) {
+    const auto end = std::min(secret.find_first_of("\r\n", begin), secret.size());
+    const auto line = std::string_view{secret}.substr(begin, end - begin);
+    const auto text = std::min(line.find_first_not_of(" \t"), line.size());
+    const auto behind = line.find_last_not_of(" \t") + 1; // 0: there is none
+    if (behind >= text + least_bytes)
+      lines.emplace_back(line.substr(text, behind - text));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+/// Finds exactly these bytes, whatever they are, and what they look like where they are shown.
+std::shared_ptr<const RE2> literal(const std::string& secret) {
+  auto forms = telling_lines(secret);
+  forms.push_back(secret);
+  for (std::size_t i = 0, count = forms.size(); i < count; ++i)
+    for (const bool in_ascii : {false, true})
+      forms.push_back(escaped(forms[i], in_ascii));
+  std::sort(forms.begin(), forms.end());
+  forms.erase(std::unique(forms.begin(), forms.end()), forms.end());
+  std::string expression;
+  for (const auto& form : forms)
+    expression += (expression.empty() ? "" : "|") + RE2::QuoteMeta(form);
   RE2::Options options{RE2::Latin1};
-  options.set_literal(true);
+  options.set_longest_match(true); // the whole secret, rather than its first line
   options.set_log_errors(false);
   // A value of some kilobytes needs more than the default.
-  options.set_max_mem(
-      std::max<std::int64_t>(options.max_mem(), static_cast<std::int64_t>(text.size()) * 256));
-  return std::make_shared<const RE2>(text, options);
+  options.set_max_mem(std::max<std::int64_t>(options.max_mem(),
+                                             static_cast<std::int64_t>(expression.size()) * 256));
+  return std::make_shared<const RE2>(expression, options);
 }
 
 std::optional<std::string> variable_of_process(const std::string& name) {

@@ -28,8 +28,11 @@ namespace fermata {
 ///   `--NAME=VALUE` the value, since command lines are arrays.
 /// - Patterns and environment values are looked for in each string, also in the names of members,
 ///   and independently of each other: where matches overlap, all that any of them covers is one
-///   `[redacted]`. A variable that is not set, or empty, hides nothing. A secret that is divided
-///   over several strings is not recognised.
+///   `[redacted]`. A variable that is not set, or empty, hides nothing.
+/// - An environment value is also found as it stands in JSON text, with or without non-ASCII
+///   characters escaped, and, if it has several lines, by each line of at least 8 bytes.
+/// - A secret is only recognised whole: not when it was cut off, divided over several strings or
+///   streamed pieces, or encoded in another way.
 /// - UTF-8 stays valid: a match is extended to whole characters.
 ///
 /// The work is bounded: expressions run in linear time, and behind the 1,000th match of one of them

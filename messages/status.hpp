@@ -163,7 +163,7 @@ struct audit_entry {
   std::string by;      ///< As the host asserts; empty: not said.
   std::string reason;  ///< What was said with it.
   std::string digest;  ///< What was approved.
-  json details;        ///< What the action is about: for an edit `proposed` and `ran`.
+  json details;        ///< What the action is about: of a call its `arguments`.
 
   audit_entry() = default;
   friend bool operator==(const audit_entry&, const audit_entry&) = default;

@@ -20,6 +20,7 @@ struct memory_store::state {
   memory_fault_hook hook;
   std::optional<memory_fault> next_fault;
   std::uint64_t writes = 0;
+  std::uint64_t reads = 0;
   bool down = false;
   /// Counts crashes and restarts; a view of an earlier life is dead.
   std::uint64_t life = 0;
@@ -187,6 +188,7 @@ result<std::unique_ptr<store::view>> memory_store::read() {
     return crashed_error();
   auto alive = [state = state_, life = state_->life] {
     const std::lock_guard inner_lock{state->mutex};
+    ++state->reads;
     return state->life == life;
   };
   return std::unique_ptr<view>{std::make_unique<table_view>(
@@ -223,6 +225,11 @@ void memory_store::restart() {
 std::uint64_t memory_store::writes() const {
   const std::lock_guard lock{state_->mutex};
   return state_->writes;
+}
+
+std::uint64_t memory_store::reads() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->reads;
 }
 
 std::shared_ptr<memory_store> memory_store::clone() const {

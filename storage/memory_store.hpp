@@ -54,6 +54,9 @@ public:
   /// not counted.
   [[nodiscard]] std::uint64_t writes() const;
 
+  /// How many records, and ranges of them, were looked up through views.
+  [[nodiscard]] std::uint64_t reads() const;
+
   /// An independent store that holds the same and goes on counting from the same write. It has no
   /// faults armed, and has not crashed even if this one has. Takes O(1) time and memory: the two
   /// share what neither changes.

@@ -6,7 +6,9 @@
 #include <fermata/messages/timestamp.hpp>
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -170,6 +172,9 @@ public:
   /// Finds a session. Nothing: there is none of that id.
   [[nodiscard]] virtual result<std::optional<session_anchor>> find(const session_id& session) = 0;
 
+  /// Takes events one by one. False: it has seen enough. An error ends the visit with it.
+  using event_visitor = std::function<result<bool>(stored_event)>;
+
   /// A consistent view of one moment; keep it for as short as possible.
   class view {
   public:
@@ -190,8 +195,17 @@ public:
     [[nodiscard]] virtual result<std::vector<stored_event>>
     events(session_number session, std::uint64_t first, std::size_t limit) = 0;
 
+    /// As `events`, but shows them one by one instead of returning them: of the events, those of
+    /// one commit are in memory at a time. The visitor may read from this view.
+    [[nodiscard]] virtual caf::error visit_events(session_number session, std::uint64_t first,
+                                                  std::size_t limit,
+                                                  const event_visitor& visit) = 0;
+
     /// Reads the journal of all sessions from a position (0: the beginning) in the order of
-    /// commits, at most `limit` commits, and sets `position` to where to go on.
+    /// commits, at most `limit` commits, and sets `position` to where to go on. A damaged commit
+    /// ends what is read before it; if it is the first one, the error is `store_corrupt` (or
+    /// `store_too_new`), and `position` is behind it. Where nothing behind can be read either,
+    /// `position` stays.
     [[nodiscard]] virtual result<std::vector<stored_event>> journal(std::uint64_t& position,
                                                                     std::size_t limit) = 0;
 

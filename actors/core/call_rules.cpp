@@ -148,19 +148,9 @@ policy_action call_ruling::action() const {
   return remembered->verdict == call_verdict::reject ? policy_action::deny : policy_action::allow;
 }
 
-namespace {
-
-constexpr std::string_view remembered_prefix = "decision ";
-
-} // namespace
-
 std::string call_ruling::name() const {
   return remembered != nullptr ? std::string{remembered_prefix} + std::to_string(remembered->number)
                                : policy.name();
-}
-
-bool is_remembered(std::string_view ruled_by) {
-  return ruled_by.starts_with(remembered_prefix);
 }
 
 std::string known_tool::declaration() const {

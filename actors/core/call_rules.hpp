@@ -65,9 +65,6 @@ struct call_ruling {
                                   const known_tool& tool, const json& arguments,
                                   const environment& env);
 
-/// True for a `call_proposed::ruled_by` that names a remembered decision.
-[[nodiscard]] bool is_remembered(std::string_view ruled_by);
-
 /// The error for what a rule denies; `what` begins the message.
 [[nodiscard]] caf::error denied(std::string what, const policy_ruling& ruling);
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -31,6 +32,13 @@ private:
   std::set<alarm> ordered_;
   std::map<std::uint64_t, timestamp> times_;
 };
+
+/// How a `call_proposed::ruled_by` begins that names a remembered decision.
+inline constexpr std::string_view remembered_prefix = "decision ";
+
+[[nodiscard]] inline bool is_remembered(std::string_view ruled_by) {
+  return ruled_by.starts_with(remembered_prefix);
+}
 
 /// How subtasks stand, for `compare_plans`.
 [[nodiscard]] std::vector<subtask_status> statuses_of(std::span<const subtask_record> subtasks);

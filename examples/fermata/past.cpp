@@ -13,8 +13,10 @@ namespace fermata::command_line {
 
 namespace {
 
-/// How many lines are read at a time: a screenful is there at once.
-constexpr std::size_t page = 256;
+/// How many entries are read at a time: a screenful is there at once.
+constexpr std::size_t entries_at_once = 256;
+/// Moves are short, and each page costs a walk to where it begins.
+constexpr std::size_t moves_at_once = 10'000;
 
 std::string padded(std::string text, std::size_t columns) {
   if (text.size() < columns)
@@ -58,17 +60,16 @@ caf::error query_of_history(const arguments& given, store& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
-  for (std::uint64_t first = 1; !out.has_no_reader();) {
-    const auto moves = query_history(from, *session, first, page);
-    if (!moves)
-      return moves.error();
-    for (const auto& one : *moves) {
+  for (std::optional<std::uint64_t> first = 1; first && !out.has_no_reader();) {
+    const auto read = query_history(from, *session, *first, moves_at_once);
+    if (!read)
+      return read.error();
+    for (const auto& one : read->moves) {
       out.print(one);
       out.say(describe(out.shown(one)));
     }
-    if (moves->size() < page)
-      break;
-    first = moves->back().number + 1;
+    out.flush();
+    first = read->next;
   }
   return caf::none;
 }
@@ -85,7 +86,7 @@ caf::error query_of_audit(const arguments& given, store& from, console& out) {
   std::optional<audit_cursor> after{std::in_place};
   bool is_empty = true;
   while (after && left > 0 && !out.has_no_reader()) {
-    const auto read = query_audit(from, session, *after, std::min(left, page));
+    const auto read = query_audit(from, session, *after, std::min(left, entries_at_once));
     if (!read)
       return read.error();
     for (const auto& one : read->entries) {

@@ -1,6 +1,7 @@
 #include <fermata/storage/detail/table_view.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 
 namespace fermata::detail {
@@ -45,11 +46,12 @@ private:
   session_anchor last_;
 };
 
-/// The positions of the log entries that hold a session's events from `first` on, the last one
-/// first.
-result<std::vector<std::uint64_t>> chain_back(table_reader& tables, session_number session,
-                                              const head_entry& head, std::uint64_t first) {
-  std::vector<std::uint64_t> positions;
+/// The positions of the first `limit` log entries that hold a session's events from `first` on, the
+/// last one first.
+result<std::deque<std::uint64_t>> chain_back(table_reader& tables, session_number session,
+                                             const head_entry& head, std::uint64_t first,
+                                             std::size_t limit) {
+  std::deque<std::uint64_t> positions;
   auto position = head.last_position;
   auto expected_last = head.events;
   while (position != 0 && expected_last >= first) {
@@ -61,10 +63,22 @@ result<std::vector<std::uint64_t>> chain_back(table_reader& tables, session_numb
                           + " is not the one that session number " + std::to_string(session)
                           + " has there");
     positions.push_back(position);
+    // Each holds one event at least, so those behind are beyond the limit.
+    if (positions.size() > limit)
+      positions.pop_front();
     position = entry->previous_position;
     expected_last = entry->first_event - 1;
   }
   return positions;
+}
+
+/// Adds all events of the log entry at `position`.
+caf::error append_commit(std::uint64_t position, byte_view sealed,
+                         std::vector<stored_event>& found) {
+  auto entry = parse_log(position, sealed);
+  if (!entry)
+    return std::move(entry.error());
+  return append_events(position, *entry, 0, std::numeric_limits<std::size_t>::max(), found);
 }
 
 } // namespace
@@ -133,24 +147,45 @@ result<std::optional<session_anchor>> table_view::find(const session_id& session
 result<std::vector<stored_event>> table_view::events(session_number session, std::uint64_t first,
                                                      std::size_t limit) {
   std::vector<stored_event> found;
+  const auto keep = [&](stored_event one) -> result<bool> {
+    found.push_back(std::move(one));
+    return true;
+  };
+  if (auto error = visit_events(session, first, limit, keep))
+    return error;
+  return found;
+}
+
+caf::error table_view::visit_events(session_number session, std::uint64_t first, std::size_t limit,
+                                    const store::event_visitor& visit) {
   auto head = read_head(*tables_, session);
   if (!head)
-    return head.error();
+    return std::move(head.error());
   if (!*head || limit == 0)
-    return found;
+    return caf::none;
   first = std::max<std::uint64_t>(first, 1);
-  auto positions = chain_back(*tables_, session, **head, first);
+  auto positions = chain_back(*tables_, session, **head, first, limit);
   if (!positions)
-    return positions.error();
-  for (auto position = positions->rbegin(); position != positions->rend() && found.size() < limit;
+    return std::move(positions.error());
+  std::vector<stored_event> of_commit;
+  for (auto position = positions->rbegin(); position != positions->rend() && limit > 0;
        ++position) {
     auto entry = require_log(*tables_, *position);
     if (!entry)
-      return entry.error();
-    if (auto error = append_events(*position, *entry, first, limit, found))
+      return std::move(entry.error());
+    of_commit.clear();
+    if (auto error = append_events(*position, *entry, first, limit, of_commit))
       return error;
+    limit -= of_commit.size();
+    for (auto& one : of_commit) {
+      const auto more = visit(std::move(one));
+      if (!more)
+        return more.error();
+      if (!*more)
+        return caf::none;
+    }
   }
-  return found;
+  return caf::none;
 }
 
 result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, std::size_t limit) {
@@ -159,22 +194,26 @@ result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, s
     return found;
   std::size_t commits = 0;
   auto reached = position;
+  caf::error damage;
   const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
     auto number = parse_number_key(table::log, key);
     if (!number)
       return number.error();
-    auto entry = parse_log(*number, sealed);
-    if (!entry)
-      return entry.error();
-    if (auto error =
-            append_events(*number, *entry, 0, std::numeric_limits<std::size_t>::max(), found))
-      return error;
+    const auto whole = found.size();
+    damage = append_commit(*number, sealed, found);
+    if (damage)
+      found.resize(whole);
+    // The next call begins with it.
+    if (damage && commits > 0)
+      return false;
     reached = *number;
-    return ++commits < limit;
+    return !damage && ++commits < limit;
   };
   if (auto error = tables_->walk(table::log, number_key(position + 1), visit))
     return error;
   position = reached;
+  if (damage && commits == 0)
+    return damage;
   return found;
 }
 

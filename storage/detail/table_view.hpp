@@ -15,10 +15,14 @@ public:
                                    std::size_t limit) override;
   result<std::optional<session_anchor>> find(const session_id& session) override;
 
-  /// Follows the chain of the session's log entries back from its end: the cost is proportional to
-  /// the number of commits between event `first` and the last one, whatever the limit.
+  /// Both follow the chain of the session's log entries back from its end, once: the cost is
+  /// proportional to the number of commits between event `first` and the last one, whatever the
+  /// limit. At most `limit` positions of commits are kept, and the memory of `visit_events` is that
+  /// and one commit.
   result<std::vector<stored_event>> events(session_number session, std::uint64_t first,
                                            std::size_t limit) override;
+  caf::error visit_events(session_number session, std::uint64_t first, std::size_t limit,
+                          const store::event_visitor& visit) override;
   result<std::vector<stored_event>> journal(std::uint64_t& position, std::size_t limit) override;
   result<std::vector<session_anchor>> sessions(std::optional<std::uint8_t> status,
                                                session_number after, std::size_t limit) override;

@@ -55,8 +55,8 @@ TEST_CASE("audit prints what was decided in one session or in all") {
   CHECK(all.lines[6]["action"] == "call_decided");
   CHECK(all.lines[6]["subject"] == "two:c1");
   CHECK(all.lines[6]["verdict"] == "edit");
-  CHECK(all.lines[6]["details"]["ran"]["question"] == "who?");
-  CHECK(all.lines[6]["details"].contains("proposed"));
+  CHECK(all.lines[6]["details"]["edited_to"]["question"] == "who?");
+  CHECK(all.lines[6]["details"].contains("arguments"));
   const auto two = box.run({"audit", "two"});
   CHECK(std::vector<json>(all.lines.begin() + 3, all.lines.end()) == two.lines);
   CHECK(box.run({"audit", "--limit", "2"}).lines.size() == 2);

@@ -78,6 +78,25 @@ TEST_CASE("the value of an environment variable is taken literally") {
   CHECK(shown(by, R"({"x": "=a.c*="})") == json::parse(R"({"x": "=[redacted]="})"));
 }
 
+TEST_CASE("the value of an environment variable is also found where JSON text has it escaped") {
+  const std::string secret = "a\"b\\c\xc3\xa9";
+  const auto by = with(R"({"environment": ["KEY"]})", {{"KEY", secret}});
+  const json sent{{"key", secret}};
+  CHECK(by.text(sent.dump()) == R"({"key":"[redacted]"})");
+  CHECK(by.text(sent.dump(-1, ' ', true)) == R"({"key":"[redacted]"})");
+  CHECK(by.text(secret) == "[redacted]");
+}
+
+TEST_CASE("a secret of several lines is found whole and line by line, but for short lines") {
+  const std::string secret = "-----BEGIN KEY-----\r\n  MIIEvQIBADAN\nshort\n";
+  const auto by = with(R"({"environment": ["KEY"]})", {{"KEY", secret}});
+  CHECK(by.text("<" + secret + ">") == "<[redacted]>");
+  CHECK(by.text(json(secret).dump()) == R"("[redacted]")");
+  CHECK(by.text("    MIIEvQIBADAN\n    short\n") == "    [redacted]\n    short\n");
+  const auto single = with(R"({"environment": ["KEY"]})", {{"KEY", " 12345678 "}});
+  CHECK(single.text("12345678") == "12345678");
+}
+
 TEST_CASE("a variable that is empty or not set hides nothing") {
   const auto by = with(R"({"environment": ["EMPTY", "ABSENT"]})", {{"EMPTY", ""}});
   CHECK(by.hides_nothing());

@@ -178,6 +178,18 @@ TEST_CASE("secrets are not logged") {
   CHECK(proposed["body"]["digest"] == call_of(world, 1).digest);
 }
 
+TEST_CASE("an error's message is cut off like other texts") {
+  const memory_log log;
+  log.observer->commit_failed(sid(), make_error(errc::io_error, std::string(100'000, 'x')));
+  log.observer->answered(
+      {sid(), "propose_plan", make_error(errc::invalid_field, std::string(100'000, 'y')), 1s});
+  REQUIRE(log.lines().size() == 2);
+  for (const auto& line : log.lines()) {
+    CHECK(contains(line["message"].get<std::string>(), "... (100000 bytes)"));
+    CHECK(to_text(line).size() < 3'000);
+  }
+}
+
 TEST_CASE("a line stays short however much there is to say") {
   event_log_options options;
   options.body_size_bytes = 2'000;

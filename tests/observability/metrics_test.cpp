@@ -115,12 +115,32 @@ TEST_CASE("pauses, subtasks that failed and failed commits are counted") {
   CHECK(value(R"(fermata_commit_failures_total{error="disk_full"})") == 1);
   CHECK(value(R"(fermata_commands_total{result="disk_full",type="decide_call"})") == 1);
   CHECK(value(R"(fermata_subtasks_total{result="failed"})") == 1);
-  double pauses = 0;
-  for (const auto& change : facts<state_changed>(world))
-    pauses += change.from == session_state::running && change.to != session_state::completed;
-  CHECK(value(R"(fermata_pauses_total{state="waiting"})")
-            + value(R"(fermata_pauses_total{state="needs_attention"})")
-        == pauses);
+  // Within a commit it ran from one pause to the next.
+  CHECK(value(R"(fermata_pauses_total{state="awaiting_plan_decision"})") == 0);
+  CHECK(value(R"(fermata_pauses_total{state="waiting"})") == 1);
+  CHECK(value(R"(fermata_pauses_total{state="needs_attention"})") == 1);
+  accept(world, suspend_session{"lunch"});
+  CHECK(value(R"(fermata_pauses_total{state="suspended"})") == 0); // it did not run
+}
+
+TEST_CASE("what observers throw is counted, and stays so when their runtime is gone") {
+  class thrower final : public runtime_observer {
+  public:
+    void activated(const session_id&, std::size_t) override { throw std::runtime_error("no"); }
+  };
+  const auto counted = std::make_shared<metrics>();
+  {
+    sim::world world{1, setup(counted)};
+    CHECK(value_of(*counted, "fermata_observer_failures_total") == 0);
+  }
+  {
+    sim::world world{1, observed(observe_with({counted, std::make_shared<thrower>()}))};
+    accept(world, propose_plan{seed_plan()});
+    accept(world, propose_plan{seed_plan()}, "s2");
+    CHECK(value_of(*counted, "fermata_observer_failures_total") == 2);
+    CHECK(value_of(*counted, "fermata_observer_failures_total") == 2);
+  }
+  CHECK(value_of(*counted, "fermata_observer_failures_total") == 2);
 }
 
 TEST_CASE("runs of tools and tokens of models are counted") {

@@ -1,6 +1,8 @@
 // What an observer is told, and that what it does with it is no session's business.
 #include "support.hpp"
 
+#include <caf/actor_registry.hpp>
+#include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 
 using namespace fermata;
@@ -208,6 +210,48 @@ TEST_CASE("a wait is as long as it was, though another process did the waiting")
   for (const auto& one : seen->facts)
     if (one.note.waited)
       CHECK(one.note.waited->duration > 0ms);
+}
+
+TEST_CASE("nobody was waited for where the runtime decided by itself") {
+  const auto seen = std::make_shared<recorder>();
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(tool_called(
+        "hanging", blocking_tool{[](const tool_context&) -> result<json> { return json("late"); }},
+        1min)));
+  });
+  sim::world world{1, observed(seen, std::move(options))};
+  world.hold_tools(true);
+  accept(world, propose_plan{script_plan(R"({"tool": "hanging"})")});
+  world.advance(10min);
+  world.hold_tools(false);
+  world.run(); // it ends after all
+  REQUIRE(facts<outcome_resolved>(world).size() == 1);
+  CHECK_FALSE(seen->first("plan_decided").note.waited);
+  CHECK_FALSE(seen->first("outcome_resolved").note.waited);
+}
+
+TEST_CASE("a session is told of before it can do anything") {
+  class looker final : public runtime_observer {
+  public:
+    void activated(const session_id&, std::size_t resident) override {
+      actors_before = world->system().registry().running();
+      resident_sessions = resident;
+    }
+    void committed(const session_id&, std::span<const event>,
+                   std::span<const event_note>) override {
+      actors_with_session = world->system().registry().running();
+    }
+    sim::world* world = nullptr;
+    std::size_t actors_before = 0;
+    std::size_t actors_with_session = 0;
+    std::size_t resident_sessions = 0;
+  };
+  const auto looks = std::make_shared<looker>();
+  sim::world world{1, observed(looks)};
+  looks->world = &world;
+  accept(world, propose_plan{seed_plan()});
+  CHECK(looks->actors_before + 1 == looks->actors_with_session);
+  CHECK(looks->resident_sessions == 1);
 }
 
 TEST_CASE("a wait that ends by itself, or for a rejected call's answer, is none") {

@@ -274,6 +274,41 @@ CONTRACT("events are read from any number, in order, up to a limit") {
   CHECK(joined(must(view->events(b.number, 1, all))) == "1:x 2:y ");
 }
 
+CONTRACT("events are visited in order until the limit, the visitor's end or its error") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1").event("2").event("3"));
+  must_write(harness.get(), change{"b"}.event("x"));
+  a = must_write(harness.get(), change{a}.event("4"));
+  must_write(harness.get(), change{a}.event("5").event("6"));
+  const auto view = must(harness.get().read());
+  std::vector<stored_event> seen;
+  const auto visit = [&](std::uint64_t first, std::size_t limit, std::size_t enough) {
+    seen.clear();
+    return view->visit_events(a.number, first, limit, [&](stored_event one) -> result<bool> {
+      seen.push_back(std::move(one));
+      // It may read meanwhile.
+      if (must(view->events(a.number, seen.back().number, 1)).size() != 1)
+        return make_error(errc::io_error, "gone");
+      return seen.size() < enough;
+    });
+  };
+  CHECK_FALSE(visit(2, all, all));
+  CHECK(joined(seen) == "2:2 3:3 4:4 5:5 6:6 ");
+  CHECK_FALSE(visit(2, 3, all));
+  CHECK(joined(seen) == "2:2 3:3 4:4 ");
+  CHECK_FALSE(visit(1, all, 5));
+  CHECK(joined(seen) == "1:1 2:2 3:3 4:4 5:5 ");
+  CHECK_FALSE(visit(1, 0, all));
+  CHECK(seen.empty());
+  CHECK_FALSE(visit(7, all, all));
+  CHECK(seen.empty());
+  CHECK(is(view->visit_events(a.number, 1, all,
+                              [](const stored_event&) -> result<bool> {
+                                return make_error(errc::io_error, "no");
+                              }),
+           errc::io_error));
+}
+
 CONTRACT("the journal is read in the order of commits and can be followed") {
   TestType harness;
   const auto a = must_write(harness.get(), change{"a"}.event("1").event("2"));

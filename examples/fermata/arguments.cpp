@@ -83,7 +83,8 @@ void add_approve(CLI::App* command, arguments& given) {
   command
       ->add_option("--approve", given.approve, "What needs no decision: none, reads (default), all")
       ->option_text("none|reads|all")
-      ->transform(CLI::CheckedTransformer(modes).description(""));
+      ->transform(CLI::CheckedTransformer(modes).description(""))
+      ->each([&given](const std::string&) { given.gives_approve = true; });
 }
 
 void add_running_commands(CLI::App& app, arguments& given) {

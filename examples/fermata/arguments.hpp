@@ -37,6 +37,7 @@ struct arguments {
   std::string plan_file;
   std::string workspace; ///< Empty: not given.
   approval_mode approve = approval_mode::reads;
+  bool gives_approve = false; ///< It was said, and is not the default.
   std::string reason;
   std::string digest;
   std::string new_arguments; ///< JSON, @FILE or -.

@@ -6,7 +6,6 @@
 #include "gateway.hpp"
 #include "inputs.hpp"
 #include "interruption.hpp"
-#include "log.hpp"
 #include "pause.hpp"
 #include "prompt.hpp"
 #include "render.hpp"
@@ -25,8 +24,8 @@ namespace {
 /// One invocation that changes a session.
 class change {
 public:
-  change(const arguments& given, console& out, host_options where)
-      : given_{given}, out_{out}, where_{std::move(where)} {}
+  change(const arguments& given, console& out, gateway_options options)
+      : given_{given}, out_{out}, options_{std::move(options)} {}
 
   result<exit_status> run(request asked) {
     const bool asks = asked.asks_at_pauses && out_.is_interactive();
@@ -63,7 +62,7 @@ private:
 
   /// Opens the store, applies the command, and lets go of the store.
   result<halt> start(request& asked) {
-    auto opened = gateway::open(where_, given_, out_);
+    auto opened = gateway::open(options_, given_, out_);
     if (!opened)
       return std::move(opened.error());
     session_ = asked.session ? *asked.session : (*opened)->generate_id();
@@ -104,8 +103,8 @@ private:
     if (!view)
       return std::move(view.error());
     view_ = std::move(*view);
-    if (!where_.workspace.empty())
-      view_.workspace = where_.workspace;
+    if (!options_.owner.workspace.empty())
+      view_.workspace = options_.owner.workspace;
     return caf::none;
   }
 
@@ -135,12 +134,12 @@ private:
   }
 
   result<halt> reopen_and_apply(std::optional<command> body) {
-    auto opened = gateway::open(where_, given_, out_);
+    auto opened = gateway::open(options_, given_, out_);
     if (opened)
       return apply(**opened, std::move(body));
     // Whoever owns the store now may have gone on with the session: it is shown anew.
     if (is(opened.error(), errc::store_busy))
-      if (auto beside = open_store(where_.store, store_purpose::query))
+      if (auto beside = open_store(options_.owner.store, store_purpose::query))
         static_cast<void>(take(look_at(**beside, session_)));
     return std::move(opened.error());
   }
@@ -156,7 +155,7 @@ private:
 
   const arguments& given_;
   console& out_;
-  host_options where_;
+  gateway_options options_;
   session_id session_;
   pause_view view_;         ///< As it was when the store was last let go.
   bool by_service_ = false; ///< It was a service that did the last thing.
@@ -180,34 +179,21 @@ result<exit_status> run_change(const arguments& given, console& out) {
   auto store = locate_store(given.store);
   if (!store)
     return std::move(store.error());
-  auto models = choose_models(given.models, *store);
-  if (!models)
-    return std::move(models.error());
-  auto policy = choose_policy(given.policy, *store);
-  if (!policy)
-    return std::move(policy.error());
-  auto log = open_log(given.log, given.log_level, out.redaction());
-  if (!log)
-    return std::move(log.error());
-  host_options where;
-  where.store = std::move(*store);
-  // Without a planner a message begins nothing.
-  where.create_store =
-      asked->may_create && (given.command != "message" || !models->setup.planner.empty());
-  where.approve = given.approve;
-  where.watches = out.is_interactive();
-  where.models = std::move(*models);
-  where.policy = std::move(*policy);
-  where.observer = std::move(*log);
+  gateway_options options;
+  auto& owner = options.owner;
+  owner.store = std::move(*store);
+  owner.create_store = asked->may_create;
+  owner.approve = given.approve;
+  owner.watches = out.is_interactive();
   if (given.due)
-    return run_due(given, out, where);
+    return run_due(given, out, options);
   if (given.command == "resume" && !given.workspace.empty()) {
     auto folder = read_folder(given.workspace);
     if (!folder)
       return std::move(folder.error());
-    where.workspace = *folder;
+    owner.workspace = *folder;
   }
-  return change{given, out, std::move(where)}.run(std::move(*asked));
+  return change{given, out, std::move(options)}.run(std::move(*asked));
 }
 
 } // namespace fermata::command_line

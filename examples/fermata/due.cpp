@@ -1,7 +1,6 @@
 #include "due.hpp"
 
 #include "escape.hpp"
-#include "gateway.hpp"
 #include "interruption.hpp"
 #include "pause.hpp"
 
@@ -130,8 +129,8 @@ private:
 
 } // namespace
 
-result<exit_status> run_due(const arguments& given, console& out, const host_options& where) {
-  auto opened = gateway::open(where, given, out);
+result<exit_status> run_due(const arguments& given, console& out, gateway_options& options) {
+  auto opened = gateway::open(options, given, out);
   if (!opened)
     return std::move(opened.error());
   if ((*opened)->is_service())

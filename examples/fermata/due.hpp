@@ -3,7 +3,7 @@
 #include "arguments.hpp"
 #include "console.hpp"
 #include "exit_status.hpp"
-#include "host.hpp"
+#include "gateway.hpp"
 
 namespace fermata::command_line {
 
@@ -11,6 +11,6 @@ namespace fermata::command_line {
 /// pauses; asks nobody. The gravest of their exit statuses. What goes wrong with one session is
 /// reported, and does not keep the others. Errors: those of opening the store.
 [[nodiscard]] result<exit_status> run_due(const arguments& given, console& out,
-                                          const host_options& where);
+                                          gateway_options& options);
 
 } // namespace fermata::command_line

@@ -1,7 +1,9 @@
 #include "gateway.hpp"
 
 #include "local_link.hpp"
+#include "log.hpp"
 #include "remote_link.hpp"
+#include "service_client.hpp"
 #include "stores.hpp"
 
 #include <fermata/actors/system_seams.hpp>
@@ -64,35 +66,83 @@ caf::error check_for_service(const arguments& given) {
     return refuse("--models", "it has the models that `fermata serve` was started with");
   if (!given.policy.empty())
     return refuse("--policy", "it has the policy that `fermata serve` was started with");
-  if (given.approve == approval_mode::none)
-    return refuse("--approve none", "what is asked for is what `fermata serve` was started with");
+  // With `all` it is this command that approves.
+  if (given.gives_approve && given.approve != approval_mode::all)
+    return refuse(given.approve == approval_mode::none ? "--approve none" : "--approve reads",
+                  "what is asked for is what `fermata serve` was started with");
+  if (!given.log.empty())
+    return refuse("--log", "what happens is logged where `fermata serve` was told to");
   if (given.command == "resume" && !given.workspace.empty())
     return refuse("--workspace", "the service works in the folder that the session has; stop it "
                                  "to work in another one");
   return caf::none;
 }
 
-} // namespace
+/// Reads the files that only the owner of the store needs, once.
+caf::error read_files(gateway_options& options, const arguments& given, const console& out) {
+  if (options.has_read_files)
+    return caf::none;
+  auto& owner = options.owner;
+  auto models = choose_models(given.models, owner.store);
+  if (!models)
+    return std::move(models.error());
+  auto policy = choose_policy(given.policy, owner.store);
+  if (!policy)
+    return std::move(policy.error());
+  auto log = open_log(given.log, given.log_level, out.redaction());
+  if (!log)
+    return std::move(log.error());
+  if (given.command == "message" && models->setup.planner.empty())
+    owner.create_store = false;
+  owner.models = std::move(*models);
+  owner.policy = std::move(*policy);
+  owner.observer = std::move(*log);
+  options.has_read_files = true;
+  return caf::none;
+}
 
-result<std::unique_ptr<gateway>> gateway::open(const host_options& options, const arguments& given,
-                                               console& out) {
-  auto owned = host::open(options);
-  if (owned)
-    return std::unique_ptr<gateway>{std::make_unique<local_gateway>(std::move(*owned), out)};
-  if (!is(owned.error(), errc::store_busy))
-    return std::move(owned.error());
-  remote_options remote;
-  remote.socket = service_socket(options.store);
-  remote.watches = options.watches;
-  if (!is_listening(remote.socket))
-    return std::move(owned.error());
+/// `store_busy` when another process owns the store. It is let go of again: what is wrong with a
+/// file is to be said before there is a store.
+caf::error check_free(const std::filesystem::path& store) {
+  const auto opened = open_store(store, store_purpose::change);
+  return !opened && is(opened.error(), errc::store_busy) ? opened.error() : caf::error{};
+}
+
+result<std::unique_ptr<gateway>> open_by_service(const host_options& options,
+                                                 const caf::error& busy, const arguments& given,
+                                                 console& out) {
+  const auto socket = find_service(options.store);
+  if (!socket)
+    return socket.error();
+  if (!*socket)
+    return busy;
   if (auto error = check_for_service(given))
     return error;
   auto beside = open_store(options.store, store_purpose::query);
   if (!beside)
     return std::move(beside.error());
+  remote_options remote;
+  remote.store = options.store;
+  remote.socket = **socket;
+  remote.watches = options.watches;
   return std::unique_ptr<gateway>{
       std::make_unique<service_gateway>(std::move(*beside), std::move(remote), out)};
+}
+
+} // namespace
+
+result<std::unique_ptr<gateway>> gateway::open(gateway_options& options, const arguments& given,
+                                               console& out) {
+  if (const auto busy = check_free(options.owner.store))
+    return open_by_service(options.owner, busy, given, out);
+  if (auto error = read_files(options, given, out))
+    return error;
+  auto owned = host::open(options.owner);
+  if (owned)
+    return std::unique_ptr<gateway>{std::make_unique<local_gateway>(std::move(*owned), out)};
+  if (!is(owned.error(), errc::store_busy))
+    return std::move(owned.error());
+  return open_by_service(options.owner, owned.error(), given, out);
 }
 
 } // namespace fermata::command_line

@@ -9,14 +9,26 @@
 
 namespace fermata::command_line {
 
+/// What the way to a store is opened with, as often as it is.
+struct gateway_options {
+  /// `models`, `policy` and `observer` are read once this process can own the store, and not
+  /// before: a service has its own. With `create_store`, a message still begins nothing without a
+  /// planner.
+  host_options owner;
+  bool has_read_files = false;
+
+  gateway_options() = default;
+};
+
 /// The way to the sessions of a store: this process owns the store and runs them, or the service
 /// that owns it does.
 class gateway {
 public:
   /// Owns the store if it can; where a service of it answers, goes through that. Errors: those of
-  /// `host::open`, `store_busy` only where no service answers; `invalid_field` for options that the
-  /// service was started with, and that nobody else can change.
-  [[nodiscard]] static result<std::unique_ptr<gateway>> open(const host_options& options,
+  /// the files that are read, and of `host::open`; `store_busy` only where no service answers, and
+  /// then those of `find_service`; `invalid_field` for options that the service was started with,
+  /// and that nobody else can change.
+  [[nodiscard]] static result<std::unique_ptr<gateway>> open(gateway_options& options,
                                                              const arguments& given, console& out);
 
   virtual ~gateway() = default;

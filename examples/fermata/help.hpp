@@ -183,8 +183,8 @@ when their session is addressed next. `fermata resume --due` addresses all of th
 
 While `fermata serve` owns the store, commands go through it by themselves and print the same. Then
 Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --policy,
---approve none and `resume --workspace` are refused, and $FERMATA_MODELS and $FERMATA_POLICY are not
-looked at: the service has its own.
+--log, --approve none, --approve reads and `resume --workspace` are refused, and $FERMATA_MODELS and
+$FERMATA_POLICY are not looked at: the service has its own.
 The service fires timers itself; `resume --due` follows what is due until it pauses.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they

@@ -36,6 +36,15 @@ exit_status run(const arguments& given, console& out) {
   return error ? report(out, error) : exit_status::done;
 }
 
+/// What an exception says may quote anything, also what the console hides.
+exit_status run_guarded(const arguments& given, console& out) {
+  try {
+    return run(given, out);
+  } catch (const std::exception& error) {
+    return report(out, make_error(errc::internal, error.what()));
+  }
+}
+
 exit_status run_main(int count, const char* const* values) {
   const auto parsed = parse_arguments(count, values);
   const auto redaction = parsed && !parsed->help ? choose_redaction(parsed->given.redact)
@@ -50,7 +59,7 @@ exit_status run_main(int count, const char* const* values) {
   if (parsed->help)
     out.write(*parsed->help);
   else
-    ended = run(parsed->given, out);
+    ended = run_guarded(parsed->given, out);
   out.flush();
   if (!out.failure().empty())
     return report(out, make_error(errc::io_error, "standard output: " + out.failure()));
@@ -64,6 +73,7 @@ int main(int count, char** values) {
   try {
     return static_cast<int>(run_main(count, values));
   } catch (const std::exception& error) {
+    // There are no rules yet, and nothing was read that they could hide something of.
     console out{wants_json(count, values)};
     return static_cast<int>(report(out, make_error(errc::internal, error.what())));
   }

@@ -52,14 +52,10 @@ result<pause_view> look_at(store& from, const session_id& session) {
   auto items = query_pending(from, session);
   if (!items)
     return std::move(items.error());
-  return look_at(from, std::move(*status), std::move(*items));
-}
-
-result<pause_view> look_at(store& from, session_status status, std::vector<pending_item> items) {
   pause_view view;
-  view.workspace = status.workspace;
-  view.status = std::move(status);
-  view.items = std::move(items);
+  view.workspace = status->workspace;
+  view.status = std::move(*status);
+  view.items = std::move(*items);
   std::stable_sort(view.items.begin(), view.items.end(), comes_first);
   if (view.status.plan)
     if (auto error = add_plan(from, view))

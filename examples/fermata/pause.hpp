@@ -36,11 +36,6 @@ struct pause_view {
 /// Errors: `unknown_session`, those of the store.
 [[nodiscard]] result<pause_view> look_at(store& from, const session_id& session);
 
-/// The same of a status and what waits that are known already; only plans are read. Errors: those
-/// of the store.
-[[nodiscard]] result<pause_view> look_at(store& from, session_status status,
-                                         std::vector<pending_item> items);
-
 /// Prints the proposed plan; of a replan what it changes first.
 void show_proposal(console& out, const pause_view& view);
 

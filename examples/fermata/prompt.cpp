@@ -62,6 +62,11 @@ std::string choose(console& out, const std::vector<std::string>& choices) {
   }
 }
 
+/// Says what is wrong with something that was typed, without the secrets that it may quote.
+void say_wrong(console& out, const caf::error& error, const std::string& what = {}) {
+  out.say(out.painted(paint::bad, what + escape_line(out.redaction().text(message_of(error)))));
+}
+
 /// Asks for JSON. Nothing: it was left empty, or is not JSON, which was said.
 std::optional<json> ask_for_json(console& out, const std::string& question) {
   const auto text = out.ask(question + " (JSON or @FILE; empty: back): ");
@@ -70,7 +75,7 @@ std::optional<json> ask_for_json(console& out, const std::string& question) {
   auto value = read_json(*text, "input");
   if (value)
     return std::move(*value);
-  out.say(out.painted(paint::bad, escape_line(message_of(value.error()))));
+  say_wrong(out, value.error());
   return std::nullopt;
 }
 
@@ -81,7 +86,7 @@ std::optional<command> ask_for_revision(console& out) {
   auto plan = read_plan(*file);
   if (plan)
     return revise_plan{std::move(*plan)};
-  out.say(out.painted(paint::bad, escape_line(message_of(plan.error()))));
+  say_wrong(out, plan.error());
   return std::nullopt;
 }
 
@@ -157,6 +162,8 @@ answer decide_on_call(console& out, const call_id& id, const pending_item& item)
 
 answer answer_for_agent(console& out, const call_id& call, const pending_item& item) {
   const auto schema = item.arguments.is_object() ? item.arguments.value("schema", json{}) : json{};
+  // What does not fit is told with parts of the schema, in which no field can be hidden any more.
+  const bool may_quote = out.redaction().value(schema) == schema;
   for (;;) {
     const auto line = out.ask(out.painted(paint::heading, "Your answer")
                               + " (JSON, @FILE or text; empty: quit): ");
@@ -168,8 +175,10 @@ answer answer_for_agent(console& out, const call_id& call, const pending_item& i
       answered.by = user_name();
       return answer{std::move(answered)};
     }
-    out.say(
-        out.painted(paint::bad, "This does not fit: " + escape_line(message_of(content.error()))));
+    if (may_quote)
+      say_wrong(out, content.error(), "This does not fit: ");
+    else
+      out.say(out.painted(paint::bad, "This does not fit the JSON Schema above."));
   }
 }
 

@@ -222,12 +222,15 @@ caf::error metrics(const std::filesystem::path& folder, console& out) {
   service_request request;
   request.target = "/metrics";
   request.accept = "text/plain";
-  const auto text = ask_service(service_socket(folder), request, max_metrics_bytes);
-  if (!text && is(text.error(), errc::store_unavailable))
+  const auto socket = find_service(folder);
+  if (!socket)
+    return socket.error();
+  if (!*socket)
     return make_error(errc::store_unavailable,
-                      message_of(text.error())
-                          + "; metrics are those of a service, which `fermata serve --store "
+                      "no service of this store answers; metrics are those of a service, which "
+                      "`fermata serve --store "
                           + folder.string() + "` starts");
+  const auto text = ask_service(**socket, request, max_metrics_bytes);
   if (!text)
     return text.error();
   out.print({{"metrics", *text}});

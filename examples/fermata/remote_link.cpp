@@ -1,5 +1,6 @@
 #include "remote_link.hpp"
 
+#include "exit_status.hpp"
 #include "interruption.hpp"
 #include "service_events.hpp"
 
@@ -72,12 +73,15 @@ result<receipt> remote_link::send(command body) {
   talk.was_sent = true;
   const auto text =
       ask_service(options_.socket, talk.request, max_receipt_bytes, options_.patience);
-  if (!text && !is(text.error(), errc::timed_out))
-    return text.error();
-  if (!text) {
+  const bool was_cut_off = !text
+                           && (is(text.error(), errc::timed_out)
+                               || (was_interrupted() && is(text.error(), errc::shutting_down)));
+  if (was_cut_off) {
     talk.broken = text.error();
     return give_up(talk);
   }
+  if (!text)
+    return text.error();
   const auto data = parse_json(*text);
   auto answer = data ? read_told<receipt>(*data) : data.error();
   if (!answer)
@@ -128,8 +132,12 @@ result<halt> remote_link::converse(conversation talk) {
     const bool may_go_on = talk.answer || talk.is_repeatable || !talk.was_sent;
     if (was_interrupted() || !may_go_on)
       return give_up(talk);
+    const auto now = std::chrono::steady_clock::now();
+    // One that answers, and only refuses, is waited for no longer than one that does not.
+    if (until && !talk.was_heard && now >= *until)
+      return give_up(talk);
     if (!until || talk.was_heard)
-      until = std::chrono::steady_clock::now() + options_.absence;
+      until = now + options_.absence;
     if (std::exchange(talk.was_heard, false))
       out_.say(out_.painted(paint::warning, "The service has gone; waiting for it to come back."));
     out_.flush();
@@ -140,6 +148,7 @@ result<halt> remote_link::converse(conversation talk) {
 }
 
 result<std::optional<halt>> remote_link::converse_once(conversation& talk) {
+  const bool was_sent_before = talk.was_sent;
   auto answer = service_exchange::start(options_.socket, talk.request, options_.patience);
   talk.was_sent =
       talk.was_sent || !is(answer ? caf::error{} : answer.error(), errc::store_unavailable);
@@ -149,17 +158,24 @@ result<std::optional<halt>> remote_link::converse_once(conversation& talk) {
       return not_understood(talk, message_of(talk.broken));
     return std::optional<halt>{};
   }
-  if (answer->status() != 200) {
-    auto refused = refusal_of(*answer);
-    // One that stops is waited for where the command is with it already.
-    if (!talk.answer || !is_broken(refused))
-      return refused;
-    talk.broken = std::move(refused);
-    return std::optional<halt>{};
-  }
+  if (answer->status() != 200)
+    return refuse(talk, refusal_of(*answer), was_sent_before);
   if (!answer->is_stream())
     return not_understood(talk, "it is no stream of events");
   return listen(talk, *answer);
+}
+
+/// What the service refuses it with. What the session says is true of the command, however often it
+/// was sent; what keeps the service from asking it says nothing of the times before.
+result<std::optional<halt>> remote_link::refuse(conversation& talk, caf::error refused,
+                                                bool was_sent_before) const {
+  if (!was_sent_before || exit_status_of(code_of(refused)) != exit_status::environment)
+    return refused;
+  talk.broken = std::move(refused);
+  // One that stops, or has too much to do, is waited for.
+  if (is_broken(talk.broken) || is(talk.broken, errc::overloaded))
+    return std::optional<halt>{};
+  return give_up(talk);
 }
 
 result<std::optional<halt>> remote_link::listen(conversation& talk, service_exchange& answer) {
@@ -191,6 +207,11 @@ result<std::optional<halt>> remote_link::handle(conversation& talk, const sse_ev
                                                   "behind",  "paused", "error"};
   if (std::find(known.begin(), known.end(), next.name) == known.end())
     return std::optional<halt>{};
+  if (next.name == "paused") {
+    if (const auto error = pause())
+      return make_error(code_of(error), message_of(error) + "; " + known_of(talk));
+    return std::optional{halt::paused};
+  }
   const auto data = parse_json(next.data);
   if (!data)
     return not_understood(talk, message_of(data.error()));
@@ -203,9 +224,6 @@ result<std::optional<halt>> remote_link::handle(conversation& talk, const sse_ev
     misread = add_live(*data);
   } else if (next.name == "behind") {
     live_.is_complete = false;
-  } else if (next.name == "paused") {
-    if (misread = pause_at(*data); !misread)
-      return std::optional{halt::paused};
   } else {
     auto told = refusal_of(*data);
     if (!is(told, errc::shutting_down))
@@ -232,43 +250,44 @@ caf::error remote_link::take_receipt(conversation& talk, const json& data) {
   return caf::none;
 }
 
-caf::error remote_link::pause_at(const json& data) {
+/// Takes the session as it is now, and shows all that led there: it may have gone on meanwhile, by
+/// another's command.
+caf::error remote_link::pause() {
   show_live();
-  auto status = read_told<session_status>(data, "status");
-  if (!status)
-    return std::move(status.error());
-  auto items = read_told<std::vector<pending_item>>(data, "pending");
-  if (!items)
-    return std::move(items.error());
-  if (next_event_)
-    if (auto error = show_recorded(status->events + 1))
-      return error;
-  auto view = look_at(store_, std::move(*status), std::move(*items));
+  auto view = look_at(store_, session_);
   if (!view)
     return std::move(view.error());
+  if (next_event_)
+    if (auto error = show_recorded(view->status.events + 1))
+      return error;
   paused_ = std::move(*view);
   return caf::none;
 }
 
-bool remote_link::wait_for_service(std::chrono::steady_clock::time_point until) const {
+bool remote_link::wait_for_service(std::chrono::steady_clock::time_point until) {
   do {
     wait_uninterrupted(std::min(options_.absence, std::chrono::milliseconds{return_interval}));
     if (was_interrupted())
       return false;
-    if (is_listening(options_.socket))
+    // Another socket may be where it listens now, and another store's service at the old one.
+    if (auto found = find_service(options_.store); found && *found) {
+      options_.socket = std::move(**found);
       return true;
+    }
   } while (std::chrono::steady_clock::now() < until);
   return false;
 }
 
-/// Once the command is known to be durable, all that is left to do is to follow the session.
+/// Prepares the next attempt. Once the command is known to be durable, all that is left to do is to
+/// follow the session.
 void remote_link::go_on_waking(conversation& talk) {
   talk.broken = caf::none;
-  if (!talk.answer)
-    return;
-  talk.request = waking().request;
-  if (!next_event_ && talk.answer->kind == receipt_kind::accepted)
-    next_event_ = talk.answer->event;
+  // Whatever the first attempt brought about was not told of, or only its receipt was. The number
+  // in a receipt is no help: that of a wake, or of a duplicate, is an event from before.
+  if (!next_event_ && talk.was_sent)
+    next_event_ = recorded_ + 1;
+  if (talk.answer)
+    talk.request = waking().request;
 }
 
 std::string remote_link::known_of(const conversation& talk) const {

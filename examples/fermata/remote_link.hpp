@@ -12,8 +12,9 @@
 namespace fermata::command_line {
 
 struct remote_options {
-  std::filesystem::path socket;
-  bool watches = false; ///< Somebody sees live updates.
+  std::filesystem::path store;  ///< Its folder: whoever answers for another one is not listened to.
+  std::filesystem::path socket; ///< Of its service.
+  bool watches = false;         ///< Somebody sees live updates.
   /// How long a service that has gone is waited for: as long as its restart takes.
   std::chrono::milliseconds absence{10'000};
   service_patience patience;
@@ -22,6 +23,9 @@ struct remote_options {
 };
 
 /// To a session that a service runs. A signal ends the link, and not the session.
+///
+/// What it stands at is read from the store beside the service, not taken from what the service
+/// tells: that may hide what its clients are not to see, such as a field of a question's schema.
 ///
 /// A service that goes away in the middle is waited for, and then the session is followed from the
 /// number that was shown last. A command that may have been applied is not sent again, unless
@@ -62,8 +66,10 @@ private:
   [[nodiscard]] result<std::optional<halt>> listen(conversation& talk, service_exchange& answer);
   [[nodiscard]] result<std::optional<halt>> handle(conversation& talk, const sse_event& next);
   [[nodiscard]] caf::error take_receipt(conversation& talk, const json& data);
-  [[nodiscard]] caf::error pause_at(const json& data);
-  [[nodiscard]] bool wait_for_service(std::chrono::steady_clock::time_point until) const;
+  [[nodiscard]] result<std::optional<halt>> refuse(conversation& talk, caf::error refused,
+                                                   bool was_sent_before) const;
+  [[nodiscard]] caf::error pause();
+  [[nodiscard]] bool wait_for_service(std::chrono::steady_clock::time_point until);
   void go_on_waking(conversation& talk);
 
   [[nodiscard]] caf::error give_up(const conversation& talk) const;
@@ -83,7 +89,7 @@ private:
   live_feed::batch live_;                   ///< Not shown yet.
   std::uint64_t recorded_ = 0;              ///< Events that there were when this was made.
   std::optional<std::uint64_t> next_event_; ///< Nothing: none was shown, and none is missing.
-  std::optional<pause_view> paused_;        ///< As the service told.
+  std::optional<pause_view> paused_;        ///< As it was when the service told of the pause.
 };
 
 } // namespace fermata::command_line

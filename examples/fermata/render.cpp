@@ -173,17 +173,21 @@ void show_call(console& out, const pending_item& item, const std::vector<tool>& 
                const std::filesystem::path& workspace) {
   const auto* called = find_tool(tools, item);
   const auto arguments = out.shown(item).arguments;
-  const auto shown = called != nullptr ? take_preview(*called, item.arguments, arguments, workspace)
-                                       : call_preview{};
-  if (shown.text.empty()) {
+  const auto taken =
+      called != nullptr ? take_preview(*called, item.arguments, workspace) : call_preview{};
+  if (taken.text.empty()) {
     show_block(out, arguments.dump(2, ' ', false, json::error_handler_t::replace));
     return;
   }
-  // It may also show what is in a file.
-  show_block(out, out.redaction().text(shown.text), shown.text.starts_with("--- "));
-  if (const auto settings = settings_of(arguments); !settings.empty())
-    show_block(out, settings);
-  show_warnings(out, *called, item, shown);
+  if (const auto shown = without_secrets(taken.text, item.arguments, out.redaction())) {
+    show_block(out, *shown, shown->starts_with("--- "));
+    if (const auto settings = settings_of(arguments); !settings.empty())
+      show_block(out, settings);
+  } else {
+    out.say("  What it does cannot be shown without a secret. These are its arguments:");
+    show_block(out, arguments.dump(2, ' ', false, json::error_handler_t::replace));
+  }
+  show_warnings(out, *called, item, taken);
 }
 
 } // namespace

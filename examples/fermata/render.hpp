@@ -47,7 +47,8 @@ void show_status(console& out, const session_status& status);
 [[nodiscard]] std::string describe_wait(const pending_item& item, timestamp now);
 
 /// Prints one thing that waits so that a person can judge it: the diff of a file write, the command
-/// line of a command, otherwise the arguments. `workspace`: the session's.
+/// line of a command, otherwise the arguments; the arguments also where a secret could be seen.
+/// `workspace`: the session's.
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
                   const std::filesystem::path& workspace);
 

@@ -2,6 +2,7 @@
 
 #include "interruption.hpp"
 
+#include <fermata/actors/tools/text.hpp>
 #include <fermata/storage/file_descriptor.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -19,6 +20,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 namespace fermata::command_line {
@@ -40,6 +42,9 @@ constexpr std::size_t max_head_bytes = 16'384;
 
 /// An event has a plan at most, whose characters JSON may write as six.
 constexpr std::size_t max_event_bytes = 32'000'000;
+
+/// A service says at once who it is.
+constexpr auto identification_patience = 10s;
 
 /// More than an error that quotes what it refuses.
 constexpr std::size_t max_refusal_bytes = 1'000'000;
@@ -93,8 +98,7 @@ http::request<http::string_body> make_message(const service_request& from) {
   return made;
 }
 
-} // namespace
-
+/// Where a service of the store would be.
 std::filesystem::path service_socket(const std::filesystem::path& store) {
   // Much more than a path: whatever is in the folder, it is not read without a bound.
   std::array<char, 16'384> text{};
@@ -110,9 +114,16 @@ std::filesystem::path service_socket(const std::filesystem::path& store) {
   return store / "service.sock";
 }
 
-bool is_listening(const std::filesystem::path& socket) {
-  return static_cast<bool>(connect(socket, service_patience{}.connect));
+/// True when the answer to `/healthz` is that of a service of this store.
+bool is_of(const std::filesystem::path& store, const std::string& answer) {
+  const auto told = parse_json(answer);
+  const auto owned = told && told->is_object() ? told->value("store", json{}) : json{};
+  std::error_code error;
+  const auto canonical = std::filesystem::canonical(store, error);
+  return !error && owned == as_utf8(canonical.string());
 }
+
+} // namespace
 
 struct service_exchange::implementation {
   asio::io_context context{1};
@@ -125,7 +136,7 @@ struct service_exchange::implementation {
   bool is_reading = false; ///< A read of the body is under way.
   std::optional<error_code> read_ended;
   steady_clock::time_point heard = steady_clock::now();
-  sse_reader events{max_event_bytes};
+  sse_reader events{max_event_bytes, "paused"}; // The state of the session is in the store.
 
   /// Runs what was started until `is_done`, or until then. Errors: `shutting_down`.
   template <class Done>
@@ -309,6 +320,24 @@ result<std::string> ask_service(const std::filesystem::path& socket, const servi
   if (answer->status() != 200)
     return refusal_of(*answer);
   return answer->read_all(limit_bytes);
+}
+
+result<std::optional<std::filesystem::path>> find_service(const std::filesystem::path& store) {
+  const auto socket = service_socket(store);
+  service_request request;
+  request.target = "/healthz";
+  service_patience patience;
+  patience.answer = identification_patience;
+  patience.silence = identification_patience;
+  const auto answer = ask_service(socket, request, max_refusal_bytes, patience);
+  if (answer)
+    return is_of(store, *answer) ? std::optional{socket} : std::nullopt;
+  const bool may_be_there = is(answer.error(), errc::timed_out)
+                            || is(answer.error(), errc::overloaded)
+                            || is(answer.error(), errc::shutting_down);
+  if (may_be_there)
+    return answer.error();
+  return std::optional<std::filesystem::path>{};
 }
 
 caf::error refusal_of(const json& body) {

@@ -14,13 +14,6 @@
 /// Talks to the service of a store: HTTP/1.1 over its Unix socket, one connection for each request.
 namespace fermata::command_line {
 
-/// The socket of the service that owns a store: as the service wrote it down in `service.json` in
-/// the store's folder, else `service.sock` there. It need not be there, and nobody may listen.
-[[nodiscard]] std::filesystem::path service_socket(const std::filesystem::path& store);
-
-/// True when somebody accepts connections there.
-[[nodiscard]] bool is_listening(const std::filesystem::path& socket);
-
 struct service_request {
   std::string target; ///< Path and query.
   bool is_post = false;
@@ -82,6 +75,14 @@ private:
                                               const service_request& request,
                                               std::size_t limit_bytes,
                                               const service_patience& patience = {});
+
+/// The socket of the service that owns a store: the one that it has written down in `service.json`
+/// in the store's folder, else `service.sock` there. Nothing: no service answers there, or whoever
+/// does owns another store, or does not say which. A service that was killed leaves `service.json`
+/// behind, and its socket's path may be another's by now. Errors: `timed_out`, `overloaded` and
+/// `shutting_down` where it cannot be told at the moment, or a signal came.
+[[nodiscard]] result<std::optional<std::filesystem::path>>
+find_service(const std::filesystem::path& store);
 
 /// The error that an answer which is not 200 tells of: its `error` and `message`. An error that has
 /// no name here is `internal`. Errors of reading it are returned in its place.

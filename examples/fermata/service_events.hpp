@@ -15,15 +15,6 @@ template <class T>
   return fermata::from_json<T>(data, unknown_fields::keep);
 }
 
-/// The same of one field of an object. Errors: `invalid_field`, also when there is none.
-template <class T>
-[[nodiscard]] result<T> read_told(const json& data, const char* field) {
-  const auto found = data.is_object() ? data.find(field) : data.end();
-  if (found == data.end())
-    return make_error(errc::invalid_field, std::string{field} + ": is missing");
-  return fermata::from_json<T>(*found, unknown_fields::keep, field);
-}
-
 /// A chunk of a session, as the event that it is. Errors: `invalid_field`, also for one of another
 /// session.
 [[nodiscard]] result<event> read_chunk(const json& data, const session_id& session);

@@ -23,9 +23,8 @@ caf::error sse_reader::push(std::string_view bytes) {
       continue;
     }
     const auto end = std::min(bytes.find_first_of("\r\n"), bytes.size());
-    if (line_.size() + end > max_event_bytes_)
-      return too_large(max_event_bytes_);
-    line_ += bytes.substr(0, end);
+    if (auto error = add_to_line(bytes.substr(0, end)))
+      return error;
     if (end == bytes.size())
       break;
     after_carriage_return_ = bytes[end] == '\r';
@@ -42,6 +41,15 @@ std::optional<sse_event> sse_reader::take() {
   auto oldest = std::move(complete_.front());
   complete_.pop_front();
   return oldest;
+}
+
+caf::error sse_reader::add_to_line(std::string_view part) {
+  constexpr std::string_view data_field = "data:";
+  line_ += part;
+  // Which field it is stays; the rest is not kept for the end of the line, which may be far.
+  if (is_signal() && line_.starts_with(data_field))
+    line_.resize(data_field.size());
+  return line_.size() > max_event_bytes_ ? too_large(max_event_bytes_) : caf::error{};
 }
 
 caf::error sse_reader::end_line() {
@@ -69,7 +77,7 @@ void sse_reader::read_field(std::string_view name, std::string_view value) {
   } else if (name == "id") {
     next_.id = value;
   } else if (name == "data") {
-    if (std::exchange(has_data_, true))
+    if (std::exchange(has_data_, true) && !is_signal())
       next_.data += '\n';
     next_.data += value;
   }

@@ -42,7 +42,7 @@ public:
                         "session " + session_.str() + " has " + std::to_string(status->events)
                             + " events; --from takes at most the number of the next one");
     while (!ended_) {
-      auto error = is_listening(service_socket(folder_)) ? watch_service() : caf::error{};
+      auto error = watch_service();
       if (!error && !ended_)
         error = show_recorded();
       if (error)
@@ -54,13 +54,18 @@ public:
   }
 
 private:
-  /// Shows what the service tells until it goes away, or this is over. Errors: what it refuses.
+  /// Shows what the service tells, if there is one, until it goes away, or this is over. Errors:
+  /// what it refuses.
   caf::error watch_service() {
+    // One that cannot be asked now may be there the next time.
+    const auto socket = find_service(folder_);
+    if (!socket || !*socket)
+      return caf::none;
     service_request request;
     request.target =
         "/v1/sessions/" + session_.str() + "/stream?first=" + std::to_string(next_event_);
     request.accept = "text/event-stream";
-    auto stream = service_exchange::start(service_socket(folder_), request);
+    auto stream = service_exchange::start(**socket, request);
     if (stream && stream->status() == 200)
       return listen(*stream);
     const auto error = stream ? refusal_of(*stream) : stream.error();

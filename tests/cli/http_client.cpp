@@ -105,7 +105,7 @@ http_client::http_client(std::uint16_t port) {
 http_client::http_client(http_client&& other) noexcept
     : socket_{std::exchange(other.socket_, -1)}, received_{std::move(other.received_)},
       stream_{std::move(other.stream_)}, is_chunked_{other.is_chunked_}, ended_{other.ended_},
-      ended_well_{other.ended_well_}, comments_{other.comments_} {}
+      ended_well_{other.ended_well_} {}
 
 http_client::~http_client() {
   if (socket_ >= 0)
@@ -245,19 +245,28 @@ bool http_client::read_chunk() {
   return size != 0;
 }
 
-std::optional<streamed_event> http_client::next_event() {
+std::optional<std::string> http_client::take_block() {
   for (;;) {
     if (const auto end = stream_.find("\n\n"); end != std::string::npos) {
-      auto event = parse_event(std::string_view{stream_}.substr(0, end));
+      auto block = stream_.substr(0, end);
       stream_.erase(0, end + 2);
-      if (event)
-        return event;
-      ++comments_;
-      continue;
+      return block;
     }
     if (!read_chunk())
       return std::nullopt;
   }
+}
+
+std::optional<streamed_event> http_client::next_event() {
+  while (const auto block = take_block())
+    if (auto event = parse_event(*block))
+      return event;
+  return std::nullopt;
+}
+
+bool http_client::next_is_comment() {
+  const auto block = take_block();
+  return block && !parse_event(*block);
 }
 
 std::vector<streamed_event> http_client::all_events() {

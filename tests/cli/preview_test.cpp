@@ -4,6 +4,8 @@
 #include "preview.hpp"
 #include "render.hpp"
 
+#include <fermata/actors/tools/diff.hpp>
+
 #include <fermata_catch.hpp>
 
 #include <cstdio>
@@ -41,7 +43,7 @@ tool tool_on(shared_thing& thing) {
 }
 
 call_preview preview_of(const tool& called) {
-  return take_preview(called, json::object(), json::object(), {});
+  return take_preview(called, json::object(), {});
 }
 
 pending_item call_on(std::string_view content) {
@@ -71,6 +73,17 @@ std::string printed(const std::function<void(console&)>& body) {
   ::close(saved);
   ::close(file);
   return folder.get("out");
+}
+
+const auto rules =
+    redactor::parse(R"({"fields": ["password"], "patterns": ["sk-[A-Za-z0-9]+", "BEGIN[^!]*END"]})")
+        .value();
+
+/// The diff of a file that is to be written, as a person may see it.
+std::optional<std::string> shown_diff(const std::string& name, const std::string& before,
+                                      const std::string& after) {
+  return without_secrets(unified_diff(before, after, name), {{"path", name}, {"content", after}},
+                         rules);
 }
 
 } // namespace
@@ -141,4 +154,33 @@ TEST_CASE("P9: a person is told when what is shown is not what was proposed, or 
   shared_thing restless;
   restless.after_preview = [&] { restless.content += "+"; };
   CHECK(shown(restless).find(warning) != std::string::npos);
+}
+
+TEST_CASE("P9: secrets in the names and the lines of a diff are hidden, and it stays one") {
+  CHECK(shown_diff("task-list.md", "one\nkey sk-old1 it is\n", "one\nkey sk-new1 it is\n")
+        == "--- a/ta[redacted].md\n+++ b/ta[redacted].md\n@@ -1,2 +1,2 @@\n one\n"
+           "-key [redacted] it is\n+key [redacted] it is\n");
+  CHECK(shown_diff("notes", "one\n", "two") == unified_diff("one\n", "two", "notes"));
+}
+
+TEST_CASE("a diff with a secret that goes over its lines is not shown") {
+  const std::string key = "BEGIN\n12\n34\nEND\n";
+  CHECK_FALSE(shown_diff("notes", "", key));
+  CHECK_FALSE(shown_diff("notes", key, ""));
+  // The secret's ends are not near enough to be in the diff, and the call has it as a whole.
+  CHECK_FALSE(shown_diff("notes", "BEGIN\n1\n2\n3\n4\n5\n6\n7\n8\n9\nEND\n",
+                         "BEGIN\n1\n2\n3\n4\nx\n6\n7\n8\n9\nEND\n"));
+}
+
+TEST_CASE("a preview that quotes a secret so that no rule finds it is not shown") {
+  // In quotation marks, as a command line, and named by a field.
+  CHECK_FALSE(without_secrets(unified_diff("one\n", "two\n", R"("sk-1\"")"),
+                              {{"path", "sk-1\""}, {"content", "two\n"}}, rules));
+  const auto of_command = [](const json& argv) {
+    return without_secrets("login --password hunter2\n", {{"argv", argv}}, rules);
+  };
+  CHECK_FALSE(of_command({"login", "--password", "hunter2"}));
+  CHECK(of_command({"login", "x"}) == "login --password hunter2\n");
+  CHECK_FALSE(without_secrets(unified_diff("", "hunter2\n", "notes"),
+                              {{"path", "notes"}, {"password", "hunter2"}}, rules));
 }

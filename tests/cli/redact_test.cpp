@@ -84,6 +84,84 @@ TEST_CASE("no command prints or logs a secret") {
   CHECK(contains(one.printed, digest));
 }
 
+TEST_CASE("P9: a file whose name has a secret is shown as it is on the disk") {
+  const sandbox box;
+  const auto rules_file = box.write("rules.json", rules);
+  box.write("task-list.md", "one\nthe key sk-old1\n");
+  // Under the redacted name there is something else.
+  box.write("ta[redacted].md", "foreign\n");
+  const auto plan = plan_of("write_file", {{"path", "task-list.md"}, {"content", "one\ntwo\n"}});
+  REQUIRE(box.run({"run", box.write("plan.json", plan), "--session", "s"}).status == 3);
+  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
+  const auto shown = box.run_plainly({"pending", "--redact", rules_file}).out;
+  INFO(shown);
+  CHECK(contains(shown, "--- a/ta[redacted].md\n"));
+  CHECK(contains(shown, "-the key [redacted]\n"));
+  CHECK(contains(shown, "+two\n"));
+  CHECK_FALSE(contains(shown, "/dev/null"));
+  CHECK_FALSE(contains(shown, "foreign"));
+  CHECK_FALSE(contains(shown, "sk-"));
+}
+
+TEST_CASE("where a preview would give a secret away, the arguments are shown without it") {
+  const sandbox box;
+  const auto rules_file = box.write("rules.json", rules);
+  const auto plan = plan_of("execute_command", {{"argv", {"login", "--password", "hunter2"}}});
+  REQUIRE(box.run({"run", box.write("plan.json", plan), "--session", "s"}).status == 3);
+  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
+  const auto shown = box.run_plainly({"pending", "--redact", rules_file}).out;
+  INFO(shown);
+  CHECK(contains(shown, "cannot be shown without a secret"));
+  CHECK(contains(shown, R"("[redacted]")"));
+  CHECK(contains(shown, "Warning: a command is not confined"));
+  CHECK_FALSE(contains(shown, "hunter2"));
+}
+
+TEST_CASE("what is said of a wrong answer at a terminal has no secret of the question") {
+  const auto said_of = [](const json& schema, const std::string& wrong) {
+    const sandbox box;
+    const auto plan = plan_of("ask_human", {{"question", "Which one?"}, {"schema", schema}});
+    auto options = box.invocation({"run", box.write("plan.json", plan), "--session", "s",
+                                   "--approve", "all", "--redact", box.write("rules.json", rules)});
+    options.terminal = true;
+    child person{options};
+    REQUIRE(person.expect("Your answer"));
+    person.type(wrong);
+    CHECK(person.expect("This does not fit"));
+    REQUIRE(person.expect("Your answer"));
+    person.type("");
+    CHECK(person.wait() == 3);
+    return person.output();
+  };
+  const auto by_pattern = said_of({{"enum", {"sk-enum1", "other"}}}, "1");
+  CHECK_FALSE(contains(by_pattern, "sk-enum1"));
+  const json secret{{"enum", {"hunter2"}}};
+  const auto by_field = said_of({{"properties", {{"password", secret}}}}, R"({"password": 1})");
+  CHECK(contains(by_field, "This does not fit the JSON Schema above."));
+  CHECK_FALSE(contains(by_field, "hunter2"));
+}
+
+TEST_CASE("an error that nobody expected is told without secrets as well") {
+  const sandbox box;
+  auto options = box.invocation({});
+  // Where there is no current folder, a relative path means nothing.
+  options.argv = {"/bin/sh",
+                  "-c",
+                  R"(mkdir gone && cd gone && rmdir ../gone && exec "$@")",
+                  "sh",
+                  FERMATA_COMMAND,
+                  "serve",
+                  "--socket",
+                  "sk-socket1",
+                  "--redact",
+                  box.write("rules.json", rules)};
+  child process{options};
+  CHECK(process.wait() == 4);
+  INFO(process.error_output());
+  CHECK(contains(process.error_output(), "[redacted]"));
+  CHECK_FALSE(contains(process.error_output(), "sk-socket1"));
+}
+
 TEST_CASE("what is stored and what a host gets stays as it is") {
   const secretive one{true};
   const auto shown = one.box.run({"pending"}).last();

@@ -54,7 +54,12 @@ void send_all(int fd, std::string_view text) {
 } // namespace
 
 scripted_service::scripted_service(const std::filesystem::path& socket,
-                                   std::vector<scripted_answer> answers) {
+                                   std::vector<scripted_answer> answers)
+    : scripted_service{socket, std::move(answers), health_of(socket.parent_path())} {}
+
+scripted_service::scripted_service(const std::filesystem::path& socket,
+                                   std::vector<scripted_answer> answers, const json& health)
+    : health_{answer_of("200 OK", health)} {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.string().size() >= sizeof address.sun_path)
@@ -86,18 +91,24 @@ void scripted_service::serve(std::vector<scripted_answer> answers) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0)
       return;
-    if (auto request = read_request(client)) {
+    auto request = read_request(client);
+    if (request && request->starts_with("GET /healthz ")) {
+      send_all(client, health_);
+    } else if (request) {
       {
         const std::lock_guard guard{mutex_};
         requests_.push_back(std::move(*request));
       }
       const auto& answer = answers[next++];
+      if (answer.meanwhile)
+        answer.meanwhile();
       // Before the last answer: nobody may connect after it and wait in vain.
       if (next == answers.size())
         ::shutdown(listener_, SHUT_RDWR);
       send_all(client, answer.bytes);
       for (std::size_t i = 0; i < answer.repeated; ++i)
         send_all(client, answer.rest);
+      send_all(client, answer.last);
       std::string ignored;
       while (answer.stays_open && read_more(client, ignored)) {
       }
@@ -112,6 +123,10 @@ std::string stream_head() {
 
 std::string sse(std::string_view name, const json& data) {
   return "event: " + std::string{name} + "\ndata: " + to_text(data) + "\n\n";
+}
+
+json health_of(const std::filesystem::path& store) {
+  return {{"status", "ok"}, {"store", std::filesystem::canonical(store).string()}};
 }
 
 std::string answer_of(std::string_view status, const json& body) {

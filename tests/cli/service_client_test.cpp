@@ -6,6 +6,7 @@
 #include "scripted_service.hpp"
 #include "sse_reader.hpp"
 
+#include <fermata/actors/runtime.hpp>
 #include <fermata/messages/chunk.hpp>
 #include <fermata/storage/lmdb_store.hpp>
 
@@ -35,6 +36,46 @@ public:
     auto opened = lmdb_store::open(box.store());
     REQUIRE(opened);
     owner_ = std::move(*opened);
+  }
+
+  /// Applies a command as the service would, which then stops. From any thread.
+  void apply(command body) const {
+    runtime_options options;
+    options.store = owner_;
+    runtime running{std::move(options)};
+    running.start();
+    static_cast<void>(running.session(*session_id::parse("s")).send(std::move(body)).get().value());
+    running.stop();
+  }
+
+  /// The events from the fourth on, each as a line of a command that shows it.
+  [[nodiscard]] std::vector<json> new_events() const {
+    std::vector<json> events;
+    for (const auto& happened : box.run({"events", "s", "--from", "4"}).lines)
+      events.push_back({{"event", happened}});
+    return events;
+  }
+
+  /// Approves the plan from within this process, by a service that is looked for once when it has
+  /// gone.
+  [[nodiscard]] caf::error approve_plan_by(std::vector<scripted_answer> answers, const json& health,
+                                           std::vector<std::string>* requests = nullptr) const {
+    lmdb_options beside;
+    beside.access = store_access::read_only;
+    const auto opened = lmdb_store::open(box.store(), beside);
+    REQUIRE(opened);
+    command_line::remote_options options;
+    options.store = box.store();
+    options.socket = socket();
+    options.absence = std::chrono::milliseconds{0};
+    scripted_service service{socket(), std::move(answers), health};
+    captured_output output;
+    command_line::console out{true};
+    command_line::remote_link link{options, **opened, out, *session_id::parse("s")};
+    auto ended = link.apply(decide_plan{1, plan_verdict::approve});
+    if (requests != nullptr)
+      *requests = service.requests();
+    return ended ? caf::error{} : ended.error();
   }
 
   [[nodiscard]] std::filesystem::path socket() const { return box.store() / "service.sock"; }
@@ -69,9 +110,26 @@ bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+/// The lines of a command's output that are events.
+std::vector<json> events_in(const outcome& ended) {
+  std::vector<json> events;
+  for (const auto& line : ended.lines)
+    if (line.contains("event"))
+      events.push_back(line);
+  return events;
+}
+
+/// Something that a service does before it answers, or goes away without an answer.
+scripted_answer after(std::function<void()> meanwhile, std::string answer = {}) {
+  scripted_answer made{std::move(answer)};
+  made.meanwhile = std::move(meanwhile);
+  return made;
+}
+
 /// All events of a stream that comes in pieces of so many bytes.
-std::vector<std::string> events_of(std::string_view stream, std::size_t piece) {
-  sse_reader reader{1'000};
+std::vector<std::string> events_of(std::string_view stream, std::size_t piece,
+                                   const std::string& signal = {}) {
+  sse_reader reader{1'000, signal};
   std::vector<std::string> events;
   for (std::size_t at = 0; at < stream.size(); at += piece) {
     REQUIRE_FALSE(reader.push(stream.substr(at, piece)));
@@ -108,6 +166,18 @@ TEST_CASE("a line or an event without an end is refused at the bound") {
   CHECK(pushed == 12);
 }
 
+TEST_CASE("of an event that is a signal nothing is kept but its name, however large it is") {
+  const auto large = std::string(3'000, 'x');
+  const auto stream = "event: paused\ndata: " + large + "\ndata: " + large
+                      + "\n\nevent: chunk\ndata: one\n\nevent: paused\n\n";
+  for (const std::size_t piece : {1UL, 7UL, 1'000UL, 10'000UL})
+    CHECK(events_of(stream, piece, "paused") == std::vector<std::string>{"paused||", "chunk|one|"});
+  sse_reader others{1'000, "paused"};
+  CHECK(is(others.push("event: chunk\ndata: " + large), errc::limit_exceeded));
+  sse_reader other_fields{1'000, "paused"};
+  CHECK(is(other_fields.push("event: paused\nid: " + large), errc::limit_exceeded));
+}
+
 TEST_CASE("a command goes through the service that owns the store, and prints the same") {
   const owned_session there;
   scripted_service service{there.socket(),
@@ -139,9 +209,90 @@ TEST_CASE("the socket is where the service has written it down") {
   std::ofstream{there.box.store() / "service.json"}
       << to_text({{"socket", socket.string()}, {"pid", 1}});
   scripted_service service{socket,
-                           {stream_head() + sse("receipt", receipt_of(4)) + there.paused()}};
-  CHECK(there.box.run({"message", "s", "hi"}).status == 3);
+                           {stream_head() + sse("receipt", receipt_of(4)) + there.paused()},
+                           health_of(there.box.store())};
+  // However the store is named.
+  const auto link = there.box.workspace() / "link";
+  std::filesystem::create_directory_symlink(there.box.store(), link);
+  CHECK(there.box.run({"message", "s", "hi", "--store", link.string()}).status == 3);
   CHECK(service.requests().size() == 1);
+}
+
+TEST_CASE("a socket whose service owns another store, or does not say which, is not spoken to") {
+  const owned_session there;
+  const json silent{{"status", "ok"}};
+  for (const auto& health : {health_of(there.box.workspace()), silent, json::array()}) {
+    scripted_service other{there.socket(), {scripted_answer{"", true}}, health};
+    for (const auto* command : {"message", "watch", "metrics"}) {
+      auto words = std::vector<std::string>{command};
+      if (words[0] == "message")
+        words = {"message", "s", "hi"};
+      else if (words[0] == "watch")
+        words = {"watch", "s", "--until-paused"};
+      const auto ended = there.box.run(words);
+      INFO(ended.out << ended.err);
+      // What is recorded can be watched without a service.
+      CHECK(ended.status == (words[0] == "watch" ? 3 : 4));
+      if (words[0] == "message")
+        CHECK(ended.error()["error"] == "store_busy");
+    }
+    CHECK(other.requests().empty());
+  }
+}
+
+TEST_CASE("a service of another store that took the socket over is not given the command again") {
+  const owned_session there;
+  std::vector<std::string> requests;
+  const auto error =
+      there.approve_plan_by({{""}, {""}}, health_of(there.box.workspace()), &requests);
+  CHECK(is(error, errc::timed_out));
+  CHECK(requests.size() == 1);
+}
+
+TEST_CASE("files that the environment names matter only where the store is owned by the command") {
+  const auto ended = [](const sandbox& box) {
+    auto options = box.invocation({"--json", "message", "s", "hi"});
+    options.environment["FERMATA_MODELS"] = "/nonexistent/models";
+    options.environment["FERMATA_POLICY"] = "/nonexistent/policy";
+    child process{options};
+    const auto status = process.wait();
+    return std::pair{status, process.error_output()};
+  };
+  const owned_session there;
+  CHECK(contains(ended(there.box).second, "store_busy"));
+  {
+    const scripted_service service{
+        there.socket(), {stream_head() + sse("receipt", receipt_of(4)) + there.paused()}};
+    CHECK(ended(there.box) == std::pair{3, std::string{}});
+  }
+  const sandbox free;
+  const auto refused = ended(free);
+  CHECK(refused.first == 2);
+  CHECK(contains(refused.second, "/nonexistent/models"));
+  CHECK_FALSE(std::filesystem::exists(free.store()));
+}
+
+TEST_CASE("how a session stands is read from the store, not taken from what the service tells") {
+  const owned_session there;
+  auto hidden = there.pending;
+  hidden[0]["goal"] = "[redacted]";
+  scripted_answer huge{stream_head() + sse("receipt", receipt_of(4)) + "event: paused\ndata: "};
+  huge.rest = std::string(1'000'000, 'x');
+  huge.repeated = 40;
+  huge.last = "\n\n";
+  const scripted_service service{
+      there.socket(),
+      {{stream_head() + sse("receipt", receipt_of(4))
+        + sse("paused", {{"status", there.status}, {"pending", hidden}})},
+       huge}};
+  for (int i = 0; i < 2; ++i) {
+    const auto ended = there.box.run({"message", "s", "hi"});
+    INFO(ended.out << ended.err);
+    CHECK(ended.status == 3);
+    REQUIRE(ended.lines.size() == 3);
+    CHECK(ended.lines[1] == json{{"pending", there.pending[0]}});
+    CHECK(ended.lines[2] == there.status);
+  }
 }
 
 TEST_CASE("without a service that answers, a store that is owned is busy") {
@@ -180,7 +331,9 @@ TEST_CASE("options that belong to the service are refused, and nothing is sent")
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"resume", "s", "--workspace", "."},
                                              {"message", "s", "hi", "--models", models},
+                                             {"message", "s", "hi", "--log", "log.jsonl"},
                                              {"resume", "s", "--approve", "none"},
+                                             {"resume", "s", "--approve", "reads"},
                                              {"resume", "s", "--policy", policy},
                                              {"resume", "--due", "--models", models}}) {
     const auto ended = there.box.run(words);
@@ -190,6 +343,7 @@ TEST_CASE("options that belong to the service are refused, and nothing is sent")
     CHECK(contains(ended.error()["message"], "service"));
   }
   CHECK(listening.requests().empty());
+  CHECK_FALSE(std::filesystem::exists(there.box.workspace() / "log.jsonl"));
 }
 
 TEST_CASE("what is no answer is an error that says what is known of the command") {
@@ -210,8 +364,6 @@ TEST_CASE("what is no answer is an error that says what is known of the command"
   CHECK(contains(garbled({head + "event: receipt\ndata: {]\n\n"}), "is not known"));
   CHECK(contains(garbled({head + sse("receipt", {{"session", "s"}})}), "is not known"));
   CHECK(contains(garbled({head + sse("receipt", receipt_of(4)) + sse("chunk", {{"number", 4}})}),
-                 "was applied, as event 4"));
-  CHECK(contains(garbled({head + sse("receipt", receipt_of(4)) + sse("paused", json::object())}),
                  "was applied, as event 4"));
   auto foreign = message_chunk(4, "hi");
   foreign["session"] = "t";
@@ -260,10 +412,11 @@ TEST_CASE("a decision is sent again when it may not have arrived: twice is as go
       there.socket(),
       {{""},
        {stream_head()},
-       {stream_head() + sse("receipt", receipt_of(4, "duplicate")) + there.paused()}}};
+       {stream_head() + sse("receipt", receipt_of(3, "duplicate")) + there.paused()}}};
   const auto ended = there.box.run({"approve", "s:p1"});
   INFO(ended.out << ended.err);
   CHECK(ended.status == 3);
+  CHECK(events_in(ended).empty());
   CHECK(ended.lines.at(0)["receipt"]["kind"] == "duplicate");
   const auto requests = service.requests();
   REQUIRE(requests.size() == 3);
@@ -271,54 +424,87 @@ TEST_CASE("a decision is sent again when it may not have arrived: twice is as go
   CHECK(requests[2] == requests[0]);
 }
 
+TEST_CASE("what the first of two attempts brought about is shown with the answer to the second") {
+  const owned_session there;
+  scripted_service service{
+      there.socket(),
+      {after([&] {
+         there.apply(decide_plan{1, plan_verdict::approve});
+       }),
+       {stream_head() + sse("receipt", receipt_of(4, "duplicate")) + there.paused()}}};
+  const auto ended = there.box.run({"approve", "s:p1"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  CHECK(service.requests().size() == 2);
+  const auto recorded = there.new_events();
+  CHECK(recorded.size() > 1);
+  CHECK(events_in(ended) == recorded);
+  CHECK(ended.last() == there.box.run({"status", "s"}).last());
+}
+
 TEST_CASE("a service that comes back is followed from where it went away") {
   const owned_session there;
   // What it would have told in between is in the store.
-  scripted_service service{
-      there.socket(),
-      {{stream_head() + sse("receipt", receipt_of(1)) + sse("error", {{"error", "shutting_down"}})},
-       {answer_of("503 Service Unavailable", {{"error", "shutting_down"}})},
-       {stream_head() + sse("receipt", receipt_of(2)) + there.paused()}}};
+  scripted_service service{there.socket(),
+                           {after([&] { there.apply(post_message{"hi"}); },
+                                  stream_head() + sse("receipt", receipt_of(4))
+                                      + sse("error", {{"error", "shutting_down"}})),
+                            {answer_of("503 Service Unavailable", {{"error", "shutting_down"}})},
+                            {stream_head() + sse("receipt", receipt_of(4)) + there.paused()}}};
   const auto ended = there.box.run({"message", "s", "hi"});
   INFO(ended.out << ended.err);
   CHECK(ended.status == 3);
-  REQUIRE(ended.lines.size() == 6);
-  CHECK(ended.lines[0] == json{{"receipt", receipt_of(1)}});
-  for (std::size_t i = 1; i <= 3; ++i)
-    CHECK(ended.lines[i]["event"]["number"] == i);
+  CHECK(ended.lines.at(0) == json{{"receipt", receipt_of(4)}});
+  const auto recorded = there.new_events();
+  CHECK_FALSE(recorded.empty());
+  CHECK(events_in(ended) == recorded);
   const auto requests = service.requests();
   REQUIRE(requests.size() == 3);
   CHECK(requests[1].starts_with("POST /v1/sessions/s/wake "));
   CHECK(requests[2].starts_with("POST /v1/sessions/s/wake "));
 }
 
+TEST_CASE("the event that the receipt of a wake names is from before, and is not shown again") {
+  const owned_session there;
+  scripted_service service{there.socket(),
+                           {{stream_head() + sse("receipt", receipt_of(3))},
+                            {stream_head() + sse("receipt", receipt_of(3)) + there.paused()}}};
+  const auto ended = there.box.run({"resume", "s"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 3);
+  CHECK(service.requests().size() == 2);
+  CHECK(events_in(ended).empty());
+}
+
 TEST_CASE("of a service that stays away it is said what is known of the command") {
   const owned_session there;
-  const auto beside = lmdb_store::open(there.box.store(), [] {
-    lmdb_options options;
-    options.access = store_access::read_only;
-    return options;
-  }());
-  REQUIRE(beside);
-  command_line::remote_options options;
-  options.socket = there.socket();
-  options.absence = std::chrono::milliseconds{0};
-  const auto attempt = [&](std::vector<scripted_answer> answers) {
-    const scripted_service service{there.socket(), std::move(answers)};
-    captured_output output;
-    command_line::console out{true};
-    command_line::remote_link link{options, **beside, out, *session_id::parse("s")};
-    auto ended = link.apply(decide_plan{1, plan_verdict::approve});
-    return ended ? caf::error{} : ended.error();
-  };
-  const auto applied = attempt({{stream_head() + sse("receipt", receipt_of(4))}});
+  const auto own = health_of(there.box.store());
+  const auto applied =
+      there.approve_plan_by({{stream_head() + sse("receipt", receipt_of(4))}}, own);
   CHECK(is(applied, errc::shutting_down));
   CHECK(contains(message_of(applied), "was applied, as event 4"));
-  const auto unknown = attempt({{""}});
+  const auto unknown = there.approve_plan_by({{""}}, own);
   CHECK(is(unknown, errc::timed_out));
-  const auto unsent = attempt({});
+  const auto unsent = there.approve_plan_by({}, own);
   CHECK(is(unsent, errc::store_unavailable));
   CHECK(contains(message_of(unsent), "was not applied"));
+}
+
+TEST_CASE("a second attempt that the service has no time for leaves open what the first did") {
+  const owned_session there;
+  const auto own = health_of(there.box.store());
+  const auto refused_with = [](const char* name) {
+    return answer_of("503 Service Unavailable", {{"error", name}, {"message", "not now"}});
+  };
+  for (const auto* name : {"overloaded", "shutting_down", "disk_full"}) {
+    const auto error = there.approve_plan_by({{""}, {refused_with(name)}}, own);
+    INFO(message_of(error));
+    CHECK(is(error, errc::timed_out));
+    CHECK(contains(message_of(error), "whether the command was applied is not known"));
+  }
+  // Before anything was sent, it is the whole answer; and so is what the session says.
+  CHECK(is(there.approve_plan_by({{refused_with("overloaded")}}, own), errc::overloaded));
+  CHECK(is(there.approve_plan_by({{""}, {refused_with("superseded")}}, own), errc::superseded));
 }
 
 TEST_CASE("an interruption ends the command, and says so, and not the session") {
@@ -359,6 +545,21 @@ TEST_CASE("an interruption before the service has answered says that nothing is 
   while (service.requests().empty())
     child{until}.wait();
   person.signal(SIGTERM);
+  CHECK(person.wait() == 130);
+  CHECK(contains(person.error_output(), "whether the command was applied is not known"));
+}
+
+TEST_CASE("an interruption while --approve all has an approval sent says that nothing is known") {
+  const owned_session there;
+  scripted_service service{
+      there.socket(),
+      {{stream_head() + sse("receipt", receipt_of(3)) + there.paused()}, {"", true}}};
+  child person{there.box.invocation({"resume", "s", "--approve", "all"})};
+  child_options until;
+  until.argv = {"/bin/true"};
+  while (service.requests().size() < 2)
+    child{until}.wait();
+  person.signal(SIGINT);
   CHECK(person.wait() == 130);
   CHECK(contains(person.error_output(), "whether the command was applied is not known"));
 }

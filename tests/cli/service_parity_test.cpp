@@ -17,10 +17,12 @@ namespace {
 /// A service over the store of a sandbox, which is made when there is none.
 class service {
 public:
-  explicit service(const sandbox& box) {
+  explicit service(const sandbox& box, const std::vector<std::string>& options = {}) {
+    std::vector<std::string> words{"serve"};
+    words.insert(words.end(), options.begin(), options.end());
     // After a crash the store is busy until the commands that ran are gone as well.
     for (int attempt = 0; attempt < 1'000; ++attempt) {
-      process_ = std::make_unique<child>(box.invocation({"serve"}));
+      process_ = std::make_unique<child>(box.invocation(words));
       if (process_->expect("service.sock"))
         return;
       INFO(process_->error_output());
@@ -158,6 +160,25 @@ TEST_CASE("at a terminal a person is asked through a service as well") {
   person.type("42");
   CHECK(person.wait() == 0);
   CHECK(box.run({"status", "s"}).last()["subtasks"][1]["result"]["heard"] == 42);
+}
+
+TEST_CASE("what a service hides from its clients is asked for at a terminal as it is") {
+  const sandbox box;
+  service running{box, {"--redact", box.write("rules.json", R"({"fields": ["password"]})")}};
+  const json schema{{"type", "object"},
+                    {"properties", {{"password", {{"type", "string"}}}}},
+                    {"required", {"password"}}};
+  const auto plan = plan_of("ask_human", {{"question", "Which one?"}, {"schema", schema}});
+  auto options =
+      box.invocation({"run", box.write("plan.json", plan), "--session", "s", "--approve", "all"});
+  options.terminal = true;
+  child person{options};
+  REQUIRE(person.expect("Your answer"));
+  person.type(R"({"password": 1})");
+  CHECK(person.expect("This does not fit"));
+  REQUIRE(person.expect("Your answer"));
+  person.type(R"({"password": "x"})");
+  CHECK(person.wait() == 0);
 }
 
 TEST_CASE("a tool that runs in the service is cancelled from another command") {

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -15,13 +16,14 @@ namespace fermata::service {
 
 namespace {
 
-volatile std::sig_atomic_t asked = 0;
+/// Two signals that come together are handled by two threads at once.
+std::atomic<bool> asked{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 int waker = -1; ///< An eventfd, which a handler may write to.
 
 void note(int) {
-  if (asked != 0)
+  if (asked.exchange(true))
     ::_exit(static_cast<int>(command_line::exit_status::interrupted));
-  asked = 1;
   const int saved = errno;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(waker, &one, sizeof one);
@@ -44,12 +46,12 @@ caf::error watch_for_stop_signals() {
 }
 
 bool stop_was_asked_for() noexcept {
-  return asked != 0;
+  return asked;
 }
 
 void wait_for_stop_signal() {
   pollfd ready{waker, POLLIN, 0};
-  while (asked == 0)
+  while (!asked)
     static_cast<void>(::poll(&ready, 1, -1));
 }
 

@@ -148,9 +148,9 @@ std::string show_roughly(milliseconds duration) {
       continue;
     auto text = std::to_string(count) + steps[i].name;
     // Of 3 h 5 min the minutes matter, of 20 min the seconds do not.
-    const bool is_coarse = steps[i].size >= 1h && count < 10;
-    if (const auto rest = duration % steps[i].size / steps[i + 1].size; is_coarse && rest > 0)
-      text += " " + std::to_string(rest) + steps[i + 1].name;
+    if (steps[i].size >= 1h && count < 10)
+      if (const auto rest = duration % steps[i].size / steps[i + 1].size; rest > 0)
+        text += " " + std::to_string(rest) + steps[i + 1].name;
     return text;
   }
   return "0 s";

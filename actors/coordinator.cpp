@@ -88,18 +88,16 @@ void coordinator::extend_transcript(const core::session_data& data) {
 
 void coordinator::start(const core::session_data& data, timestamp now,
                         std::function<void(step_outcome)> done) {
-  const auto& handed_to = data.running_subtask().agent;
-  const auto& name = handed_to.empty() ? data.running_spec().agent : handed_to;
-  const auto* found = shared_->agents.find(name);
+  agent_ = core::current_agent(data);
+  const auto* found = shared_->agents.find(agent_);
   subtask_ = data.running_spec().id;
   usage_ = {};
-  agent_ = core::current_agent(data);
   begin_ = shared_->observed_now();
   if (found == nullptr) {
     attempt_ = data.running_subtask().started;
     observe_end(data.head.id, step_ending::failed);
     return done(
-        make_error(errc::unknown_agent, "no agent is called " + name.str() + " in this runtime"));
+        make_error(errc::unknown_agent, "no agent is called " + agent_.str() + " in this runtime"));
   }
   context_ = make_context(data, now);
   busy_ = true;

@@ -206,43 +206,36 @@ result<condition> compile_exists(const json& operand, const std::string& path) {
   }};
 }
 
-result<std::string> text_of(const json& operand, const std::string& path) {
+/// A condition on a string, by the expression that `compile` makes of the operand's text.
+template <class Compile>
+result<condition> compile_text(const json& operand, const std::string& path, Compile compile,
+                               bool as_path = false) {
   if (!operand.is_string())
     return refuse(path, std::string{"expected a string, got "} + operand.type_name());
-  return operand.get<std::string>();
+  auto expression = compile(operand.get_ref<const std::string&>());
+  if (!expression)
+    return std::move(expression.error());
+  return on_text(std::move(*expression), as_path);
 }
 
 result<condition> compile_glob_condition(const json& operand, const std::string& path) {
-  const auto text = text_of(operand, path);
-  if (!text)
-    return text.error();
-  auto glob = compile_glob(*text, text_glob, path);
-  if (!glob)
-    return std::move(glob.error());
-  return on_text(std::move(*glob));
+  return compile_text(operand, path,
+                      [&](const std::string& text) { return compile_glob(text, text_glob, path); });
 }
 
 result<condition> compile_path_condition(const json& operand, const std::string& path) {
-  const auto text = text_of(operand, path);
-  if (!text)
-    return text.error();
-  if (text->empty() || normal_path(*text) != *text)
-    return refuse(path, "no path looks like it once it is resolved; accepted is a pattern without "
-                        ".., ., doubled slashes and a slash at its end");
-  auto glob = compile_glob(*text, path_glob, path);
-  if (!glob)
-    return std::move(glob.error());
-  return on_text(std::move(*glob), true);
+  const auto compile = [&](const std::string& text) -> result<expression_ptr> {
+    if (text.empty() || normal_path(text) != text)
+      return refuse(path, "no path looks like it once it is resolved; accepted is a pattern "
+                          "without .., ., doubled slashes and a slash at its end");
+    return compile_glob(text, path_glob, path);
+  };
+  return compile_text(operand, path, compile, true);
 }
 
 result<condition> compile_matches(const json& operand, const std::string& path) {
-  const auto text = text_of(operand, path);
-  if (!text)
-    return text.error();
-  auto expression = compile_expression(*text, path);
-  if (!expression)
-    return std::move(expression.error());
-  return on_text(std::move(*expression));
+  return compile_text(operand, path,
+                      [&](const std::string& text) { return compile_expression(text, path); });
 }
 
 template <bool (*Holds)(std::partial_ordering)>
@@ -438,10 +431,14 @@ result<approval_policy> approval_policy::parse(std::string_view text) {
 approval_policy::approval_policy() : approval_policy{reads()} {}
 
 approval_policy approval_policy::reads() {
-  policy_spec spec;
-  for (const auto* tool : {"list_files", "read_file", "search_files"})
-    spec.rules.push_back(policy_rule::for_tools(tool, policy_action::allow));
-  return *compile(std::move(spec));
+  // Compiled once: it is every runtime's until it gets another one.
+  static const auto made = [] {
+    policy_spec spec;
+    for (const auto* tool : {"list_files", "read_file", "search_files"})
+      spec.rules.push_back(policy_rule::for_tools(tool, policy_action::allow));
+    return *compile(std::move(spec));
+  }();
+  return made;
 }
 
 approval_policy approval_policy::ask_everything() {

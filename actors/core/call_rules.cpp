@@ -163,14 +163,17 @@ call_ruling rule_on(const session_data& data, const tool_name& name, const known
   ruling.policy = env.policy.rule_on_call(name, current_agent(data), arguments);
   if (ruling.policy.action != policy_action::ask || !ruling.policy.may_remember)
     return ruling;
+  if (data.remembered.empty())
+    return ruling;
+  const auto declaration = tool.declaration();
+  const auto digest = digest_of(arguments);
   // One about exactly this call goes before one about the tool.
   for (const auto& [number, one] : data.remembered) {
-    if (one.tool != name || one.tool_version != tool.version()
-        || one.declaration != tool.declaration())
+    if (one.tool != name || one.tool_version != tool.version() || one.declaration != declaration)
       continue;
     if (one.scope == decision_scope::tool && ruling.remembered == nullptr)
       ruling.remembered = &one;
-    if (one.scope == decision_scope::call && one.arguments_digest == digest_of(arguments))
+    if (one.scope == decision_scope::call && one.arguments_digest == digest)
       ruling.remembered = &one;
   }
   return ruling;

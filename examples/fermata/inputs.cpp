@@ -110,6 +110,15 @@ result<std::string> read_folder(const std::string& given) {
   return folder.string();
 }
 
+result<std::optional<session_id>> parse_optional_session(const std::string& text) {
+  if (text.empty())
+    return std::optional<session_id>{};
+  auto named = session_id::parse(text);
+  if (!named)
+    return std::move(named.error());
+  return std::optional{std::move(*named)};
+}
+
 result<approval_id> parse_approval_id(const std::string& text) {
   if (auto call = call_id::parse(text))
     return approval_id{std::move(*call)};

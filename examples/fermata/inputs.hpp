@@ -5,6 +5,7 @@
 #include <fermata/messages/json.hpp>
 #include <fermata/messages/plan.hpp>
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -26,6 +27,9 @@ namespace fermata::command_line {
 /// The absolute path of a folder, without symbolic links; empty: the current one. Errors:
 /// `invalid_field` when there is none.
 [[nodiscard]] result<std::string> read_folder(const std::string& given);
+
+/// A session that may be named; nothing for an empty text. Errors: `invalid_id`.
+[[nodiscard]] result<std::optional<session_id>> parse_optional_session(const std::string& text);
 
 /// What `approve` and `reject` decide on.
 using approval_id = std::variant<call_id, plan_id>;

@@ -1,6 +1,7 @@
 #include "past.hpp"
 
 #include "escape.hpp"
+#include "inputs.hpp"
 #include "render.hpp"
 #include "tree.hpp"
 
@@ -75,18 +76,14 @@ caf::error query_of_history(const arguments& given, store& from, console& out) {
 }
 
 caf::error query_of_audit(const arguments& given, store& from, console& out) {
-  std::optional<session_id> session;
-  if (!given.session.empty()) {
-    auto named = session_id::parse(given.session);
-    if (!named)
-      return std::move(named.error());
-    session = std::move(*named);
-  }
+  const auto session = parse_optional_session(given.session);
+  if (!session)
+    return session.error();
   auto left = given.limit.value_or(std::numeric_limits<std::size_t>::max());
   std::optional<audit_cursor> after{std::in_place};
   bool is_empty = true;
   while (after && left > 0 && !out.has_no_reader()) {
-    const auto read = query_audit(from, session, *after, std::min(left, entries_at_once));
+    const auto read = query_audit(from, *session, *after, std::min(left, entries_at_once));
     if (!read)
       return read.error();
     for (const auto& one : read->entries) {

@@ -2,6 +2,7 @@
 
 #include "continuation.hpp"
 #include "escape.hpp"
+#include "inputs.hpp"
 #include "past.hpp"
 #include "pending_list.hpp"
 #include "policies.hpp"
@@ -157,14 +158,10 @@ caf::error query_of_sessions(const arguments& given, store& from, console& out) 
 }
 
 caf::error query_of_pending(const arguments& given, store& from, console& out) {
-  std::optional<session_id> session;
-  if (!given.session.empty()) {
-    auto named = session_id::parse(given.session);
-    if (!named)
-      return std::move(named.error());
-    session = std::move(*named);
-  }
-  return print_pending(given, from, out, session);
+  const auto session = parse_optional_session(given.session);
+  if (!session)
+    return session.error();
+  return print_pending(given, from, out, *session);
 }
 
 caf::error query_of_timers(const arguments& given, store& from, console& out) {

@@ -6,6 +6,8 @@
 // for a client tool's result, and a driver answers each as soon as its last receipt has come; each
 // resume is one commit of some 4 events.
 
+#include "asking_plan.hpp"
+
 #include <fermata/actors/coro/task.hpp>
 #include <fermata/actors/event_log.hpp>
 #include <fermata/actors/metrics.hpp>
@@ -25,36 +27,11 @@
 #include <stdexcept>
 
 using namespace fermata;
+using namespace fermata::bench;
 
 namespace {
 
 constexpr std::size_t sessions = 100;
-constexpr std::size_t calls_per_subtask = 20;
-
-coro::task<step> asker(step_context& context) {
-  if (context.transcript.size() >= calls_per_subtask)
-    co_return step::finish("enough");
-  co_return step::call("ask", json{{"question", "what is next?"}});
-}
-
-template <class T>
-T must(result<T> value) {
-  if (!value)
-    throw std::runtime_error{message_of(value.error())};
-  return std::move(*value);
-}
-
-plan_spec asking_plan(std::size_t subtasks) {
-  auto plan = must(
-      parse_plan(R"({"goal": "ask on", "tools": {"ask": {"kind": "client"}}, "subtasks": []})"));
-  for (std::size_t i = 0; i < subtasks; ++i) {
-    subtask_spec subtask;
-    subtask.id = must(subtask_id::parse("t" + std::to_string(i)));
-    subtask.agent = must(agent_name::parse("asker"));
-    plan.subtasks.push_back(std::move(subtask));
-  }
-  return plan;
-}
 
 /// Of all threads of this process, in seconds.
 double processor_time() {

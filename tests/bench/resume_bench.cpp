@@ -11,6 +11,8 @@
 // file system and in the same run: the same tables, the same number of transactions, commits and
 // puts of the same sizes, keys of the same kind, full sync. The two take turns, round by round.
 
+#include "asking_plan.hpp"
+
 #include <fermata/actors/coro/task.hpp>
 #include <fermata/actors/runtime.hpp>
 #include <fermata/storage/lmdb_store.hpp>
@@ -33,30 +35,12 @@
 #include <vector>
 
 using namespace fermata;
+using namespace fermata::bench;
 using clock_type = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t calls_per_subtask = 20;
 constexpr std::size_t subtasks = 200;
-
-coro::task<step> asker(step_context& context) {
-  if (context.transcript.size() >= calls_per_subtask)
-    co_return step::finish("enough");
-  co_return step::call("ask", json{{"question", "what is next?"}});
-}
-
-plan_spec asking_plan() {
-  auto plan =
-      parse_plan(R"({"goal": "ask on", "tools": {"ask": {"kind": "client"}}, "subtasks": []})");
-  for (std::size_t i = 0; i < subtasks; ++i) {
-    subtask_spec subtask;
-    subtask.id = subtask_id::parse("t" + std::to_string(i)).value();
-    subtask.agent = agent_name::parse("asker").value();
-    plan->subtasks.push_back(std::move(subtask));
-  }
-  return std::move(plan.value());
-}
 
 /// The sizes of one commit's puts, as plain LMDB repeats them.
 struct commit_shape {
@@ -118,7 +102,7 @@ public:
           session_id::parse("bench-" + std::to_string(sessions) + "-" + std::to_string(i))
               .value()));
     next_call_.assign(sessions, 1);
-    const auto plan = asking_plan();
+    const auto plan = asking_plan(subtasks);
     std::vector<std::future<result<receipt>>> sent;
     for (const auto& session : sessions_)
       sent.push_back(session.send(propose_plan{plan}));

@@ -94,6 +94,14 @@ void allow_files(rlim_t count) {
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
+/// Lets the session `s` run its one tool, with the events that follow yet to be read.
+void run_tool(http_client& client, const std::string& command) {
+  tell(client, "s", command);
+  tell(client, "s", approval_of_plan());
+  client.request("POST", commands_of("s"), approval_of_call("s:c1"));
+  CHECK(client.receive_header().status == 200);
+}
+
 } // namespace
 
 TEST_CASE("a service says where it is, and takes it back at its end, which SIGTERM brings") {
@@ -144,10 +152,7 @@ TEST_CASE(
   {
     service_process service{box};
     auto client = service.client();
-    tell(client, "s", command);
-    tell(client, "s", approval_of_plan());
-    client.request("POST", commands_of("s"), approval_of_call("s:c1"));
-    CHECK(client.receive_header().status == 200);
+    run_tool(client, command);
     read_until(client, "call_claimed");
     service.process().signal(SIGTERM);
     const auto rest = client.all_events();
@@ -172,10 +177,7 @@ TEST_CASE("a service that is killed in a stream loses nothing, and its client go
   {
     service_process service{box};
     auto client = service.client();
-    tell(client, "s", command);
-    tell(client, "s", approval_of_plan());
-    client.request("POST", commands_of("s"), approval_of_call("s:c1"));
-    CHECK(client.receive_header().status == 200);
+    run_tool(client, command);
     last = read_until(client, "state_changed"); // it runs
     service.process().signal(SIGKILL);
     CHECK(client.all_events().empty());
@@ -210,10 +212,7 @@ TEST_CASE("a second signal ends a service at once, also while a tool does not st
   const auto command = endless_proposal(box);
   service_process service{box};
   auto client = service.client();
-  tell(client, "s", command);
-  tell(client, "s", approval_of_plan());
-  client.request("POST", commands_of("s"), approval_of_call("s:c1"));
-  CHECK(client.receive_header().status == 200);
+  run_tool(client, command);
   read_until(client, "call_claimed");
   // Together: the second comes before anything has stopped.
   ::kill(service.process().pid(), SIGSTOP);

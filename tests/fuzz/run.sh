@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-20}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- plan policy record
+[ $# -gt 0 ] || set -- plan policy record http
 
 install_packages
 if ! command -v clang++ >/dev/null; then

@@ -1,11 +1,15 @@
 #include <fermata/messages/json.hpp>
 
+#include <fermata/messages/detail/strict_json.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 #include <variant>
 
 namespace fermata {
+
+using detail::parse_failure;
 
 namespace {
 
@@ -168,20 +172,11 @@ private:
 std::string line_and_column(std::string_view text, std::size_t offset) {
   const auto before = text.substr(0, std::min(offset, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  // A person counts characters: the bytes that do not continue one.
-  const auto last_line = before.substr(before.rfind('\n') + 1);
-  const auto column = 1 + std::count_if(last_line.begin(), last_line.end(), [](char c) {
-                        return (static_cast<std::uint8_t>(c) & 0xC0) != 0x80;
-                      });
-  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+  return "line " + std::to_string(line) + ", column "
+         + std::to_string(detail::column_at(text, offset));
 }
 
-/// Runs nlohmann's parser. Errors: what was wrong, and at which offset.
-struct parse_failure {
-  std::size_t offset;
-  std::string why;
-};
-
+/// Runs nlohmann's parser.
 std::variant<json, parse_failure> parse(std::string_view input, json::input_format_t format,
                                         std::size_t max_depth) {
   strict_builder builder{max_depth};
@@ -234,12 +229,27 @@ bool is_deeper(const json& value, std::size_t levels) {
 
 } // namespace
 
-result<json> parse_json(std::string_view text) {
-  auto parsed = parse(text, json::input_format_t::json, max_json_depth);
+std::variant<json, parse_failure> detail::parse_json_text(std::string_view text,
+                                                          std::size_t max_depth) {
+  auto parsed = parse(text, json::input_format_t::json, max_depth);
   // The parser takes a NUL byte for the input's end, and would ignore what comes behind it.
   if (const auto end = text.find('\0');
       std::holds_alternative<json>(parsed) && end != std::string_view::npos)
     parsed = parse_failure{end, "a NUL byte"};
+  return parsed;
+}
+
+std::size_t detail::column_at(std::string_view text, std::size_t offset) {
+  const auto before = text.substr(0, std::min(offset, text.size()));
+  const auto line = before.substr(before.rfind('\n') + 1);
+  // A person counts characters: the bytes that do not continue one.
+  return 1 + static_cast<std::size_t>(std::count_if(line.begin(), line.end(), [](char c) {
+           return (static_cast<std::uint8_t>(c) & 0xC0) != 0x80;
+         }));
+}
+
+result<json> parse_json(std::string_view text) {
+  auto parsed = detail::parse_json_text(text, max_json_depth);
   if (auto* value = std::get_if<json>(&parsed))
     return std::move(*value);
   const auto& failure = std::get<parse_failure>(parsed);

@@ -60,9 +60,9 @@ using line_sink = std::function<caf::error(std::string_view line)>;
 
 struct export_options {
   /// What is hidden. By types, as everywhere: ids and digests stay, so that a redacted export can
-  /// be continued. But what was hidden is gone: an agent gets `[redacted]` for it, and a decision
-  /// on a call whose arguments it was in does not fit them any more, so that it is asked again
-  /// (P9).
+  /// be continued. But what was hidden is gone: agents and tools get `[redacted]` for it, and an
+  /// approval of a server tool's call that it was in does not fit what would run, so that somebody
+  /// is asked again (P9).
   redactor redaction;
 
   export_options() = default;

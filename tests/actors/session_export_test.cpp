@@ -1,0 +1,385 @@
+// A session that is exported at any moment and imported elsewhere stands where it stood, and goes
+// on to its end in another world.
+
+#include "faults.hpp"
+
+#include <fermata/actors/observer.hpp>
+#include <fermata/storage/session_export.hpp>
+
+#include <sstream>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Keeps what the store held after each commit.
+class commit_keeper final : public runtime_observer {
+public:
+  explicit commit_keeper(std::shared_ptr<memory_store> store) : store_{std::move(store)} {}
+  void committed(const session_id&, std::span<const event>, std::span<const event_note>) override {
+    stores.push_back(store_->clone());
+  }
+
+  std::vector<std::shared_ptr<memory_store>> stores;
+
+private:
+  std::shared_ptr<memory_store> store_;
+};
+
+std::string exported(store& from, std::string_view session = "s1",
+                     const export_options& options = {}) {
+  std::string text;
+  const auto take = [&](std::string_view line) -> caf::error {
+    text += line;
+    return caf::none;
+  };
+  const auto done = export_session(from, sid(session), take, options);
+  INFO(message_of(done ? caf::error{} : done.error()));
+  REQUIRE(done);
+  return text;
+}
+
+imported_session import_text(store& into, const std::string& text) {
+  std::istringstream lines{text};
+  const auto read = import_session(into, lines_of(lines));
+  INFO(message_of(read ? caf::error{} : read.error()));
+  REQUIRE(read);
+  return *read;
+}
+
+/// A store in which session `other` waits for a decision; so others get other numbers.
+std::shared_ptr<memory_store> inhabited_store() {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()}, "other");
+  return world.store().clone();
+}
+
+/// What is known of a session, besides its events and records.
+json known_of(store& of) {
+  const auto status = query_status(of, sid());
+  const auto pending = query_pending(of, sid());
+  REQUIRE(status);
+  REQUIRE(pending);
+  auto known = json{{"status", to_json(*status)}, {"pending", json::array()}};
+  for (const auto& item : *pending)
+    known["pending"].push_back(to_json(item));
+  return known;
+}
+
+/// The states and the waits that were seen.
+using sights = std::set<std::string>;
+
+void see(sights& seen, const session_status& status) {
+  seen.insert(std::string{enum_names(status.state)[static_cast<std::size_t>(status.state)]});
+  const auto waiting = to_json(status.waiting);
+  for (const auto& [name, count] : waiting.items())
+    if (count != 0)
+      seen.insert("waits for " + name);
+}
+
+/// Runs a story, and continues it in another world from each of its commits.
+void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
+  auto story = make();
+  story.options.store = std::make_shared<memory_store>();
+  const auto kept = std::make_shared<commit_keeper>(story.options.store);
+  story.options.observer = kept;
+  {
+    sim::world world{1, story.options};
+    const auto receipts = test::detail::drive(world, story);
+    test::detail::check_end(world, story, receipts);
+  }
+  REQUIRE(kept->stores.size() >= 2);
+  const auto others = inhabited_store();
+  for (std::size_t commits = 1; commits <= kept->stores.size(); ++commits) {
+    CAPTURE(commits);
+    auto& from = *kept->stores[commits - 1];
+    see(seen, *query_status(from, sid()));
+    auto next = make();
+    next.options.store = others->clone();
+    const auto text = exported(from);
+    const auto moved = import_text(*next.options.store, text);
+    CHECK(moved.number == 2);
+    CHECK(exported(*next.options.store) == text);
+    CHECK(known_of(*next.options.store) == known_of(from));
+    CHECK(next.options.store->verify().problems == std::vector<std::string>{});
+
+    sim::world world{commits, next.options};
+    world.set_clock(moved.last_event);
+    const auto receipts = test::detail::drive(world, next);
+    test::detail::check_end(world, next, receipts);
+    CHECK(world.store().verify().sound());
+    CHECK(state_of(world, "other") == "awaiting_plan_decision");
+  }
+}
+
+/// Each in its own way: a step that fails for good, and a planner.
+coro::task<step> quitter(step_context& ctx) {
+  if (ctx.attempt == 1)
+    co_return step::fail("for good");
+  co_return step::finish("after all");
+}
+
+coro::task<step> stumbler(step_context& ctx) {
+  if (ctx.attempt == 1)
+    co_return step::fail_retryable("stumbled");
+  co_return step::finish("risen");
+}
+
+coro::task<step> planner(step_context& ctx) {
+  auto made = agent_plan(R"({"id": "w", "steps": [{"tool": "ask"}]})");
+  made.goal = ctx.subtask.parameters.is_null() ? "first" : "second";
+  co_return step::propose(std::move(made));
+}
+
+/// A server tool whose first run may be tried again.
+tool flaky_tool(effects& counted) {
+  tool flaky;
+  flaky.name = tid("flaky");
+  flaky.retry = retry_policy{3, 60s, 600s};
+  flaky.run = blocking_tool{[&counted](const tool_context& context) -> result<json> {
+    count_effect(counted, context);
+    if (context.run == 1)
+      return make_error(errc::tool_unavailable, "not now");
+    return json(context.run);
+  }};
+  return flaky;
+}
+
+sim::world_options options_of(const std::shared_ptr<effects>& counted) {
+  return options_with([counted](agent_registry& agents, tool_registry& tools) {
+    must(agents.add("quitter", quitter));
+    must(agents.add("stumbler", stumbler));
+    must(agents.add("planner", planner));
+    must(tools.add(flaky_tool(*counted)));
+  });
+}
+
+/// Calls of each kind, sleeps, failures, and an operator who suspends it in the middle.
+scenario long_story() {
+  scenario story;
+  story.counted = std::make_shared<effects>();
+  story.options = options_of(story.counted);
+  story.first = propose_plan{agent_plan(R"(
+      {"id": "a", "steps": [{"tool": "ask", "arguments": {"n": 1}, "expires_after_ms": 86400000}]},
+      {"id": "b", "steps": [{"calls": [{"tool": "flaky"}, {"tool": "ask", "arguments": {"n": 2}}]}]},
+      {"id": "c", "steps": [{"tool": "ask_human", "arguments": {"question": "how?"}}, {"sleep_ms": 7200000}]},
+      {"id": "d", "agent": "stumbler", "retry": {"max_attempts": 2, "initial_backoff_ms": 3600000,
+                                                 "max_backoff_ms": 3600000}},
+      {"id": "e", "agent": "quitter"},
+      {"id": "f", "depends_on": ["a", "b", "c", "d", "e"], "result": {"a": {"$ref": "/results/a"}}})")};
+  story.act = [](sim::world& world) -> std::optional<command> {
+    const auto status = status_of(world);
+    if (status.state == session_state::needs_attention)
+      return retry_subtask{stid("e")};
+    if (status.state == session_state::suspended)
+      return resume_session{};
+    if (status.state == session_state::waiting && status.waiting.result == 1
+        && facts<session_suspended>(world).empty())
+      return suspend_session{"lunch"};
+    return std::nullopt;
+  };
+  story.answer = [](const pending_item& item) -> std::optional<command> {
+    if (item.tool != tid("ask") || item.waiting_for != wait_cause::decision)
+      return default_answer(item);
+    decide_call decision{*call_id::parse(item.id), call_verdict::approve};
+    decision.remember = decision_scope::tool;
+    return decision;
+  };
+  story.end = "completed";
+  story.calls = 4;
+  story.check = [](sim::world& world) {
+    CHECK(subtask_of(world, "f").result.at("a") == 1);
+    CHECK(subtask_of(world, "d").attempts == 2);
+    CHECK(call_of(world, 1).answer->content == 1);
+  };
+  return story;
+}
+
+/// A person talks to a planner, and sends its first plan back.
+scenario planners_story() {
+  scenario story;
+  story.counted = std::make_shared<effects>();
+  story.options = options_of(story.counted);
+  story.options.planner = agent_called("planner");
+  story.first = post_message{"make tea"};
+  story.answer = [](const pending_item& item) -> std::optional<command> {
+    if (item.kind == pending_kind::plan && item.goal == "first")
+      return decide_plan{plan_id::parse(item.id)->revision(), plan_verdict::modify};
+    return default_answer(item);
+  };
+  story.act = [](sim::world& world) -> std::optional<command> {
+    if (status_of(world).state == session_state::waiting
+        && facts<message_received>(world).size() < 2)
+      return post_message{"with milk"};
+    return std::nullopt;
+  };
+  story.end = "completed";
+  story.calls = 1;
+  return story;
+}
+
+/// A host's plan is sent back, and changed again while it is in progress.
+scenario revised_story() {
+  scenario story;
+  story.counted = std::make_shared<effects>();
+  story.options = options_of(story.counted);
+  const auto revision = [](std::string_view call) {
+    return agent_plan(R"({"id": "w", "steps": [{"tool": "ask"}]}, {"id": "v", "steps": [)"
+                      + std::string{call} + "]}");
+  };
+  story.first = propose_plan{revision("")};
+  story.answer = [](const pending_item& item) -> std::optional<command> {
+    if (item.id == plan_id{sid(), 1}.str())
+      return decide_plan{1, plan_verdict::modify};
+    return default_answer(item);
+  };
+  story.act = [revision](sim::world& world) -> std::optional<command> {
+    const auto status = status_of(world);
+    if (status.state == session_state::planning)
+      return revise_plan{revision("")};
+    if (status.waiting.result == 1 && facts<plan_proposed>(world).size() < 3)
+      return revise_plan{revision(R"({"tool": "ask", "arguments": {"n": 2}})")};
+    return std::nullopt;
+  };
+  story.end = "completed";
+  story.calls = 2;
+  return story;
+}
+
+/// A plan that ends as somebody decides, when its first call waits.
+scenario ended_story(std::string end, command by) {
+  scenario story;
+  story.counted = std::make_shared<effects>();
+  story.options = options_of(story.counted);
+  story.first =
+      propose_plan{agent_plan(end == "failed" ? R"({"id": "e", "agent": "quitter"})"
+                                              : R"({"id": "w", "steps": [{"tool": "ask"}]})")};
+  if (end == "rejected")
+    story.answer = [by](const pending_item&) { return std::optional{by}; };
+  else
+    story.act = [by](sim::world& world) -> std::optional<command> {
+      const auto state = status_of(world).state;
+      if (state == session_state::waiting || state == session_state::needs_attention)
+        return by;
+      return std::nullopt;
+    };
+  story.end = std::move(end);
+  story.calls = story.end == "cancelled" ? 1 : 0;
+  return story;
+}
+
+} // namespace
+
+TEST_CASE("a session that is exported at any commit goes on elsewhere to the same end") {
+  sights seen;
+  move_at_every_commit(long_story, seen);
+  move_at_every_commit(planners_story, seen);
+  move_at_every_commit(revised_story, seen);
+  move_at_every_commit([] { return ended_story("cancelled", cancel_plan{"enough"}); }, seen);
+  move_at_every_commit([] { return ended_story("failed", fail_plan{"enough"}); }, seen);
+  move_at_every_commit(
+      [] {
+        return ended_story("rejected", decide_plan{1, plan_verdict::reject});
+      },
+      seen);
+  const sights everything{"awaiting_plan_decision",
+                          "planning",
+                          "running",
+                          "waiting",
+                          "needs_attention",
+                          "suspended",
+                          "completed",
+                          "failed",
+                          "cancelled",
+                          "rejected",
+                          "waits for decision",
+                          "waits for answer",
+                          "waits for result",
+                          "waits for backoff"};
+  for (const auto& one : everything) {
+    INFO(one);
+    CHECK(seen.contains(one));
+  }
+}
+
+TEST_CASE("P8: a run that was cut off is the same run elsewhere, under the same key") {
+  auto counted = std::make_shared<effects>();
+  sim::world world{1, options_of(counted)};
+  accept(world, propose_plan{agent_plan(R"({"id": "w", "steps": [{"tool": "flaky"}]})")});
+  accept(world, approve_plan());
+  world.hold_tools(true);
+  accept(world, approve(1));
+  world.crash();
+  world.hold_tools(false);
+  wake(world);
+  REQUIRE(status_of(world).waiting.outcome == 1);
+
+  auto options = options_of(counted);
+  options.store = inhabited_store();
+  const auto moved = import_text(*options.store, exported(world.store()));
+  sim::world elsewhere{2, options};
+  elsewhere.set_clock(moved.last_event);
+  wake(elsewhere);
+  CHECK(status_of(elsewhere).waiting.outcome == 1);
+  for (auto* one : {&world, &elsewhere})
+    accept(*one, resolve_outcome{cid(1), outcome_resolution::rerun});
+  REQUIRE(counted->size() == 1);
+  CHECK(counted->begin()->second == 2);
+}
+
+TEST_CASE("a timer that was armed fires elsewhere at its time") {
+  sim::world world{1, options_of(std::make_shared<effects>())};
+  accept(world, propose_plan{agent_plan(R"({"id": "w", "steps": [{"sleep_ms": 7200000}]})")});
+  accept(world, approve_plan());
+  const auto due = status_of(world).next_timer;
+  REQUIRE(due);
+
+  auto options = options_of(std::make_shared<effects>());
+  options.store = inhabited_store();
+  const auto moved = import_text(*options.store, exported(world.store()));
+  sim::world elsewhere{2, options};
+  elsewhere.set_clock(moved.last_event);
+  elsewhere.advance(*due - elsewhere.now() - 1ms);
+  CHECK(state_of(elsewhere) == "waiting");
+  elsewhere.advance(1ms);
+  CHECK(state_of(elsewhere) == "completed");
+}
+
+TEST_CASE("P9: what was shown can be approved elsewhere, and what was redacted is asked again") {
+  auto counted = std::make_shared<effects>();
+  sim::world world{1, options_of(counted)};
+  accept(world, propose_plan{agent_plan(
+                    R"({"id": "w", "steps": [{"tool": "flaky", "arguments": {"key": "sk-1"}}]})")});
+  accept(world, approve_plan());
+  const auto shown = test::pending_of(world).at(0);
+  export_options exporting;
+  SECTION("as it was: nobody is asked again") {}
+  SECTION("redacted: the arguments are not those that were shown") {
+    const auto rules = redactor::parse(R"({"patterns": ["sk-[0-9]"]})");
+    REQUIRE(rules);
+    exporting.redaction = *rules;
+  }
+  const bool redacted = !exporting.redaction.hides_nothing();
+  auto options = options_of(counted);
+  options.store = inhabited_store();
+  const auto moved = import_text(*options.store, exported(world.store(), "s1", exporting));
+  CHECK(moved.redacted == redacted);
+  sim::world elsewhere{2, options};
+  elsewhere.set_clock(moved.last_event);
+  CHECK(test::pending_of(elsewhere).at(0).digest == shown.digest);
+  decide_call decision{cid(1), call_verdict::approve};
+  decision.digest = shown.digest;
+  accept(elsewhere, decision);
+  CHECK(counted->size() == (redacted ? 0 : 1));
+  if (redacted) {
+    CHECK(facts<call_asked_again>(elsewhere).size() == 1);
+    const auto again = test::pending_of(elsewhere).at(0);
+    CHECK(again.digest != shown.digest);
+    CHECK(again.arguments == json{{"key", "[redacted]"}});
+    accept(elsewhere, approve(1));
+  }
+  elsewhere.advance(1h);
+  CHECK(state_of(elsewhere) == "completed");
+}

@@ -132,6 +132,11 @@ void add_queries(CLI::App& app, arguments& given) {
   auto* audit = add_command(app, "audit", "List who decided what, when");
   audit->add_option("SESSION", given.session, "Only this session's; absent: of all sessions");
   add_limit(audit, given, "At most so many; absent: all");
+  auto* exported = add_command(app, "export", "Write a session as JSON lines, to keep or to test");
+  add_session(exported, given);
+  exported
+      ->add_option("--out", given.out, "Make this file, for nobody else; absent: standard output")
+      ->option_text("FILE");
   auto* sessions = add_command(app, "sessions", "List the sessions of the store");
   sessions->add_option("--state", given.state, "Only those in this state")->option_text("STATE");
   auto* pending =

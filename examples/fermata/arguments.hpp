@@ -62,6 +62,7 @@ struct arguments {
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;
   std::optional<std::size_t> limit;
+  std::string out;        ///< The file that `export` makes; empty: standard output.
   std::string socket;     ///< Of `serve`; empty: the one in the store's folder.
   std::string listen;     ///< ADDRESS:PORT; empty: none.
   std::string token_file; ///< Empty: none.

@@ -24,7 +24,7 @@ inline constexpr std::string_view deciding = "Decide and answer";
 inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 
-inline constexpr std::array<command_help, 34> command_helps{{
+inline constexpr std::array<command_help, 35> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -63,6 +63,15 @@ inline constexpr std::array<command_help, 34> command_helps{{
     {"audit", looking,
      "  fermata audit release-42\n"
      "lists who decided what on which digest; without a session, in all of them.\n"},
+    {"export", looking,
+     "  fermata export release-42 --out release-42.jsonl\n"
+     "keeps all that there is of it in a new file, also beside its owner. A test can begin with "
+     "it\n"
+     "(fermata::import_session). Without secrets:\n"
+     "  fermata export release-42 --redact rules.json > release-42.jsonl\n"
+     "What was hidden is gone: whoever continues it gets [redacted], and is asked again about "
+     "calls\n"
+     "of server tools that it was in.\n"},
     {"sessions", looking,
      "  fermata sessions --state needs_attention\n"
      "lists the sessions that somebody has to look after.\n"},
@@ -204,6 +213,7 @@ Exit status:
   130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it, where
        no service does
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
+`export` ends with 130 when it is interrupted, and leaves no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
 
 With --json, standard output has one JSON object per line:
@@ -238,6 +248,9 @@ With --json, standard output has one JSON object per line:
                expires_after_ms, may_remember}
   history      {number, at, from, to, cause, by, reason}
   audit        {session, number, at, action, subject, verdict, by, reason, digest, details}
+  export       with and without --json: {format, version, session, redacted}, then {event}, {record},
+               {pending}, {timer}, a line for each, and {"end": {counts, crc32c}}; with --out:
+               {"exported": {session, file, events, records, pending, timers}}
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
   version      {version}

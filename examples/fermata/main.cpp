@@ -33,7 +33,10 @@ exit_status run(const arguments& given, console& out) {
     return ended ? *ended : report(out, ended.error());
   }
   const auto error = run_query(given, out);
-  return error ? report(out, error) : exit_status::done;
+  if (!error)
+    return exit_status::done;
+  const auto status = report(out, error);
+  return was_interrupted() ? exit_status::interrupted : status;
 }
 
 /// What an exception says may quote anything, also what the console hides.

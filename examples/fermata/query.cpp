@@ -2,6 +2,7 @@
 
 #include "continuation.hpp"
 #include "escape.hpp"
+#include "export.hpp"
 #include "inputs.hpp"
 #include "past.hpp"
 #include "pending_list.hpp"
@@ -265,7 +266,8 @@ caf::error run_query(const arguments& given, console& out) {
       {"events", query_of_events},     {"transcript", query_of_transcript},
       {"sessions", query_of_sessions}, {"pending", query_of_pending},
       {"timers", query_of_timers},     {"remembered", query_of_remembered},
-      {"history", query_of_history},   {"audit", query_of_audit}};
+      {"history", query_of_history},   {"audit", query_of_audit},
+      {"export", query_of_export}};
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();

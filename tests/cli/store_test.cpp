@@ -158,6 +158,7 @@ TEST_CASE("a store of a newer version is refused by every command, and nothing i
                                              {"plan", "s"},
                                              {"events", "s"},
                                              {"transcript", "s"},
+                                             {"export", "s"},
                                              {"sessions"},
                                              {"pending"},
                                              {"verify"}}) {

@@ -5,6 +5,7 @@
 #include <fermata/storage/record_codec.hpp>
 #include <fermata/storage/session_export.hpp>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>

@@ -1,6 +1,8 @@
 #include <fermata/storage/detail/session_lines.hpp>
 
 #include <algorithm>
+#include <array>
+#include <concepts>
 
 namespace fermata::detail {
 

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-20}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- plan policy record http
+[ $# -gt 0 ] || set -- plan policy record export http
 
 install_packages
 if ! command -v clang++ >/dev/null; then
@@ -29,7 +29,7 @@ for name; do
   case $name in
   plan) cp examples/plans/*.json "$corpus" ;;
   policy) cp examples/policies/*.json "$corpus" ;;
-  http) cp tests/fuzz/seeds/http/* "$corpus" ;;
+  export | http) cp tests/fuzz/seeds/"$name"/* "$corpus" ;;
   esac
   log=build/fuzz/$name.log
   if ! "build/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=16384 \

@@ -65,7 +65,8 @@ TEST_CASE("no command prints or logs a secret") {
   secretive one{as_json};
   const auto digest = one.box.run({"pending"}).last()["digest"].get<std::string>();
   const auto look = [&] {
-    for (const auto* query : {"status", "plan", "events", "transcript", "history", "audit", "export"})
+    for (const auto* query :
+         {"status", "plan", "events", "transcript", "history", "audit", "export"})
       one.run({query, "s"});
     one.run({"pending"});
   };

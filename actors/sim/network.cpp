@@ -89,6 +89,12 @@ struct node {
   std::uint32_t incarnation = 0;
   bool frozen = false;
   std::shared_ptr<const bool> up; ///< Gone when the node has left.
+
+  void stop() {
+    sockets = nullptr;
+    frozen = false;
+    up.reset();
+  }
 };
 
 /// Something that can happen now: to a node's broker, or at an end of a connection.
@@ -185,11 +191,15 @@ void network::implementation::plugged_in(simulated_sockets& sockets) {
 
 void network::implementation::unplugged(simulated_sockets& sockets) {
   collect(sockets);
-  auto& one = nodes.at(sockets.node());
-  one.sockets = nullptr;
-  one.up.reset();
-  one.frozen = false;
-  offers.clear();
+  // Those that no broker has closed, since none had taken them over.
+  for (auto& each : connections)
+    for (std::size_t side = 0; side < 2; ++side)
+      if (each.ends[side].sockets == &sockets) {
+        close(each.ends[side]);
+        send(each, 1 - side, parcel::kind::closing);
+      }
+  erase_ended();
+  nodes.at(sockets.node()).stop();
 }
 
 void network::configure(caf::actor_system_config& config, const std::string& node) {
@@ -232,9 +242,7 @@ void network::leave(const std::string& node) {
       self.send(one, 1 - side, parcel::kind::closing);
     }
   gone.sockets->unplug();
-  gone.sockets = nullptr;
-  gone.up.reset();
-  gone.frozen = false;
+  gone.stop();
   self.erase_ended();
 }
 

@@ -77,6 +77,9 @@ public:
     for (const auto& actor : {node.directory, node.journal, greeter})
       if (actor)
         caf::anon_send_exit(actor, caf::exit_reason::kill);
+    for (const auto& watcher : watchers)
+      caf::anon_send_exit(watcher, caf::exit_reason::kill);
+    watchers.clear();
     node = {};
     greeter = {};
     while (!scheduler->jobs.empty())
@@ -94,6 +97,7 @@ public:
   caf::scheduler::test_coordinator* scheduler = nullptr;
   detail::services_ptr shared;
   detail::node node;
+  std::vector<caf::actor> watchers;
   caf::actor greeter; ///< What a node without a store has for a directory.
   /// Told of answers, while the process lives.
   std::shared_ptr<std::function<void(std::string)>> heard;
@@ -119,6 +123,8 @@ inline std::string text(const caf::error& error) {
     return std::string{name_of(code_of(error))};
   if (error.category() == caf::atom("system"))
     return to_string(static_cast<caf::sec>(error.code()));
+  if (error.category() == caf::atom("exit"))
+    return to_string(static_cast<caf::exit_reason>(error.code()));
   return "CAF's " + std::to_string(error.code());
 }
 
@@ -136,6 +142,18 @@ void asking(caf::event_based_actor* self,
             [=](const caf::error& error) { tell(label + " fails: " + text(error)); });
 }
 
+/// Tells `heard` when `whom` is gone.
+inline caf::behavior watching(caf::event_based_actor* self,
+                              const std::weak_ptr<std::function<void(std::string)>>& heard,
+                              const std::string& label, const caf::actor& whom) {
+  self->monitor(whom);
+  self->set_down_handler([heard, label](const caf::down_msg& down) {
+    if (const auto listener = heard.lock())
+      (*listener)(label + " is gone: " + text(down.reason));
+  });
+  return {[](caf::unit_t) {}};
+}
+
 /// A few nodes on a network, run by one source of chance, with a trace in words of our own.
 class deployment {
 public:
@@ -150,6 +168,7 @@ public:
   void start(const std::string& name, std::shared_ptr<memory_store> store = nullptr) {
     auto& one = processes[name];
     REQUIRE_FALSE(one);
+    ++starts[name];
     one = std::make_unique<process>(net, name, store, now);
     one->heard = std::make_shared<std::function<void(std::string)>>(
         [this](const std::string& what) { note(what); });
@@ -192,6 +211,26 @@ public:
       one.system().template spawn<caf::hidden>(
           asking<Answer, Message>, std::weak_ptr<std::function<void(std::string)>>{one.heard},
           label, std::move(*found), timeout, message);
+    });
+  }
+
+  /// Connects, and sends all of them, one behind the other.
+  void send(const std::string& from, const std::string& to, std::vector<std::string> messages) {
+    net.connect(from, to, 20s, [messages = std::move(messages)](const result<caf::actor>& found) {
+      REQUIRE(found);
+      for (const auto& message : messages)
+        caf::anon_send(*found, message);
+    });
+  }
+
+  /// Connects, and notes when the directory is gone.
+  void watch(const std::string& from, const std::string& to, const std::string& label) {
+    net.connect(from, to, 20s, [this, from, label](result<caf::actor> found) {
+      if (!found)
+        return note(label + " is not connected: " + text(found.error()));
+      auto& one = *processes.at(from);
+      one.watchers.push_back(one.system().spawn<caf::hidden>(
+          watching, std::weak_ptr<std::function<void(std::string)>>{one.heard}, label, *found));
     });
   }
 
@@ -256,6 +295,7 @@ public:
   std::vector<std::string> trace;
   std::map<std::string, std::unique_ptr<process>> processes;
   std::map<std::string, std::shared_ptr<memory_store>> stores;
+  std::map<std::string, int> starts;
 
 private:
   std::deque<caf::resumable*> none;

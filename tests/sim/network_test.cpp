@@ -1,5 +1,8 @@
 #include "deployment.hpp"
 
+#include <algorithm>
+#include <set>
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -46,4 +49,285 @@ TEST_CASE("an error travels over the network as itself") {
   all.ask<receipt>("desk", "home", "cancel", session_command{sid("s1"), cancel_plan{}});
   all.run();
   CHECK(all.trace == lines{"0 cancel fails: unknown_session"});
+}
+
+TEST_CASE("a delay holds up each chunk and keeps their order") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.send("desk", "home", {"0"});
+  all.run();
+  CHECK(all.trace == lines{"0 home got 0"});
+  all.net.delay("desk", "home", 10ms, 50ms);
+  all.trace.clear();
+  all.send("desk", "home", {"1", "2", "3", "4", "5"});
+  all.run();
+  CHECK(all.trace.empty());
+  REQUIRE(all.net.next());
+  CHECK(*all.net.next() >= all.now + 10ms);
+  all.advance(50ms);
+  REQUIRE(all.trace.size() == 5);
+  std::vector<int> times;
+  for (std::size_t i = 0; i < 5; ++i) {
+    CHECK(all.trace[i].ends_with(" home got " + std::to_string(i + 1)));
+    times.push_back(std::stoi(all.trace[i]));
+  }
+  CHECK(std::is_sorted(times.begin(), times.end()));
+  CHECK(times.front() >= 10);
+  CHECK(times.back() <= 50);
+  CHECK(times.front() < times.back());
+  CHECK(all.net.counts().delayed == 5);
+  CHECK_FALSE(all.net.next());
+}
+
+TEST_CASE("a delay there and one back add up") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.ask<std::string>("desk", "home", "first", std::string{"1"});
+  all.run();
+  all.net.delay("desk", "home", 30ms, 30ms);
+  all.net.delay("home", "desk", 20ms, 20ms);
+  all.trace.clear();
+  all.ask<std::string>("desk", "home", "second", std::string{"2"});
+  all.advance(60ms);
+  CHECK(all.trace == lines{"30 home got 2", "50 second gets pong 2"});
+}
+
+TEST_CASE("what a partition stops arrives after the repair") {
+  deployment all{7};
+  const auto store = std::make_shared<memory_store>();
+  all.start("home", store);
+  all.start("desk");
+  all.ask<receipt>("desk", "home", "first", propose("s1"));
+  all.run();
+  all.net.partition({"home"}, {"desk"});
+  all.ask<receipt>("desk", "home", "second", propose("s2"));
+  all.advance(10s);
+  CHECK(all.trace == lines{"0 first gets accepted"});
+  CHECK_FALSE(query_status(*store, sid("s2")));
+  CHECK(all.net.under_way() > 0);
+  CHECK(all.net.counts().stopped > 0);
+  all.net.repair();
+  all.advance(1s);
+  CHECK(all.trace == lines{"0 first gets accepted", "10000 second gets accepted"});
+  CHECK(all.net.under_way() == 0);
+}
+
+TEST_CASE("a partition of one side cuts it off from all others, and from no other link") {
+  deployment all{7};
+  for (const auto* name : {"a", "b", "c"})
+    all.start(name);
+  all.net.partition({"a"});
+  all.ask<std::string>("a", "b", "ab", std::string{"x"}, 5s);
+  all.ask<std::string>("c", "a", "ca", std::string{"x"}, 5s);
+  all.ask<std::string>("b", "c", "bc", std::string{"x"}, 5s);
+  all.run();
+  CHECK(all.trace == lines{"0 c got x", "0 bc gets pong x"});
+  all.trace.clear();
+  all.advance(5s);
+  std::sort(all.trace.begin(), all.trace.end());
+  CHECK(all.trace
+        == lines{"5000 ab is not connected: request_timeout",
+                 "5000 ca is not connected: request_timeout"});
+  all.net.repair();
+  all.trace.clear();
+  all.ask<std::string>("a", "b", "ab", std::string{"y"}, 5s);
+  all.run();
+  CHECK(all.trace == lines{"5000 b got y", "5000 ab gets pong y"});
+}
+
+TEST_CASE("a command is applied although its receipt is held") {
+  deployment all{7};
+  const auto store = std::make_shared<memory_store>();
+  all.start("home", store);
+  all.start("desk");
+  all.watch("desk", "home", "home");
+  all.run();
+  all.net.hold("home", "desk");
+  all.ask<receipt>("desk", "home", "propose", propose("s1"), 5s);
+  all.advance(5s);
+  CHECK(all.trace == lines{"5000 propose fails: request_timeout"});
+  CHECK(query_status(*store, sid("s1")));
+  all.net.hold("home", "desk", false);
+  all.ask<receipt>("desk", "home", "again", propose("s1"), 5s);
+  all.run();
+  REQUIRE(all.trace.size() == 2);
+  CHECK(all.trace[1].starts_with("5000 again"));
+}
+
+TEST_CASE("who connects with a node that is down is refused at once") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.crash("home");
+  all.trace.clear();
+  all.ask<std::string>("desk", "home", "down", std::string{"x"});
+  all.ask<std::string>("desk", "nowhere", "unknown", std::string{"x"});
+  all.run();
+  std::sort(all.trace.begin(), all.trace.end());
+  CHECK(all.trace
+        == lines{"0 down is not connected: cannot_connect_to_node",
+                 "0 unknown is not connected: cannot_connect_to_node"});
+  CHECK(all.net.counts().refused == 2);
+}
+
+TEST_CASE("who connects over a cut link with a node that is down learns it after the repair") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.net.partition({"desk"});
+  all.ask<std::string>("desk", "home", "down", std::string{"x"});
+  all.run();
+  all.crash("home");
+  all.advance(1s);
+  CHECK(all.trace == lines{"0 home crashes"});
+  all.net.repair();
+  all.run();
+  REQUIRE(all.trace.size() == 2);
+  CHECK(all.trace[1] == "1000 down is not connected: disconnect_during_handshake");
+}
+
+TEST_CASE(
+    "a request that was under way in a dropped connection times out, and both ends learn of it") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.watch("desk", "home", "home");
+  all.watch("home", "desk", "desk");
+  all.run();
+  all.net.hold("desk", "home");
+  all.ask<std::string>("desk", "home", "lost", std::string{"x"}, 5s);
+  all.run();
+  all.net.drop("home", "desk");
+  all.run();
+  std::sort(all.trace.begin(), all.trace.end());
+  CHECK(all.trace
+        == lines{"0 desk is gone: remote_link_unreachable",
+                 "0 home is gone: remote_link_unreachable"});
+  CHECK(all.net.counts().lost == 1);
+  CHECK(all.net.counts().broken >= 1);
+  all.trace.clear();
+  all.net.repair();
+  all.ask<std::string>("desk", "home", "next", std::string{"y"}, 5s);
+  all.advance(5s);
+  CHECK(all.trace
+        == lines{"0 home got y", "0 next gets pong y", "5000 lost fails: request_timeout"});
+}
+
+TEST_CASE(
+    "a node that has crashed is reached again after its restart, with what it had acknowledged") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    INFO("seed " << seed);
+    deployment all{seed};
+    all.start("home", std::make_shared<memory_store>());
+    all.start("desk");
+    all.watch("desk", "home", "home");
+    all.ask<receipt>("desk", "home", "first", propose("s1"), 5s);
+    all.run();
+    all.ask<receipt>("desk", "home", "cut off", propose("s2"), 5s);
+    for (int i = 0; i < 4; ++i)
+      static_cast<void>(all.step());
+    all.crash("home");
+    all.run();
+    CHECK(all.trace
+          == lines{"0 first gets accepted", "0 home crashes",
+                   "0 home is gone: remote_link_unreachable"});
+    all.restart("home");
+    all.trace.clear();
+    all.ask<receipt>("desk", "home", "second", propose("s1"), 5s);
+    all.run();
+    // It is the same session still, which takes the plan for the one that it has.
+    REQUIRE(all.trace.size() == 1);
+    CHECK(all.trace[0] != "0 second gets accepted");
+    all.advance(5s);
+    REQUIRE(all.trace.size() == 2);
+    CHECK(all.trace[1] == "5000 cut off fails: request_timeout");
+  }
+}
+
+TEST_CASE("of what a killed process had sent a part arrives, and of one that stops all") {
+  std::set<std::size_t> arrived;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    deployment all{seed};
+    all.start("home");
+    all.start("desk");
+    all.watch("desk", "home", "home");
+    all.run();
+    all.net.hold("desk", "home");
+    for (const auto* what : {"a", "b", "c"})
+      all.ask<std::string>("desk", "home", what, std::string{what});
+    all.run();
+    const auto killed = seed % 2 == 0;
+    if (killed)
+      all.crash("desk");
+    else
+      all.stop("desk");
+    all.net.repair();
+    all.trace.clear();
+    all.run();
+    if (killed)
+      arrived.insert(all.trace.size());
+    else
+      CHECK(all.trace.size() == 3);
+  }
+  CHECK(arrived == std::set<std::size_t>{0, 1, 2, 3});
+}
+
+TEST_CASE("nothing arrives at a frozen node, or leaves it") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.watch("desk", "home", "home");
+  all.run();
+  all.net.freeze("home");
+  all.ask<std::string>("desk", "home", "cold", std::string{"x"});
+  all.run();
+  CHECK(all.trace.empty());
+  all.net.freeze("home", false);
+  all.run();
+  CHECK(all.trace == lines{"0 home got x", "0 cold gets pong x"});
+}
+
+TEST_CASE("two nodes that connect with each other at once end up connected") {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    INFO("seed " << seed);
+    deployment all{seed};
+    all.start("a");
+    all.start("b");
+    all.ask<std::string>("a", "b", "ab", std::string{"x"}, 1s);
+    all.ask<std::string>("b", "a", "ba", std::string{"x"}, 1s);
+    all.advance(2s);
+    all.trace.clear();
+    all.ask<std::string>("a", "b", "ab", std::string{"y"}, 1s);
+    all.run();
+    CHECK(all.trace == lines{"2000 b got y", "2000 ab gets pong y"});
+  }
+}
+
+TEST_CASE("a node of the 300th restart takes no other for itself") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  for (int i = 0; i < 300; ++i) {
+    all.crash("desk");
+    all.restart("desk");
+    all.trace.clear();
+    all.ask<std::string>("desk", "home", "hello", std::string{"x"});
+    all.run();
+    REQUIRE(all.trace == lines{"0 home got x", "0 hello gets pong x"});
+  }
+}
+
+TEST_CASE("a node may not be on the network twice, nor connect from where it is not") {
+  deployment all{7};
+  all.start("home");
+  caf::actor_system_config config;
+  configure(config);
+  config.set("scheduler.policy", caf::atom("testing"));
+  all.net.configure(config, "home");
+  CHECK_THROWS_AS(caf::actor_system{config}, std::logic_error);
+  CHECK_THROWS_AS(all.net.join("home", all.processes.at("home")->greeter), std::logic_error);
+  CHECK_THROWS_AS(all.net.connect("desk", "home", 1s, [](const result<caf::actor>&) {}),
+                  std::logic_error);
 }

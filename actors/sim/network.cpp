@@ -89,12 +89,6 @@ struct node {
   std::uint32_t incarnation = 0;
   bool frozen = false;
   std::shared_ptr<const bool> up; ///< Gone when the node has left.
-
-  void stop() {
-    sockets = nullptr;
-    frozen = false;
-    up.reset();
-  }
 };
 
 /// Something that can happen now: to a node's broker, or at an end of a connection.
@@ -139,6 +133,10 @@ struct network::implementation final : detail::cable {
               std::uint16_t to_port) override;
   void plugged_in(simulated_sockets& sockets) override;
   void unplugged(simulated_sockets& sockets) override;
+
+  enum class manner { in_order, killed };
+  /// The node is there no more.
+  void depart(node& gone, manner how);
 
   [[nodiscard]] node& node_there(const std::string& name);
   [[nodiscard]] node* find(const std::string& name);
@@ -191,15 +189,32 @@ void network::implementation::plugged_in(simulated_sockets& sockets) {
 
 void network::implementation::unplugged(simulated_sockets& sockets) {
   collect(sockets);
-  // Those that no broker has closed, since none had taken them over.
-  for (auto& each : connections)
-    for (std::size_t side = 0; side < 2; ++side)
-      if (each.ends[side].sockets == &sockets) {
-        close(each.ends[side]);
-        send(each, 1 - side, parcel::kind::closing);
+  depart(nodes.at(sockets.node()), manner::in_order);
+}
+
+void network::implementation::depart(node& gone, manner how) {
+  for (auto& one : connections)
+    for (std::size_t side = 0; side < 2; ++side) {
+      auto& peer = one.ends[1 - side];
+      if (one.ends[side].sockets != gone.sockets)
+        continue;
+      close(one.ends[side]);
+      if (how == manner::killed) {
+        ++counts.broken;
+        // What the process had not read makes its kernel reset the connection, which overtakes what
+        // it had sent.
+        lose(peer, random.below(peer.inbox.size() + 1));
       }
+      if (peer.is == end::state::unopened && peer.inbox.empty())
+        close(peer); // nobody hears that there was a connection
+      else
+        send(one, 1 - side, parcel::kind::closing);
+    }
+  gone.sockets->unplug();
+  gone.sockets = nullptr;
+  gone.frozen = false;
+  gone.up.reset();
   erase_ended();
-  nodes.at(sockets.node()).stop();
 }
 
 void network::configure(caf::actor_system_config& config, const std::string& node) {
@@ -223,27 +238,12 @@ void network::join(const std::string& node, const caf::actor& directory) {
 
 void network::leave(const std::string& node) {
   auto& self = *implementation_;
-  auto& gone = self.node_there(node);
-  for (auto& one : self.connections)
-    for (std::size_t side = 0; side < 2; ++side) {
-      auto& dead = one.ends[side];
-      auto& peer = one.ends[1 - side];
-      if (dead.sockets != gone.sockets)
-        continue;
-      ++self.counts.broken;
-      self.close(dead);
-      if (peer.is == end::state::unopened) {
-        self.close(peer);
-        continue;
-      }
-      // What the process had not read makes its kernel reset the connection, which overtakes what
-      // it had sent.
-      self.lose(peer, self.random.below(peer.inbox.size() + 1));
-      self.send(one, 1 - side, parcel::kind::closing);
-    }
-  gone.sockets->unplug();
-  gone.stop();
-  self.erase_ended();
+  self.depart(self.node_there(node), implementation::manner::in_order);
+}
+
+void network::kill(const std::string& node) {
+  auto& self = *implementation_;
+  self.depart(self.node_there(node), implementation::manner::killed);
 }
 
 void network::freeze(const std::string& node, bool frozen) {
@@ -313,8 +313,6 @@ void network::implementation::send(connection& one, std::size_t side, parcel::ki
     const auto choices = static_cast<std::uint64_t>((way.most - way.least).count()) + 1;
     due += way.least + milliseconds{random.below(choices)};
   }
-  if (!to.inbox.empty())
-    due = std::max(due, to.inbox.back().due);
   if (what == parcel::kind::chunk) {
     counts.delayed += due > now ? 1 : 0;
     counts.stopped += is_stopped(one, side) ? 1 : 0;

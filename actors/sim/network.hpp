@@ -85,10 +85,13 @@ public:
   /// until it does, and nothing else.
   void join(const std::string& node, const caf::actor& directory);
 
-  /// The node's process is killed; its system is to be destroyed next, and reaches nobody from here
-  /// on. As with a killed process, the peers' connections end after a part (the seed says which) of
-  /// what it had sent. A system that is destroyed without this ends in order: all of it arrives.
+  /// The node's process ends in order: its connections do, after all that it has sent. Its system
+  /// is to be destroyed next, and reaches nobody from here on; nor is it told of anything.
   void leave(const std::string& node);
+
+  /// The node's process is killed: as `leave`, but a part of what it has sent (the seed says which)
+  /// is lost, as when a kernel resets the connections of a process that had not read all.
+  void kill(const std::string& node);
 
   /// Lets nothing happen at the node's end, neither arrive nor leave, until it is called with false
   /// or the node leaves. Its actors are frozen by whoever runs them.

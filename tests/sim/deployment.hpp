@@ -181,7 +181,7 @@ public:
   }
   void crash(const std::string& name) {
     note(name + " crashes");
-    net.leave(name);
+    net.kill(name);
     if (const auto& store = stores.at(name))
       store->crash();
     processes.at(name).reset();
@@ -191,6 +191,7 @@ public:
   /// Ends a node in order.
   void stop(const std::string& name) {
     note(name + " stops");
+    net.leave(name);
     processes.at(name).reset();
   }
   void restart(const std::string& name) { start(name, stores.at(name)); }

@@ -173,23 +173,33 @@ TEST_CASE("who connects with a node that is down is refused at once") {
 }
 
 TEST_CASE("who connects over a cut link with a node that is down learns it after the repair") {
-  deployment all{7};
-  all.start("home");
-  all.start("desk");
-  all.net.partition({"desk"});
-  all.ask<std::string>("desk", "home", "down", std::string{"x"});
-  all.run();
-  all.crash("home");
-  all.advance(1s);
-  CHECK(all.trace == lines{"0 home crashes"});
-  all.net.repair();
-  all.run();
-  REQUIRE(all.trace.size() == 2);
-  CHECK(all.trace[1] == "1000 down is not connected: disconnect_during_handshake");
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    deployment all{seed};
+    all.start("home");
+    all.start("desk");
+    if (seed % 2 == 0)
+      all.crash("home");
+    all.net.partition({"desk"});
+    all.ask<std::string>("desk", "home", "down", std::string{"x"});
+    // The repair comes as soon as there is something to hear, also before the broker has heard of
+    // the connection.
+    while (all.net.under_way() == 0)
+      REQUIRE(all.step());
+    if (seed % 3 == 0)
+      all.advance(1s);
+    if (all.is_up("home"))
+      all.crash("home");
+    CHECK(all.trace.size() == 1);
+    all.net.repair();
+    all.run();
+    REQUIRE(all.trace.size() == 2);
+    CHECK(all.trace[1].ends_with("down is not connected: disconnect_during_handshake"));
+    CHECK(all.net.under_way() == 0);
+  }
 }
 
-TEST_CASE(
-    "a request that was under way in a dropped connection times out, and both ends learn of it") {
+TEST_CASE("both ends learn of a dropped connection, and a request in it times out") {
   deployment all{7};
   all.start("home");
   all.start("desk");
@@ -215,8 +225,7 @@ TEST_CASE(
         == lines{"0 home got y", "0 next gets pong y", "5000 lost fails: request_timeout"});
 }
 
-TEST_CASE(
-    "a node that has crashed is reached again after its restart, with what it had acknowledged") {
+TEST_CASE("a node that has crashed is reached again after its restart, with what it had said") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     INFO("seed " << seed);
     deployment all{seed};
@@ -272,6 +281,52 @@ TEST_CASE("of what a killed process had sent a part arrives, and of one that sto
       CHECK(all.trace.size() == 3);
   }
   CHECK(arrived == std::set<std::size_t>{0, 1, 2, 3});
+}
+
+TEST_CASE("a system that is destroyed without a word leaves its connections in order") {
+  deployment all{7};
+  all.start("home");
+  all.start("desk");
+  all.watch("desk", "home", "home");
+  all.watch("home", "desk", "desk");
+  all.run();
+  all.net.hold("desk", "home");
+  all.send("desk", "home", {"a", "b"});
+  all.run();
+  all.processes.at("desk").reset();
+  all.net.repair();
+  all.run();
+  std::sort(all.trace.begin(), all.trace.end());
+  REQUIRE(all.trace.size() == 3);
+  CHECK(all.trace[0].starts_with("0 desk is gone: "));
+  CHECK(all.trace[1] == "0 home got a");
+  CHECK(all.trace[2] == "0 home got b");
+  CHECK(all.net.counts().broken == 0);
+  all.restart("desk");
+  all.trace.clear();
+  all.ask<std::string>("desk", "home", "back", std::string{"x"});
+  all.run();
+  CHECK(all.trace == lines{"0 home got x", "0 back gets pong x"});
+}
+
+TEST_CASE("nobody at a node that has left is told of anything") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    deployment all{seed};
+    all.start("home");
+    all.start("desk");
+    int told = 0;
+    all.net.connect("desk", "home", 1s, [&](const result<caf::actor>&) { ++told; });
+    for (auto steps = seed; steps > 0 && told == 0; --steps)
+      static_cast<void>(all.step());
+    const auto before = told;
+    if (seed % 2 == 0)
+      all.crash("desk");
+    else
+      all.stop("desk");
+    all.advance(2s);
+    CHECK(told == before);
+  }
 }
 
 TEST_CASE("nothing arrives at a frozen node, or leaves it") {

@@ -205,8 +205,8 @@ void network::implementation::depart(node& gone, manner how) {
         // it had sent.
         lose(peer, random.below(peer.inbox.size() + 1));
       }
-      if (peer.is == end::state::unopened && peer.inbox.empty())
-        close(peer); // nobody hears that there was a connection
+      if (peer.is == end::state::unopened)
+        close(peer); // nobody has heard of it, nor of anything that was sent in it
       else
         send(one, 1 - side, parcel::kind::closing);
     }
@@ -399,10 +399,10 @@ void network::drop(const std::string& one, const std::string& other) {
     ++self.counts.broken;
     for (auto& at : ends) {
       self.lose(at);
-      if (at.is == end::state::unopened)
-        self.close(at);
-      else if (at.is == end::state::open)
+      if (at.is == end::state::open)
         at.inbox.push_back({parcel::kind::breaking, self.now, {}});
+      else
+        self.close(at);
     }
   }
   self.erase_ended();

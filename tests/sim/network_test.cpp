@@ -94,6 +94,35 @@ TEST_CASE("a delay there and one back add up") {
   CHECK(all.trace == lines{"30 home got 2", "50 second gets pong 2"});
 }
 
+TEST_CASE("what is delayed least is what comes next") {
+  deployment all{7};
+  for (const auto* name : {"home", "desk", "shop"})
+    all.start(name);
+  all.send("desk", "home", {"0"});
+  all.send("shop", "home", {"0"});
+  all.run();
+  all.net.delay("desk", "home", 30ms, 30ms);
+  all.net.delay("shop", "home", 20ms, 20ms);
+  all.send("desk", "home", {"slow"});
+  all.send("shop", "home", {"fast"});
+  all.run();
+  CHECK(all.net.next() == all.now + 20ms);
+  all.net.partition({"shop"});
+  CHECK(all.net.next() == all.now + 30ms);
+  all.net.freeze("home");
+  CHECK_FALSE(all.net.next());
+}
+
+TEST_CASE("a node finds its own directory, also cut off from all others") {
+  deployment all{7};
+  all.start("home");
+  all.net.partition({"home"});
+  all.ask<std::string>("home", "home", "self", std::string{"x"});
+  all.run();
+  CHECK(all.trace == lines{"0 home got x", "0 self gets pong x"});
+  CHECK(all.net.under_way() == 0);
+}
+
 TEST_CASE("what a partition stops arrives after the repair") {
   deployment all{7};
   const auto store = std::make_shared<memory_store>();
@@ -307,6 +336,24 @@ TEST_CASE("a system that is destroyed without a word leaves its connections in o
   all.ask<std::string>("desk", "home", "back", std::string{"x"});
   all.run();
   CHECK(all.trace == lines{"0 home got x", "0 back gets pong x"});
+}
+
+TEST_CASE("a system that is destroyed while it connects leaves nothing under way") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    deployment all{seed};
+    all.start("home");
+    all.start("desk");
+    all.net.hold("desk", "home");
+    all.send("desk", "home", {"a"});
+    while (all.net.under_way() == 0)
+      REQUIRE(all.step());
+    all.processes.at("desk").reset();
+    all.net.repair();
+    all.run();
+    CHECK(all.net.under_way() == 0);
+    CHECK(all.trace.empty());
+  }
 }
 
 TEST_CASE("nobody at a node that has left is told of anything") {

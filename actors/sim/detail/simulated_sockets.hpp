@@ -62,7 +62,7 @@ public:
   [[nodiscard]] bytes take_written(caf::io::connection_handle connection);
   /// True when the broker has closed the connection.
   [[nodiscard]] bool has_closed(caf::io::connection_handle connection);
-  /// The connection is over; frees what it held.
+  /// The connection is over; frees what it held, but for a small entry in CAF's table.
   void forget(caf::io::connection_handle connection);
 
   using test_multiplexer::new_doorman;

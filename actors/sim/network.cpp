@@ -199,7 +199,7 @@ void network::implementation::depart(node& gone, manner how) {
       if (one.ends[side].sockets != gone.sockets)
         continue;
       close(one.ends[side]);
-      if (how == manner::killed) {
+      if (how == manner::killed && peer.is != end::state::closed) {
         ++counts.broken;
         // What the process had not read makes its kernel reset the connection, which overtakes what
         // it had sent.

@@ -6,6 +6,8 @@
 #include <fermata/storage/detail/table_view.hpp>
 #include <fermata/storage/record_codec.hpp>
 
+#include <array>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -13,12 +15,92 @@ namespace fermata {
 
 using namespace detail;
 
-struct memory_store::state {
-  mutable std::mutex mutex;
+namespace {
+
+/// One of the two places that point to what is stored, as LMDB's two meta pages do: a transaction
+/// writes new data beside the old, and then the place that is not in force. What is torn has a
+/// wrong checksum, and the other place holds.
+struct root {
   /// All tables in one map: each key begins with its table's letter.
-  ordered_map stored;
+  ordered_map content;
+  std::uint64_t transaction = 0;
+  std::uint32_t checksum = 0;
+
+  [[nodiscard]] std::uint32_t expected_checksum() const {
+    const std::uint64_t numbers[] = {transaction, content.size()};
+    return crc32c({reinterpret_cast<const std::uint8_t*>(numbers), sizeof numbers});
+  }
+  [[nodiscard]] bool is_sound() const { return checksum == expected_checksum(); }
+};
+
+} // namespace
+
+struct memory_store::state {
+  state() { roots[0].checksum = roots[0].expected_checksum(); }
+
+  [[nodiscard]] ordered_map& stored() { return roots[in_force].content; }
+
+  /// Puts a transaction's tables in force; with `torn`: writes the place, but not to its end.
+  void store_root(ordered_map content, bool torn = false) {
+    auto& other = roots[1 - in_force];
+    other.transaction = roots[in_force].transaction + 1;
+    other.content = std::move(content);
+    other.checksum = other.expected_checksum() ^ (torn ? 1u : 0u);
+    if (!torn)
+      in_force = 1 - in_force;
+  }
+
+  /// What a process finds that opens the store: the younger of those places that are sound.
+  void find_root() {
+    in_force =
+        roots[0].is_sound() && (!roots[1].is_sound() || roots[0].transaction > roots[1].transaction)
+            ? 0
+            : 1;
+  }
+
+  [[nodiscard]] memory_fault draw_fault(std::uint64_t write_number) {
+    auto fault = lasting_fault.value_or(memory_fault::none);
+    if (hook)
+      if (const auto drawn = hook(write_number); drawn != memory_fault::none)
+        fault = drawn;
+    if (next_fault)
+      fault = *std::exchange(next_fault, std::nullopt);
+    return fault;
+  }
+
+  /// Stores what a transaction has come to, or does not.
+  void finish(ordered_map content, memory_fault fault, std::span<const commit> commits,
+              std::span<const commit_outcome> outcomes) {
+    if (fault == memory_fault::none || fault == memory_fault::lose_ack
+        || fault == memory_fault::crash_after) {
+      store_root(std::move(content));
+      if (stored_hook)
+        stored_hook(commits, outcomes);
+    } else if (fault == memory_fault::crash_inside) {
+      store_root(std::move(content), true);
+    }
+    if (fault >= memory_fault::crash_before)
+      go_down();
+    if (fault != memory_fault::none && write_fault_hook)
+      write_fault_hook(fault);
+  }
+
+  void go_down() {
+    down = true;
+    ++life;
+  }
+
+  mutable std::mutex mutex;
+  std::array<root, 2> roots;
+  std::size_t in_force = 0;
   memory_fault_hook hook;
   std::optional<memory_fault> next_fault;
+  std::optional<memory_fault> lasting_fault;
+  std::optional<memory_read_fault> next_read_fault;
+  std::uint64_t read_fault_bit = 0;
+  memory_stored_hook stored_hook;
+  std::function<void(memory_fault)> write_fault_hook;
+  std::function<void(memory_read_fault)> read_fault_hook;
   std::uint64_t writes = 0;
   std::uint64_t reads = 0;
   bool down = false;
@@ -41,17 +123,35 @@ bytes map_key(table which, byte_view key) {
   return full;
 }
 
+/// What becomes of one read.
+struct read_state {
+  bool alive = true;
+  std::optional<memory_read_fault> fault;
+  std::uint64_t bit = 0;
+};
+/// What is read. A range is looked up once, and its entries come with it; only a value that has a
+/// bit can have one flipped.
+enum class read_of : std::uint8_t { lookup, entry_of_range };
+
+/// Asked before each read.
+using look = std::function<read_state(read_of what, bool has_value)>;
+
 /// Both sides of a transaction: it works on a version of its own.
 class memory_tables final : public table_writer {
 public:
-  explicit memory_tables(ordered_map content, std::function<bool()> alive)
-      : content_{std::move(content)}, alive_{std::move(alive)} {}
+  explicit memory_tables(ordered_map content, look at = {}, bool torn = false)
+      : content_{std::move(content)}, look_{std::move(at)}, torn_{torn} {}
 
   result<std::optional<byte_view>> get(table which, byte_view key) override {
-    if (!alive_())
-      return crashed_error();
     const auto* value = content_.find(map_key(which, key));
-    return value == nullptr ? std::optional<byte_view>{} : std::optional<byte_view>{*value};
+    if (value == nullptr) {
+      auto looked = read({}, read_of::lookup);
+      return looked ? std::optional<byte_view>{} : result<std::optional<byte_view>>{looked.error()};
+    }
+    auto seen = read(*value, read_of::lookup);
+    if (!seen)
+      return std::move(seen.error());
+    return std::optional<byte_view>{*seen};
   }
 
   result<std::uint64_t> last_number(table which) override {
@@ -63,14 +163,15 @@ public:
   }
 
   caf::error walk(table which, byte_view from, const visitor& visit) override {
-    if (!alive_())
-      return crashed_error();
+    if (auto looked = read({}, read_of::lookup); !looked)
+      return std::move(looked.error());
     caf::error failure;
     const auto letter = static_cast<std::uint8_t>(which);
     content_.walk(map_key(which, from), [&](byte_view key, byte_view value) {
       if (key[0] != letter)
         return false;
-      auto more = visit(key.subspan(1), value);
+      auto seen = read(value, read_of::entry_of_range);
+      auto more = seen ? visit(key.subspan(1), *seen) : result<bool>{seen.error()};
       if (!more)
         failure = more.error();
       return more && *more;
@@ -79,7 +180,8 @@ public:
   }
 
   caf::error put(table which, byte_view key, byte_view value) override {
-    content_.insert_or_assign(map_key(which, key), {value.begin(), value.end()});
+    const auto written = torn_ ? value.first(value.size() / 2) : value;
+    content_.insert_or_assign(map_key(which, key), {written.begin(), written.end()});
     return caf::none;
   }
 
@@ -95,13 +197,28 @@ public:
   [[nodiscard]] ordered_map take() && { return std::move(content_); }
 
 private:
-  ordered_map content_;
-  std::function<bool()> alive_;
-};
+  /// What the reader gets of a value.
+  result<byte_view> read(byte_view value, read_of what) {
+    if (!look_)
+      return value;
+    const auto found = look_(what, !value.empty());
+    if (!found.alive)
+      return crashed_error();
+    if (!found.fault)
+      return value;
+    if (*found.fault == memory_read_fault::io_error)
+      return make_error(errc::io_error, "injected: a read failed");
+    auto& flipped = flipped_.emplace_back(value.begin(), value.end());
+    const auto bit = found.bit % (flipped.size() * 8);
+    flipped[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
+    return byte_view{flipped};
+  }
 
-bool always_alive() {
-  return true;
-}
+  ordered_map content_;
+  look look_;
+  bool torn_;
+  std::deque<bytes> flipped_; ///< Lent to readers until the end of the view.
+};
 
 /// Gives every commit that was not refused on its own the same error.
 void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& error) {
@@ -109,6 +226,32 @@ void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& error) {
     outcome.number = 0;
     if (!outcome.error)
       outcome.error = error;
+  }
+}
+
+/// Tells the caller of a write what a fault lets him know.
+void tell(memory_fault fault, std::uint64_t write_number, std::vector<commit_outcome>& outcomes) {
+  const auto number = std::to_string(write_number);
+  switch (fault) {
+  case memory_fault::none:
+    break;
+  case memory_fault::disk_full:
+    fail_all(outcomes, make_error(errc::disk_full, "injected: no room for write " + number));
+    break;
+  case memory_fault::io_error:
+    fail_all(outcomes, make_error(errc::io_error, "injected: write " + number + " failed"));
+    break;
+  case memory_fault::lose_ack:
+    fail_all(outcomes, make_error(errc::io_error,
+                                  "injected: the acknowledgement of write " + number + " is lost"));
+    break;
+  case memory_fault::crash_before:
+  case memory_fault::crash_inside:
+  case memory_fault::crash_after:
+    for (auto& outcome : outcomes)
+      outcome = {};
+    fail_all(outcomes, crashed_error());
+    break;
   }
 }
 
@@ -128,13 +271,8 @@ std::vector<commit_outcome> memory_store::write(std::span<const commit> commits)
     return outcomes;
   }
   const auto write_number = ++state_->writes;
-  auto fault = memory_fault::none;
-  if (state_->hook)
-    fault = state_->hook(write_number);
-  if (state_->next_fault)
-    fault = *std::exchange(state_->next_fault, std::nullopt);
-
-  memory_tables tables{state_->stored, always_alive};
+  const auto fault = state_->draw_fault(write_number);
+  memory_tables tables{state_->stored(), {}, fault == memory_fault::crash_inside};
   commit_writer writer{tables};
   for (std::size_t i = 0; i < commits.size(); ++i)
     if (auto error = writer.apply(commits[i], outcomes[i])) {
@@ -145,33 +283,8 @@ std::vector<commit_outcome> memory_store::write(std::span<const commit> commits)
     fail_all(outcomes, error);
     return outcomes;
   }
-  const auto number = std::to_string(write_number);
-  switch (fault) {
-  case memory_fault::none:
-    state_->stored = std::move(tables).take();
-    break;
-  case memory_fault::disk_full:
-    fail_all(outcomes, make_error(errc::disk_full, "injected: no room for write " + number));
-    break;
-  case memory_fault::io_error:
-    fail_all(outcomes, make_error(errc::io_error, "injected: write " + number + " failed"));
-    break;
-  case memory_fault::lose_ack:
-    state_->stored = std::move(tables).take();
-    fail_all(outcomes, make_error(errc::io_error,
-                                  "injected: the acknowledgement of write " + number + " is lost"));
-    break;
-  case memory_fault::crash_after:
-    state_->stored = std::move(tables).take();
-    [[fallthrough]];
-  case memory_fault::crash_before:
-    state_->down = true;
-    ++state_->life;
-    for (auto& outcome : outcomes)
-      outcome = {};
-    fail_all(outcomes, crashed_error());
-    break;
-  }
+  state_->finish(std::move(tables).take(), fault, commits, outcomes);
+  tell(fault, write_number, outcomes);
   return outcomes;
 }
 
@@ -186,13 +299,22 @@ result<std::unique_ptr<store::view>> memory_store::read() {
   const std::lock_guard lock{state_->mutex};
   if (state_->down)
     return crashed_error();
-  auto alive = [state = state_, life = state_->life] {
+  look at = [state = state_, life = state_->life](read_of what, bool has_value) {
     const std::lock_guard inner_lock{state->mutex};
-    ++state->reads;
-    return state->life == life;
+    if (what == read_of::lookup)
+      ++state->reads;
+    read_state found;
+    found.alive = state->life == life;
+    if (found.alive && has_value && state->next_read_fault) {
+      found.fault = std::exchange(state->next_read_fault, std::nullopt);
+      found.bit = state->read_fault_bit;
+      if (state->read_fault_hook)
+        state->read_fault_hook(*found.fault);
+    }
+    return found;
   };
   return std::unique_ptr<view>{std::make_unique<table_view>(
-      std::make_unique<memory_tables>(state_->stored, std::move(alive)))};
+      std::make_unique<memory_tables>(state_->stored(), std::move(at)))};
 }
 
 void memory_store::on_write(memory_fault_hook hook) {
@@ -205,10 +327,38 @@ void memory_store::fail_next(memory_fault fault) {
   state_->next_fault = fault;
 }
 
+void memory_store::fail_writes(std::optional<memory_fault> fault) {
+  const std::lock_guard lock{state_->mutex};
+  state_->lasting_fault = fault;
+}
+
+void memory_store::fail_next_read(memory_read_fault fault, std::uint64_t bit) {
+  const std::lock_guard lock{state_->mutex};
+  state_->next_read_fault = fault;
+  state_->read_fault_bit = bit;
+}
+
+void memory_store::disarm() {
+  const std::lock_guard lock{state_->mutex};
+  state_->next_fault.reset();
+  state_->next_read_fault.reset();
+}
+
+void memory_store::on_stored(memory_stored_hook hook) {
+  const std::lock_guard lock{state_->mutex};
+  state_->stored_hook = std::move(hook);
+}
+
+void memory_store::on_fault(std::function<void(memory_fault)> of_write,
+                            std::function<void(memory_read_fault)> of_read) {
+  const std::lock_guard lock{state_->mutex};
+  state_->write_fault_hook = std::move(of_write);
+  state_->read_fault_hook = std::move(of_read);
+}
+
 void memory_store::crash() {
   const std::lock_guard lock{state_->mutex};
-  state_->down = true;
-  ++state_->life;
+  state_->go_down();
 }
 
 bool memory_store::crashed() const {
@@ -219,6 +369,7 @@ bool memory_store::crashed() const {
 void memory_store::restart() {
   const std::lock_guard lock{state_->mutex};
   state_->down = false;
+  state_->find_root();
   ++state_->life;
 }
 
@@ -235,7 +386,7 @@ std::uint64_t memory_store::reads() const {
 std::shared_ptr<memory_store> memory_store::clone() const {
   auto copied = std::make_shared<state>();
   const std::lock_guard lock{state_->mutex};
-  copied->stored = state_->stored;
+  copied->store_root(state_->stored());
   copied->writes = state_->writes;
   return std::shared_ptr<memory_store>{new memory_store{std::move(copied)}};
 }
@@ -258,13 +409,13 @@ bool flip_bit(ordered_map& stored, table which, byte_view key) {
 bool memory_store::corrupt_record(session_number session, record_key key) {
   const std::lock_guard lock{state_->mutex};
   if (key == head_record_key)
-    return flip_bit(state_->stored, table::heads, number_key(session));
-  return flip_bit(state_->stored, table::parts, part_key(session, key));
+    return flip_bit(state_->stored(), table::heads, number_key(session));
+  return flip_bit(state_->stored(), table::parts, part_key(session, key));
 }
 
 bool memory_store::corrupt_event(session_number session, std::uint64_t number) {
   const std::lock_guard lock{state_->mutex};
-  memory_tables tables{state_->stored, always_alive};
+  memory_tables tables{state_->stored()};
   auto head = read_head(tables, session);
   if (!head || !*head || number == 0 || number > (*head)->events)
     return false;
@@ -273,7 +424,7 @@ bool memory_store::corrupt_event(session_number session, std::uint64_t number) {
     if (!entry)
       return false;
     if (entry->first_event <= number)
-      return flip_bit(state_->stored, table::log, number_key(position));
+      return flip_bit(state_->stored(), table::log, number_key(position));
     position = entry->previous_position;
   }
   return false;
@@ -281,7 +432,7 @@ bool memory_store::corrupt_event(session_number session, std::uint64_t number) {
 
 verify_report memory_store::verify() const {
   const std::lock_guard lock{state_->mutex};
-  memory_tables tables{state_->stored, always_alive};
+  memory_tables tables{state_->stored()};
   verify_report report;
   check_tables(tables, report);
   return report;
@@ -290,7 +441,7 @@ verify_report memory_store::verify() const {
 std::uint32_t memory_store::fingerprint() const {
   const std::lock_guard lock{state_->mutex};
   std::uint32_t crc = 0;
-  state_->stored.walk({}, [&](byte_view key, byte_view value) {
+  state_->stored().walk({}, [&](byte_view key, byte_view value) {
     crc = crc32c(value, crc32c(key, crc));
     return true;
   });

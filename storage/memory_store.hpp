@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 
 namespace fermata {
 
@@ -16,11 +18,24 @@ enum class memory_fault : std::uint8_t {
   io_error,     ///< Nothing is stored; the caller is told `io_error`.
   lose_ack,     ///< All is stored, but the caller is told `io_error`: it cannot know.
   crash_before, ///< The process dies before anything is stored.
+  crash_inside, ///< It dies while it writes: what is written of it is torn, and must not be
+                ///< believed.
   crash_after,  ///< The process dies after all is stored, before the caller hears of it.
+};
+
+/// What goes wrong in one read.
+enum class memory_read_fault : std::uint8_t {
+  io_error,    ///< The caller is told `io_error`.
+  flipped_bit, ///< One bit of what is read is another, this once: to be detected, not believed.
 };
 
 /// Asked at the beginning of each write, which are counted from 1.
 using memory_fault_hook = std::function<memory_fault(std::uint64_t write_number)>;
+
+/// Told what became durable: the commits of one write that was stored, and their outcomes as the
+/// store knows them; also where the caller is told otherwise, or the process dies first.
+using memory_stored_hook =
+    std::function<void(std::span<const commit> commits, std::span<const commit_outcome> outcomes)>;
 
 /// A store in memory, for simulations and tests: the same contract and the same records, checksums
 /// included, without a disk. What it does depends on nothing but the calls made to it.
@@ -41,6 +56,24 @@ public:
 
   /// The next write fails with `fault`, whatever the hook says.
   void fail_next(memory_fault fault);
+
+  /// All writes fail with `fault` from now on, unless the hook says something worse; nothing: they
+  /// succeed again.
+  void fail_writes(std::optional<memory_fault> fault);
+
+  /// The next value that is read through a view meets `fault`; `bit` says which bit is flipped.
+  void fail_next_read(memory_read_fault fault, std::uint64_t bit = 0);
+
+  /// Forgets what `fail_next` and `fail_next_read` have armed.
+  void disarm();
+
+  /// Calls `hook` whenever something became durable; on the writer's thread, inside of the write,
+  /// so it must not call the store.
+  void on_stored(memory_stored_hook hook);
+
+  /// Calls one of these whenever a fault has hit, as `on_stored`; of reads on the reader's thread.
+  void on_fault(std::function<void(memory_fault)> of_write,
+                std::function<void(memory_read_fault)> of_read);
 
   /// Crashes now, between two writes.
   void crash();

@@ -85,6 +85,96 @@ TEST_CASE("a hook crashes a memory store at any write, before or after it is sto
     }
 }
 
+TEST_CASE("what a crash has torn inside of a write is not believed: the write before it holds") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.event("1").put(entry_key, "old entry"));
+  const auto before = target.fingerprint();
+  for (int round = 0; round < 3; ++round) {
+    target.fail_next(memory_fault::crash_inside);
+    CHECK(is(write(target, change{a}.event("2").put(entry_key, "new entry")).error,
+             errc::store_unavailable));
+    target.restart();
+    CHECK(target.fingerprint() == before);
+    CHECK(target.verify().sound());
+  }
+  CHECK_FALSE(write(target, change{a}.event("2").put(entry_key, "new entry")).error);
+  target.crash();
+  target.restart();
+  CHECK(events_of(target, a.number) == "1 2");
+}
+
+TEST_CASE("a lasting fault fails every write until it is taken back") {
+  memory_store target;
+  target.fail_writes(memory_fault::disk_full);
+  for (int round = 0; round < 3; ++round)
+    CHECK(is(write(target, change{"a"}).error, errc::disk_full));
+  target.fail_writes({});
+  CHECK_FALSE(write(target, change{"a"}).error);
+}
+
+TEST_CASE("a read that fails once says so, and the next one succeeds") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.event("1").put(entry_key, "e"));
+  const auto view = must(target.read());
+  target.fail_next_read(memory_read_fault::io_error);
+  CHECK(is(view->read(a.number, entry_key).error(), errc::io_error));
+  CHECK(must(view->read(a.number, entry_key)));
+}
+
+TEST_CASE("whichever bit a read flips, it is reported and not believed") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.event("1").put(entry_key, "e"));
+  const auto view = must(target.read());
+  const auto right = must(view->read(a.number, entry_key));
+  for (std::uint64_t bit = 0; bit < 48; ++bit) { // checksum, format and payload
+    target.fail_next_read(memory_read_fault::flipped_bit, bit);
+    const auto read = view->read(a.number, entry_key);
+    REQUIRE_FALSE(read);
+    CHECK((is(read.error(), errc::store_corrupt) || is(read.error(), errc::store_too_new)));
+  }
+  CHECK(must(view->read(a.number, entry_key)) == right);
+}
+
+TEST_CASE("disarmed faults do not happen") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.put(entry_key, "e"));
+  target.fail_next(memory_fault::crash_before);
+  target.fail_next_read(memory_read_fault::io_error);
+  target.disarm();
+  CHECK(must(must(target.read())->read(a.number, entry_key)));
+  CHECK_FALSE(write(target, change{"b"}).error);
+}
+
+TEST_CASE("who watches a memory store is told what became durable, and of each fault that hit") {
+  memory_store target;
+  std::vector<std::string> stored;
+  std::vector<memory_fault> faults;
+  std::vector<memory_read_fault> read_faults;
+  target.on_stored([&](std::span<const commit> commits, std::span<const commit_outcome> outcomes) {
+    for (std::size_t i = 0; i < commits.size(); ++i)
+      if (!outcomes[i].error)
+        stored.push_back(commits[i].session.str());
+  });
+  target.on_fault([&](memory_fault fault) { faults.push_back(fault); },
+                  [&](memory_read_fault fault) { read_faults.push_back(fault); });
+  must_write(target, change{"a"});
+  target.fail_next(memory_fault::disk_full);
+  CHECK(write(target, change{"b"}).error);
+  target.fail_next(memory_fault::lose_ack);
+  CHECK(write(target, change{"c"}).error);
+  const std::vector<commit> batch{change{"a"}, change{"d"}};
+  (void)target.write(batch);
+  target.fail_next(memory_fault::crash_after);
+  CHECK(write(target, change{"e"}).error);
+  target.restart();
+  target.fail_next_read(memory_read_fault::io_error);
+  CHECK_FALSE(must(target.read())->find(named("a")));
+  CHECK(stored == std::vector<std::string>{"a", "c", "d", "e"});
+  CHECK(faults
+        == std::vector{memory_fault::disk_full, memory_fault::lose_ack, memory_fault::crash_after});
+  CHECK(read_faults == std::vector{memory_read_fault::io_error});
+}
+
 TEST_CASE("clones of a memory store go separate ways") {
   memory_store target;
   const auto a = must_write(target, change{"a"}.event("1"));

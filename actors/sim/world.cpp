@@ -1,267 +1,156 @@
 #include <fermata/actors/sim/world.hpp>
 
-#include <fermata/actors/agents/script.hpp>
-#include <fermata/actors/detail/local_messages.hpp>
-#include <fermata/actors/detail/node.hpp>
-#include <fermata/actors/detail/services.hpp>
-#include <fermata/actors/detail/splitmix.hpp>
+#include <fermata/actors/sim/detail/stage.hpp>
 
-#include <caf/actor_registry.hpp>
-#include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
-#include <caf/exit_reason.hpp>
-#include <caf/scheduler/test_coordinator.hpp>
-#include <caf/send.hpp>
-
-#include <cassert>
-#include <deque>
+#include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace fermata::sim {
 
-std::uint64_t seeded_random::next() {
-  state_ += 0x9E3779B97F4A7C15u;
-  return detail::mixed(state_);
-}
+using milliseconds = std::chrono::milliseconds;
 
-namespace {
-
-/// Wall time that passes only when the world says so.
-class virtual_clock final : public wall_clock {
-public:
-  timestamp now() override { return now_; }
-  std::chrono::steady_clock::time_point steady() override { return steady_; }
-  void pass(std::chrono::milliseconds duration) {
-    now_ += duration;
-    steady_ += duration;
-  }
-  void set(timestamp to) { now_ = to; }
-
-private:
-  timestamp now_{std::chrono::sys_days{std::chrono::year{2030} / 1 / 1}};
-  std::chrono::steady_clock::time_point steady_;
+struct world::implementation : detail::stage {
+  using stage::stage;
 };
 
-/// Blocking functions, run by the world one at a time, when their turn comes.
-class simulated_pool final : public blocking_pool {
-public:
-  explicit simulated_pool(std::size_t capacity) : capacity_{capacity} {}
-  void post(std::function<void()> job) override { jobs.push_back(std::move(job)); }
-  [[nodiscard]] std::size_t capacity() const noexcept override { return capacity_; }
+world::world(std::uint64_t seed) : implementation_{std::make_unique<implementation>(*this, seed)} {}
 
-  std::deque<std::function<void()>> jobs;
-
-private:
-  std::size_t capacity_;
-};
-
-} // namespace
-
-/// What dies with the process.
-class simulated_process {
-public:
-  simulated_process(const world_options& options, std::shared_ptr<memory_store> store,
-                    std::shared_ptr<virtual_clock> clock, std::shared_ptr<seeded_random> random)
-      : pool_{std::make_shared<simulated_pool>(options.limits.blocking_threads)} {
-    configure(config_);
-    config_.set("scheduler.policy", caf::atom("testing"));
-    config_.set("logger.verbosity", caf::atom("quiet"));
-    system_ = std::make_unique<caf::actor_system>(config_);
-    scheduler_ = &dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler());
-    runtime_options runtime;
-    runtime.store = std::move(store);
-    runtime.policy = options.policy;
-    runtime.limits = options.limits;
-    runtime.passivate_after = options.passivate_after;
-    runtime.tool_grace = options.tool_grace;
-    runtime.journal_thread = false;
-    runtime.planner = options.planner;
-    runtime.fire_timers = options.fire_timers;
-    runtime.clock_check_interval = options.clock_check_interval;
-    runtime.on_live = options.on_live;
-    runtime.observer = options.observer;
-    runtime.clock = std::move(clock);
-    runtime.random = std::move(random);
-    runtime.pool = pool_;
-    shared = std::make_shared<detail::services>(std::move(runtime));
-    if (auto error = shared->agents.add(default_agent().str(), script_agent()))
-      throw std::logic_error(message_of(error));
-    if (options.setup)
-      options.setup(shared->agents, shared->tools);
-    if (options.setup_models)
-      options.setup_models(shared->models);
-    node = detail::spawn_node(*system_, shared);
-  }
-
-  ~simulated_process() { kill(); }
-
-  simulated_process(const simulated_process&) = delete;
-  simulated_process& operator=(const simulated_process&) = delete;
-
-  /// Runs one actor or one blocking function. False: nothing is runnable.
-  bool step(seeded_random* random, bool tools_run = true) {
-    const auto actors = scheduler_->jobs.size();
-    const auto choices = actors + (tools_run ? pool_->jobs.size() : 0);
-    if (choices == 0)
-      return false;
-    const auto chosen = random ? random->below(choices) : 0;
-    if (chosen < actors) {
-      const auto begin = scheduler_->jobs.begin();
-      std::rotate(begin, begin + static_cast<std::ptrdiff_t>(chosen),
-                  begin + static_cast<std::ptrdiff_t>(chosen) + 1);
-      scheduler_->run_once();
-    } else {
-      auto job = std::move(pool_->jobs[chosen - actors]);
-      pool_->jobs.erase(pool_->jobs.begin() + static_cast<std::ptrdiff_t>(chosen - actors));
-      job();
-    }
-    return true;
-  }
-
-  /// Fires what is due after `duration`.
-  void pass(std::chrono::milliseconds duration) { scheduler_->advance_time(duration); }
-
-  [[nodiscard]] std::optional<caf::actor_clock::time_point> next_timeout() {
-    const auto& schedule = scheduler_->clock().schedule();
-    if (schedule.empty())
-      return std::nullopt;
-    return schedule.begin()->first;
-  }
-  [[nodiscard]] caf::actor_clock::time_point time() { return scheduler_->clock().now(); }
-
-  void stop() {
-    shared->stopping = true;
-    caf::anon_send(node.directory, atoms::stop_atom_v);
-    shared->workers.stop_all();
-    while (step(nullptr))
-      continue;
-    caf::anon_send(node.journal, atoms::stop_atom_v);
-    while (step(nullptr))
-      continue;
-  }
-
-  [[nodiscard]] caf::actor_system& system() { return *system_; }
-  [[nodiscard]] std::size_t actors() { return system_->registry().running(); }
-
-  detail::services_ptr shared;
-  detail::node node;
-
-private:
-  /// Nothing that an actor does from here on has an effect: the store has crashed or is replaced,
-  /// and answers are ignored.
-  void kill() {
-    shared->options.observer.reset(); // nobody outside hears what a dying process says
-    pool_->jobs.clear();
-    caf::anon_send_exit(node.directory, caf::exit_reason::kill);
-    caf::anon_send_exit(node.journal, caf::exit_reason::kill);
-    node = {};
-    while (!scheduler_->jobs.empty())
-      scheduler_->run_once();
-    assert(system_->registry().running() == 0 && "an actor survived its node");
-  }
-
-  caf::actor_system_config config_;
-  std::shared_ptr<simulated_pool> pool_;
-  std::unique_ptr<caf::actor_system> system_;
-  caf::scheduler::test_coordinator* scheduler_ = nullptr;
-};
-
-struct world::implementation {
-  implementation(std::uint64_t with_seed, world_options with_options)
-      : seed{with_seed}, options{std::move(with_options)}, schedule{with_seed},
-        random{std::make_shared<seeded_random>(with_seed ^ 0xA5A5A5A5A5A5A5A5u)},
-        clock{std::make_shared<virtual_clock>()}, store{options.store
-                                                            ? options.store
-                                                            : std::make_shared<memory_store>()} {}
-
-  void start() { process = std::make_unique<simulated_process>(options, store, clock, random); }
-
-  void die() {
-    if (!store->crashed())
-      store->crash();
-    ++generation;
-    process.reset();
-    store->restart();
-    ++crashes;
-    start();
-  }
-
-  template <class Body>
-  ticket post(const session_id& session, Body body, std::string_view type) {
-    ticket sent;
-    auto message = std::make_shared<detail::delivery>();
-    message->session = session;
-    message->body = std::move(body);
-    // Nobody outside hears what a dying process says.
-    message->answer =
-        detail::reply{[this, state = sent.state_, mine = generation](result<receipt> answer) {
-                        if (mine == generation)
-                          state->answer = std::move(answer);
-                      },
-                      detail::admission{process->shared->under_way}};
-    message->answer.watch(detail::watch_answer(process->shared, session, type));
-    caf::anon_send(process->node.directory, std::move(message));
-    return sent;
-  }
-
-  std::uint64_t seed;
-  world_options options;
-  seeded_random schedule;
-  std::shared_ptr<seeded_random> random;
-  std::shared_ptr<virtual_clock> clock;
-  std::shared_ptr<memory_store> store;
-  std::uint64_t generation = 0;
-  std::uint64_t crashes = 0;
-  bool tools_held = false;
-  std::unique_ptr<simulated_process> process;
-};
-
-world::world(std::uint64_t seed, world_options options)
-    : implementation_{std::make_unique<implementation>(seed, std::move(options))} {
-  implementation_->start();
+world::world(std::uint64_t seed, world_options options) : world{seed} {
+  implementation_->random_schedule = options.random_schedule;
+  add_node("n1", std::move(options));
 }
 
 world::~world() {
-  ++implementation_->generation;
-  implementation_->process.reset();
+  auto& self = *implementation_;
+  self.witnesses.clear(); // a world that ends is not a crash
+  self.keeps_trace = false;
+  for (auto& one : self.nodes) {
+    ++one->life;
+    if (one->process && one->options.on_network)
+      self.links.kill(one->name);
+    one->process.reset();
+    one->store->on_stored({});
+    one->store->on_fault({}, {});
+  }
 }
 
 std::uint64_t world::seed() const noexcept {
   return implementation_->seed;
 }
 
+seeded_random world::random(std::string_view name) const {
+  return seeded_random{implementation_->seed, name};
+}
+
+void world::add_node(std::string name, node_options options) {
+  auto& self = *implementation_;
+  if (std::find(self.names.begin(), self.names.end(), name) != self.names.end())
+    throw std::logic_error("the world has a node " + name + " already");
+  auto added = std::make_unique<detail::simulated_node>();
+  added->name = name;
+  added->store = options.store ? options.store : std::make_shared<memory_store>();
+  added->options = std::move(options);
+  self.names.push_back(std::move(name));
+  self.has_network = self.has_network || added->options.on_network;
+  auto& placed = *self.nodes.emplace_back(std::move(added));
+  self.start(placed);
+  self.announce(placed);
+}
+
+const std::vector<std::string>& world::nodes() const noexcept {
+  return implementation_->names;
+}
+
+void world::place(const session_id& session, const std::string& node) {
+  implementation_->homes[session] = &implementation_->node(node);
+}
+
+const std::string& world::home(const session_id& session) const {
+  return implementation_->home(session).name;
+}
+
 ticket world::send(const session_id& session, command body) {
   const auto type = name_of(body);
-  return implementation_->post(session, std::move(body), type);
+  auto& self = *implementation_;
+  auto shown = self.is_watched() ? std::make_shared<const command>(body) : nullptr;
+  return self.post(session, std::move(body), type, std::move(shown));
+}
+
+ticket world::send(const session_id& session, command body, const std::string& from) {
+  if (from.empty() || from == home(session))
+    return send(session, std::move(body));
+  auto& self = *implementation_;
+  return self.post_from(self.node(from), session, std::move(body));
 }
 
 ticket world::wake(const session_id& session) {
-  return implementation_->post(session, detail::wake{}, "wake");
+  return implementation_->post(session, fermata::detail::wake{}, "wake", nullptr);
+}
+
+void world::after(milliseconds delay, std::function<void()> what) {
+  implementation_->at_time(implementation_->elapsed + delay, std::move(what));
 }
 
 void world::run() {
-  auto& self = *implementation_;
-  while (
-      self.process->step(self.options.random_schedule ? &self.schedule : nullptr, !self.tools_held))
-    if (self.store->crashed())
-      self.die();
+  implementation_->run();
 }
 
-void world::advance(std::chrono::milliseconds duration) {
+void world::advance(milliseconds duration) {
+  run_until([] { return false; }, duration);
+}
+
+bool world::run_until(const std::function<bool()>& done, milliseconds at_most) {
   auto& self = *implementation_;
-  run();
-  // From one timeout to the next, so that what one sets off happens before the next fires.
-  for (auto left = duration; left.count() > 0;) {
-    auto pass = left;
-    if (const auto next = self.process->next_timeout()) {
-      const auto until = std::chrono::ceil<std::chrono::milliseconds>(*next - self.process->time());
-      pass = std::clamp(until, std::chrono::milliseconds{1}, left);
-    }
-    self.clock->pass(pass);
-    self.process->pass(pass);
-    left -= pass;
-    run();
+  const auto end = self.elapsed + at_most;
+  self.run();
+  // From one thing that is due to the next, so that what one sets off happens before the next.
+  while (!done()) {
+    if (self.elapsed >= end)
+      return false;
+    const auto next = self.next_due();
+    self.pass((next ? std::min(*next, end) : end) - self.elapsed);
+    self.run();
   }
+  return true;
+}
+
+timestamp world::now() const {
+  return implementation_->clock->now();
+}
+
+milliseconds world::elapsed() const {
+  return implementation_->elapsed;
+}
+
+std::uint64_t world::steps() const noexcept {
+  return implementation_->steps;
+}
+
+void world::plan_faults(const std::vector<fault>& faults) {
+  for (const auto& one : faults)
+    implementation_->plan(one);
+}
+
+void world::faults(const fault_mix& mix, milliseconds horizon) {
+  auto drawn = random("faults");
+  plan_faults(draw_faults(mix, implementation_->names, horizon, drawn));
+}
+
+void world::stop_faults() {
+  implementation_->stop_faults();
+}
+
+void world::leave_out(std::set<std::size_t> faults) {
+  implementation_->left_out = std::move(faults);
+}
+
+std::size_t world::planned_faults() const noexcept {
+  return implementation_->planned;
+}
+
+sim::network& world::network() noexcept {
+  return implementation_->links;
 }
 
 void world::set_clock(timestamp to) {
@@ -269,57 +158,158 @@ void world::set_clock(timestamp to) {
 }
 
 void world::hold_tools(bool held) {
-  implementation_->tools_held = held;
+  for (auto& one : implementation_->nodes)
+    one->tools_held = held;
+}
+
+void world::hold_tools(const std::string& node, bool held) {
+  implementation_->node(node).tools_held = held;
 }
 
 void world::set_policy(approval_policy policy) {
-  implementation_->options.policy = std::move(policy);
+  for (auto& one : implementation_->nodes)
+    one->options.policy = policy;
 }
 
 void world::crash() {
-  implementation_->die();
+  crash(implementation_->first().name);
+}
+
+void world::crash(const std::string& node) {
+  take_down(node);
+  bring_up(node);
 }
 
 void world::restart() {
-  auto& self = *implementation_;
-  self.process->stop();
-  ++self.generation;
-  self.process.reset();
-  self.start();
+  restart(implementation_->first().name);
+}
+
+void world::restart(const std::string& node) {
+  auto& at = implementation_->node(node);
+  implementation_->stop(at);
+  implementation_->bring_up(at);
+}
+
+void world::take_down(const std::string& node) {
+  implementation_->kill(implementation_->node(node));
+}
+
+void world::bring_up(const std::string& node) {
+  implementation_->bring_up(implementation_->node(node));
+}
+
+bool world::is_up(const std::string& node) const {
+  return implementation_->node(node).process != nullptr;
+}
+
+bool world::is_calm(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  const auto lasts =
+      std::max({at.frozen_until, at.slow_until, at.next_turn, at.tools_hang_until,
+                at.disk_full_until, at.slow_commits_until, at.cut_until, at.slow_link_until});
+  return at.process && !at.tools_held && !at.commit_due && lasts <= implementation_->elapsed;
+}
+
+const node_options& world::options(const std::string& node) const {
+  return implementation_->node(node).options;
 }
 
 std::uint64_t world::crashes() const noexcept {
   return implementation_->crashes;
 }
 
-timestamp world::now() const {
-  return implementation_->clock->now();
+void world::add_witness(std::unique_ptr<witness> one) {
+  implementation_->witnesses.push_back(std::move(one));
+}
+
+void world::watch_promises() {
+  for (auto& one : promise_monitors(*this))
+    add_witness(std::move(one));
+}
+
+void world::invariant(std::string name, std::function<std::string(world&)> check) {
+  implementation_->invariants.emplace_back(std::move(name), std::move(check));
+}
+
+void world::report(violation broken) {
+  if (!implementation_->broken)
+    implementation_->broken = std::move(broken);
+}
+
+void world::end() {
+  for (const auto& one : implementation_->witnesses)
+    one->ended(*this);
+  implementation_->throw_if_broken();
+}
+
+void world::keep_trace() {
+  implementation_->keeps_trace = true;
+}
+
+const sim::trace& world::trace() const noexcept {
+  return implementation_->kept;
+}
+
+void world::note(std::string text, const std::string& node, const std::string& session) {
+  implementation_->note(std::move(text), node, session);
 }
 
 memory_store& world::store() const noexcept {
-  return *implementation_->store;
+  return *implementation_->nodes.front()->store;
+}
+
+memory_store& world::store(const std::string& node) const {
+  return *implementation_->node(node).store;
 }
 
 caf::actor_system& world::system() const {
-  return implementation_->process->system();
+  return implementation_->first().process->system();
 }
 
 caf::actor world::directory() const {
-  return implementation_->process->node.directory;
+  return implementation_->first().process->node.directory;
 }
 
 std::size_t world::actors() const {
-  return implementation_->process->actors();
+  std::size_t count = 0;
+  for (const auto& one : implementation_->nodes)
+    count += one->process ? one->process->actors() : 0;
+  return count;
 }
 
 std::size_t world::resident_sessions() const {
-  // Besides sessions there are the directory, the tool worker and the journal.
-  constexpr std::size_t others = 3;
-  return actors() > others ? actors() - others : 0;
+  std::size_t count = 0;
+  for (const auto& one : implementation_->nodes) {
+    if (!one->process)
+      continue;
+    // Besides sessions there are the directory, the tool worker and the journal, and on a network
+    // the front end.
+    const std::size_t others = one->options.on_network ? 4 : 3;
+    const auto all = one->process->actors();
+    count += all > others ? all - others : 0;
+  }
+  return count;
+}
+
+std::optional<runtime_load> world::load(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  if (!at.process)
+    return std::nullopt;
+  return at.process->shared->load();
+}
+
+result<session_status> world::status(const session_id& session) const {
+  return query_status(*implementation_->home(session).store->clone(), session);
+}
+
+std::vector<pending_item> world::pending(const session_id& session) const {
+  auto found = query_pending(*implementation_->home(session).store->clone(), session);
+  return found ? std::move(*found) : std::vector<pending_item>{};
 }
 
 std::vector<event> world::events(const session_id& session) const {
-  auto found = query_events(store(), session, 1, std::numeric_limits<std::size_t>::max());
+  auto found = query_events(*implementation_->home(session).store->clone(), session, 1,
+                            std::numeric_limits<std::size_t>::max());
   return found ? std::move(*found) : std::vector<event>{};
 }
 

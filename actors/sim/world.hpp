@@ -3,6 +3,12 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/actors/runtime.hpp>
+#include <fermata/actors/sim/faults.hpp>
+#include <fermata/actors/sim/monitor.hpp>
+#include <fermata/actors/sim/network.hpp>
+#include <fermata/actors/sim/random.hpp>
+#include <fermata/actors/sim/trace.hpp>
+#include <fermata/actors/sim/witness.hpp>
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/storage/memory_store.hpp>
@@ -15,26 +21,19 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
-/// A runtime in a simulated world, for tests: virtual time, a seeded schedule, a store that crashes
-/// on command. The same seed is the same run (P12).
+/// Whole deployments in a simulated world, for tests: virtual time, a seeded schedule, nodes that
+/// crash, disks that fail, people who do not answer. The same seed is the same run (P12).
 namespace fermata::sim {
 
-/// Random numbers that depend on nothing but their seed (splitmix64: Steele, Lea and Flood, OOPSLA
-/// 2014).
-class seeded_random final : public random_source {
-public:
-  explicit seeded_random(std::uint64_t seed) : state_{seed} {}
-  std::uint64_t next() override;
-  /// A number below `bound`, which is not 0.
-  [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return next() % bound; }
+namespace detail {
+struct stage;
+}
 
-private:
-  std::uint64_t state_;
-};
-
-/// What became of a command that the test sent.
+/// What became of a command that was sent.
 class ticket {
 public:
   /// The answer; nothing while there is none. A crash takes the answers with it that were under
@@ -43,29 +42,35 @@ public:
     return state_->answer;
   }
   [[nodiscard]] bool accepted() const noexcept { return state_->answer && *state_->answer; }
+  /// The process, or the connection, that would have answered is gone: there will be no answer.
+  [[nodiscard]] bool lost() const noexcept { return state_->lost; }
 
 private:
-  friend class world;
+  friend struct detail::stage;
   struct state {
     std::optional<result<receipt>> answer;
+    bool lost = false;
   };
   std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
-/// How a world is set up.
-struct world_options {
+/// How a node is set up.
+struct node_options {
   approval_policy policy;
   fermata::limits limits;
   std::chrono::milliseconds passivate_after{60'000};
   std::chrono::milliseconds tool_grace{10'000}; ///< As in `runtime_options`.
-  /// True: actors run in a random order that the seed decides. False: first come, first served.
-  bool random_schedule = true;
-  agent_name planner; ///< As `runtime_options::planner`.
+  agent_name planner;                           ///< As `runtime_options::planner`.
   bool fire_timers = true;
   /// As in `runtime_options`; long, since virtual time only jumps when the test says so.
   std::chrono::milliseconds clock_check_interval{3'600'000};
+  /// True: other nodes reach its sessions, and its people those of others, over a simulated network
+  /// (CAF's middleman and broker, byte by byte). Costs some memory and time.
+  bool on_network = false;
+  /// How long a node is down after a crash that a fault has caused.
+  std::chrono::milliseconds restart_after{0};
   live_observer on_live;
-  std::shared_ptr<runtime_observer> observer; ///< As in `runtime_options`; told of every node.
+  std::shared_ptr<runtime_observer> observer; ///< As in `runtime_options`.
   /// Fills in agents and tools; called each time the node starts.
   std::function<void(agent_registry&, tool_registry&)> setup;
   /// Fills in models; called each time the node starts.
@@ -73,68 +78,164 @@ struct world_options {
   /// The store to start from; null: an empty one.
   std::shared_ptr<memory_store> store;
 
+  node_options() = default;
+};
+
+/// How a world of one node is set up.
+struct world_options : node_options {
+  /// True: actors run in a random order that the seed decides, and some of them are starved now and
+  /// then. False: first come, first served.
+  bool random_schedule = true;
+
   world_options() = default;
 };
 
-/// One node. Everything happens on the caller's thread, inside `run` and `advance`.
+/// A simulated world. Everything happens on the caller's thread, inside `run`, `advance` and
+/// `run_until`, which throw the first `violation` that a monitor reports.
 class world {
 public:
+  /// Without nodes, for `add_node`.
+  explicit world(std::uint64_t seed);
+  /// With one node, "n1".
   world(std::uint64_t seed, world_options options);
   world(const world&) = delete;
   world& operator=(const world&) = delete;
   ~world();
 
   [[nodiscard]] std::uint64_t seed() const noexcept;
+  /// A stream of random numbers of one's own, which the seed and the name decide.
+  [[nodiscard]] seeded_random random(std::string_view name) const;
 
-  /// Sends a command; it is handled by `run`.
+  // -- nodes: names are for the user to choose; functions without a name mean the first one
+
+  void add_node(std::string name, node_options options = {});
+  [[nodiscard]] const std::vector<std::string>& nodes() const noexcept;
+  /// Puts a session on a node before anything is sent to it; otherwise it lives on the first one.
+  void place(const session_id& session, const std::string& node);
+  [[nodiscard]] const std::string& home(const session_id& session) const;
+
+  // -- what people and hosts do
+
+  /// Sends a command to its session's home; it is handled by `run`. With `from`, another node: over
+  /// the network, from a caller there, who waits for the answer for a minute (`timed_out`; whether
+  /// it was applied is not known).
   [[nodiscard]] ticket send(const session_id& session, command body);
+  [[nodiscard]] ticket send(const session_id& session, command body, const std::string& from);
   /// Wakes a session, as `session_handle::wake`.
   [[nodiscard]] ticket wake(const session_id& session);
 
-  /// Runs until nothing can run without the passing of time. When the store crashes
-  /// (`memory_store::on_write`), the node dies at once with all that it holds in memory, and is
-  /// started again; `crashes` counts that.
+  /// Calls a function when so much time has passed, in between the actors' turns.
+  void after(std::chrono::milliseconds delay, std::function<void()> what);
+
+  // -- time
+
+  /// Runs until nothing can run without the passing of time. When a store crashes
+  /// (`memory_store::on_write`), its node dies at once with all that it holds in memory, and is
+  /// started again (`node_options::restart_after`); `crashes` counts that.
   void run();
 
   /// Lets time pass, running whatever becomes due.
   void advance(std::chrono::milliseconds duration);
 
+  /// Lets time pass, from one thing that is due to the next, until `done` says so, which is asked
+  /// whenever nothing runs; at most for `at_most`. What `done` said last.
+  bool run_until(const std::function<bool()>& done, std::chrono::milliseconds at_most);
+
+  [[nodiscard]] timestamp now() const;
+  /// How much time has passed since the beginning. Other than `now` it never goes back.
+  [[nodiscard]] std::chrono::milliseconds elapsed() const;
+  /// How many turns there were: of actors, of blocking functions, of the network.
+  [[nodiscard]] std::uint64_t steps() const noexcept;
+
+  // -- what goes wrong
+
+  /// Lets these faults happen, from now on; `at` counts from the beginning of the world.
+  void plan_faults(const std::vector<fault>& faults);
+  /// Draws faults for all nodes until `horizon`, and plans them.
+  void faults(const fault_mix& mix, std::chrono::milliseconds horizon);
+  /// Ends all that lasts, and lets no planned fault happen any more.
+  void stop_faults();
+  /// Leaves out some of the faults that are planned, by their place in the order of planning; for
+  /// minimisation. To be called before they are planned.
+  void leave_out(std::set<std::size_t> faults);
+  /// How many faults were planned so far.
+  [[nodiscard]] std::size_t planned_faults() const noexcept;
+
+  /// The links between those nodes that are on the network.
+  [[nodiscard]] sim::network& network() noexcept;
   /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
   void set_clock(timestamp to);
-
   /// Lets no blocking function run, as if all threads of the pool hung, until it is called again
   /// with false. Holds over crashes.
   void hold_tools(bool held);
-
-  /// Gives the node another policy from its next start on, as an operator does.
+  void hold_tools(const std::string& node, bool held);
+  /// Gives all nodes another policy from their next start on, as an operator does.
   void set_policy(approval_policy policy);
-
-  /// Kills the node as SIGKILL does, between two events, and starts it again.
+  /// Kills a node as SIGKILL does, between two events, and starts it again.
   void crash();
-  /// Stops the node as a host does, and starts it again.
+  void crash(const std::string& node);
+  /// Stops a node as a host does, and starts it again.
   void restart();
-
+  void restart(const std::string& node);
+  /// The same in two steps, with time between them.
+  void take_down(const std::string& node);
+  void bring_up(const std::string& node);
+  [[nodiscard]] bool is_up(const std::string& node) const;
+  /// True while it is up and no fault lasts there that takes time: it is not frozen or slow, its
+  /// disk, its tools and its links work. Where nothing can run then, nothing is under way.
+  [[nodiscard]] bool is_calm(const std::string& node) const;
+  /// How a node is set up. What was changed of it since its start holds from the next one on.
+  [[nodiscard]] const node_options& options(const std::string& node) const;
+  /// Of all nodes together.
   [[nodiscard]] std::uint64_t crashes() const noexcept;
-  [[nodiscard]] timestamp now() const;
-  [[nodiscard]] memory_store& store() const noexcept;
 
-  /// The node's actor system and directory, for actors of one's own; until the next crash or
-  /// restart.
+  // -- who watches
+
+  /// Has a witness see what happens from now on. It lives as long as the world.
+  template <class Witness>
+  Witness& add(std::unique_ptr<Witness> one) {
+    auto& added = *one;
+    add_witness(std::move(one));
+    return added;
+  }
+  /// Adds the monitors of P1 to P10 and the reference model.
+  void watch_promises();
+  /// Adds an invariant of one's own, which is asked after each turn of an actor: empty while it
+  /// holds.
+  void invariant(std::string name, std::function<std::string(world&)> check);
+  /// As a monitor does, from wherever.
+  void report(violation broken);
+  /// Tells the witnesses that the story is over.
+  void end();
+
+  /// Keeps a trace from now on.
+  void keep_trace();
+  [[nodiscard]] const sim::trace& trace() const noexcept;
+  /// Adds a line to the trace, if one is kept.
+  void note(std::string text, const std::string& node = {}, const std::string& session = {});
+
+  // -- what can be seen
+
+  [[nodiscard]] memory_store& store() const noexcept;
+  [[nodiscard]] memory_store& store(const std::string& node) const;
+  /// A node's actor system and directory, for actors of one's own; until the next crash or restart.
   [[nodiscard]] caf::actor_system& system() const;
   [[nodiscard]] caf::actor directory() const;
-
-  /// How many actors live for sessions right now.
+  /// How many actors live for sessions right now, on all nodes that are up.
   [[nodiscard]] std::size_t resident_sessions() const;
   /// How many actors live at all.
   [[nodiscard]] std::size_t actors() const;
+  /// How full a node is; nothing while it is down.
+  [[nodiscard]] std::optional<runtime_load> load(const std::string& node) const;
 
-  [[nodiscard]] result<session_status> status(const session_id& session) const {
-    return query_status(store(), session);
-  }
+  /// Queries, answered from what is durable; faults of the disk do not get in the way.
+  [[nodiscard]] result<session_status> status(const session_id& session) const;
+  [[nodiscard]] std::vector<pending_item> pending(const session_id& session) const;
   [[nodiscard]] std::vector<event> events(const session_id& session) const;
 
 private:
   struct implementation;
+  void add_witness(std::unique_ptr<witness> one);
   std::unique_ptr<implementation> implementation_;
 };
 

@@ -287,6 +287,39 @@ void add_service(CLI::App& app, arguments& given) {
   add_approve(serve, given);
 }
 
+void add_simulation(CLI::App& app, arguments& given) {
+  auto& simulation = given.simulation;
+  auto* sim = add_command(app, "sim",
+                          "Look for defects in simulated worlds: sessions, people, crashes and "
+                          "time, all from a seed");
+  const auto read = [&simulation](const std::string& text) {
+    const auto seeds = sim::parse_seed_range(text);
+    if (!seeds)
+      throw CLI::ValidationError{"--seeds", message_of(seeds.error())};
+    simulation.seeds = *seeds;
+  };
+  sim->add_option_function<std::string>("--seeds", read,
+                                        "A world for each of these; absent: 1-1000, with --for "
+                                        "seeds that nobody has run yet")
+      ->option_text("FROM-TO");
+  add_duration(sim, "--for", given, "End after so long, of real time");
+  sim->add_option("--nodes", simulation.nodes, "In each world; absent: 1 to 3, as the seed says")
+      ->option_text("N")
+      ->check(CLI::Range(1, 16).description(""));
+  sim->add_option("--sessions", simulation.sessions,
+                  "In each world; absent: 1 to 8, as the seed says")
+      ->option_text("N")
+      ->check(CLI::Range(1, 10'000).description(""));
+  sim->add_flag("--no-faults", simulation.without_faults,
+                "Nothing crashes or breaks; people are as difficult as ever");
+  sim->add_option("--session", simulation.session_file,
+                  "Each world begins with this session, as `fermata export` wrote it")
+      ->option_text("FILE");
+  sim->add_flag("--edited", simulation.edited, "Take that file although somebody has edited it");
+  sim->add_option("--trace", simulation.trace_file, "Write what happens in each world to this file")
+      ->option_text("FILE");
+}
+
 void add_timing(CLI::App& app, arguments& given) {
   auto* suspend = add_command(app, "suspend", "Let nothing of a session start until it is resumed");
   add_session(suspend, given);
@@ -360,6 +393,8 @@ caf::error check_together(const arguments& given) {
     return usage("serve approves nothing by itself; --approve takes none or reads");
   if (given.command == "serve" && !given.listen.empty() && given.token_file.empty())
     return usage("--listen needs --token-file FILE: the secret that clients show");
+  if (given.command == "sim" && given.simulation.edited && given.simulation.session_file.empty())
+    return usage("--edited goes with --session FILE");
   if (given.command == "suspend" && given.at && given.after)
     return usage("suspend takes --until TIME or --for DURATION, not both");
   if (given.command == "deadline"
@@ -401,6 +436,7 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_operations(app, given);
   add_timing(app, given);
   add_service(app, given);
+  add_simulation(app, given);
   add_maintenance(app);
   explain_commands(app);
   try {

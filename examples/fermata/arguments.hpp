@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/sim/seed_range.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/timestamp.hpp>
@@ -17,6 +18,17 @@ enum class approval_mode : std::uint8_t {
   none,  ///< Ask for everything.
   reads, ///< The default policy: what only reads the workspace runs freely.
   all    ///< Approve the plan and its calls, but never say what became of a call.
+};
+
+/// What `sim` is given.
+struct simulation_arguments {
+  std::optional<sim::seed_range> seeds; ///< Nothing: not given.
+  std::size_t nodes = 0;                ///< 0: not given.
+  std::size_t sessions = 0;             ///< 0: not given.
+  bool without_faults = false;
+  std::string trace_file;   ///< Empty: not given.
+  std::string session_file; ///< Of an export; empty: not given.
+  bool edited = false;      ///< The export need not fit its checksum.
 };
 
 /// The command line, taken apart but not interpreted: ids and JSON are still text.
@@ -67,6 +79,7 @@ struct arguments {
   std::string listen;     ///< ADDRESS:PORT; empty: none.
   std::string token_file; ///< Empty: none.
   std::size_t connections = 1'024;
+  simulation_arguments simulation;
 };
 
 /// A command line that was taken apart, or the text to print instead of running a command

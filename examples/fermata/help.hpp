@@ -23,8 +23,9 @@ inline constexpr std::string_view looking = "Look";
 inline constexpr std::string_view deciding = "Decide and answer";
 inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
+inline constexpr std::string_view testing = "Test";
 
-inline constexpr std::array<command_help, 35> command_helps{{
+inline constexpr std::array<command_help, 36> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -147,6 +148,20 @@ inline constexpr std::array<command_help, 35> command_helps{{
     {"metrics", serving,
      "  fermata metrics --store /var/lib/fermata\n"
      "prints what the service there counts, as Prometheus reads it.\n"},
+    {"sim", testing,
+     "  fermata sim --seeds 1-1000\n"
+     "runs a thousand worlds of random sessions, people, crashes and broken disks in virtual "
+     "time,\n"
+     "and checks what Fermata promises after each event. The same seed is the same world:\n"
+     "  fermata sim --seeds 413 --trace 413.txt\n"
+     "writes what happened in the world of seed 413. For half a minute, with seeds of its own:\n"
+     "  fermata sim --for 30s\n"
+     "A session from production, as `fermata export` wrote it, under faults; tools and agents "
+     "that\n"
+     "are not known here are played by stand-ins:\n"
+     "  fermata sim --session release-42.jsonl --seeds 1-200\n"
+     "A failure is reported with the shortest run that was found, as a timeline. No store is "
+     "touched.\n"},
 }};
 
 inline constexpr const char* footer = R"(
@@ -215,6 +230,8 @@ Exit status:
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
 `export` ends with 130 when it is interrupted, and leaves no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
+`sim` ends with 1 when a promise was broken, or when 1000 worlds or more never reached something that
+they should; with 130 when it was interrupted before that, after it has printed what there is.
 
 With --json, standard output has one JSON object per line:
   run, resume, revise, approve, reject, edit, respond, answer, result, outcome, retry, skip, fail,
@@ -256,6 +273,11 @@ With --json, standard output has one JSON object per line:
   version      {version}
   verify       {store, sound}
   metrics      {metrics}: the text
+  sim          {first_seed, last_seed, worlds, resumes, steps, crashes, simulated_ms, took_ms,
+               interrupted, reached, missed, failure}; reached: {NAME: how often} of faults, events,
+               states, answers, receipts, refusals and rare states; missed: [NAME]; failure: null or
+               {seed, promise, text, faults, faults_before, sessions, sessions_before, runs, timeline:
+               [{at_ms, step, node, session, text}]}
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.
 Fields that are empty or have their default may be absent.
 )";

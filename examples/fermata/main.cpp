@@ -7,6 +7,7 @@
 #include "query.hpp"
 #include "redaction.hpp"
 #include "service/run.hpp"
+#include "simulation.hpp"
 #include "watch.hpp"
 
 #include <exception>
@@ -30,6 +31,10 @@ exit_status run(const arguments& given, console& out) {
   }
   if (given.command == "serve") {
     const auto ended = service::run_service(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  if (given.command == "sim") {
+    const auto ended = run_simulation(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   const auto error = run_query(given, out);

@@ -208,7 +208,7 @@ TEST_CASE("the help groups the commands, and each command's own has an example")
   const auto all = box.run_plainly({"--help"}).out;
   std::size_t last = 0;
   for (const auto* group : {"\nStart and go on:\n", "\nLook:\n", "\nDecide and answer:\n",
-                            "\nOperate:\n", "\nServe:\n"}) {
+                            "\nOperate:\n", "\nServe:\n", "\nTest:\n"}) {
     const auto found = all.find(group);
     REQUIRE(found != std::string::npos);
     CHECK(found > last);

@@ -1,0 +1,185 @@
+#include <fermata/actors/sim/detail/campaign_loop.hpp>
+
+#include <fermata/actors/sim/minimise.hpp>
+
+#include <algorithm>
+
+namespace fermata::sim::detail {
+
+namespace {
+
+/// How often a world is run again to make it smaller, in each of the three passes.
+constexpr std::size_t most_fault_runs = 200;
+constexpr std::size_t most_session_runs = 50;
+
+campaign_failure describe_failure(std::uint64_t seed, const played_world& found) {
+  campaign_failure failure;
+  failure.seed = seed;
+  failure.promise = found.broken->promise();
+  failure.text = found.broken->text();
+  failure.faults = failure.faults_before = found.faults;
+  failure.sessions = failure.sessions_before = found.sessions;
+  return failure;
+}
+
+/// Runs the world of a seed that fails again, and makes it smaller as long as it breaks the same
+/// promise.
+class shrinking {
+public:
+  shrinking(campaign_report& report, const campaign_progress& progress, const player& play)
+      : report_{report}, failure_{*report.failure}, progress_{progress}, play_{play} {}
+
+  void run(bool minimises) {
+    if (!fails())
+      failure_.text += " (The same world went otherwise the second time: P12 does not hold.)";
+    else if (minimises)
+      shrink_all();
+    failure_.timeline = play_(failure_.seed, kept_, true).seen;
+    ++failure_.runs;
+  }
+
+private:
+  void shrink_all() {
+    auto faults = all(failure_.faults_before);
+    shrink(faults, kept_.faults, most_fault_runs);
+    auto sessions = all(failure_.sessions_before);
+    shrink(sessions, kept_.sessions, most_session_runs);
+    // With fewer sessions some of the faults may not be needed any more.
+    if (sessions.size() < failure_.sessions_before)
+      shrink(faults, kept_.faults, most_fault_runs);
+    failure_.faults = faults.size();
+    failure_.sessions = sessions.size();
+  }
+
+  static std::vector<std::size_t> all(std::size_t count) {
+    std::vector<std::size_t> parts(count);
+    for (std::size_t index = 0; index < count; ++index)
+      parts[index] = index;
+    return parts;
+  }
+
+  /// Leaves out of `parts` what is not needed; `kept` is where the player is told of them.
+  void shrink(std::vector<std::size_t>& parts, std::optional<std::vector<std::size_t>>& kept,
+              std::size_t most_runs) {
+    const auto chosen = [&](const std::vector<std::size_t>& places) {
+      std::vector<std::size_t> some;
+      for (const auto place : places)
+        some.push_back(parts[place]);
+      return some;
+    };
+    const auto found = minimise(
+        parts.size(),
+        [&](const std::vector<std::size_t>& places) {
+          if (!goes_on())
+            return false;
+          kept = chosen(places);
+          return fails();
+        },
+        most_runs);
+    parts = chosen(found.parts);
+    kept = parts;
+  }
+
+  bool fails() {
+    ++failure_.runs;
+    const auto played = play_(failure_.seed, kept_, false);
+    return played.broken && played.broken->promise() == failure_.promise;
+  }
+
+  bool goes_on() {
+    if (!report_.interrupted && progress_ && !progress_(report_, failure_.seed))
+      report_.interrupted = true;
+    return !report_.interrupted;
+  }
+
+  campaign_report& report_;
+  campaign_failure& failure_;
+  const campaign_progress& progress_;
+  const player& play_;
+  kept_parts kept_;
+};
+
+class campaign {
+public:
+  campaign(const campaign_options& options, const campaign_progress& progress, const player& play)
+      : options_{options}, progress_{progress}, play_{play} {
+    report_.first_seed = options.seeds.first;
+  }
+
+  campaign_report run() {
+    for (auto seed = options_.seeds.first; begins(seed); ++seed) {
+      add(seed, play_(seed, {}, static_cast<bool>(options_.on_trace)));
+      if (report_.failure || seed == options_.seeds.last)
+        break;
+    }
+    if (report_.failure)
+      shrinking{report_, progress_, play_}.run(options_.minimise);
+    report_.reached = counts_.by_name();
+    const auto meant = meant_to_be_reached(options_);
+    for (const auto& name : meant)
+      report_.reached.emplace(name, 0); // refusals are only there once they were reached
+    if (report_.worlds >= options_.worlds_to_reach_all)
+      for (const auto& name : meant)
+        if (report_.reached.at(name) == 0)
+          report_.missed.push_back(name);
+    note_time();
+    return std::move(report_);
+  }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  bool begins(std::uint64_t seed) {
+    note_time();
+    if (report_.worlds > 0 && options_.at_most && report_.took >= *options_.at_most)
+      return false;
+    if (progress_ && !progress_(report_, seed)) {
+      report_.interrupted = true;
+      return false;
+    }
+    return true;
+  }
+
+  void add(std::uint64_t seed, const played_world& played) {
+    report_.last_seed = seed;
+    ++report_.worlds;
+    report_.resumes += played.resumes;
+    report_.steps += played.steps;
+    report_.crashes += played.crashes;
+    report_.simulated += played.simulated;
+    counts_ += played.reached;
+    if (options_.on_trace)
+      options_.on_trace(seed, played.seen);
+    if (played.broken)
+      report_.failure = describe_failure(seed, played);
+  }
+
+  void note_time() {
+    report_.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - began_);
+  }
+
+  const campaign_options& options_;
+  const campaign_progress& progress_;
+  const player& play_;
+  clock::time_point began_ = clock::now();
+  reach_counts counts_;
+  campaign_report report_;
+};
+
+} // namespace
+
+campaign_report run_campaign(const campaign_options& options, const campaign_progress& progress,
+                             const player& play) {
+  return campaign{options, progress, play}.run();
+}
+
+replayed_seed replay_seed(std::uint64_t seed, const player& play) {
+  auto played = play(seed, {}, true);
+  replayed_seed replayed;
+  if (played.broken)
+    replayed.failure = describe_failure(seed, played);
+  replayed.seen = std::move(played.seen);
+  return replayed;
+}
+
+} // namespace fermata::sim::detail

@@ -1,0 +1,37 @@
+#include <fermata/actors/sim/detail/front_end.hpp>
+
+#include <fermata/messages/type_ids.hpp>
+
+#include <caf/event_based_actor.hpp>
+
+#include <chrono>
+
+namespace fermata::sim::detail {
+
+namespace {
+
+constexpr std::chrono::minutes patience{1};
+
+caf::behavior front_end(caf::event_based_actor* self,
+                        std::function<void(const caf::actor_addr&)> broken) {
+  self->set_down_handler([broken](const caf::down_msg& gone) { broken(gone.source); });
+  return {
+      [self](remote_request_ptr& asked) {
+        self->monitor(asked->directory);
+        auto directory = asked->directory;
+        auto what = std::move(asked->what);
+        self->request(directory, patience, std::move(what))
+            .then([asked](receipt& given) { asked->answer(std::move(given)); },
+                  [asked](caf::error& error) { asked->answer(std::move(error)); });
+      },
+  };
+}
+
+} // namespace
+
+caf::actor spawn_front_end(caf::actor_system& system,
+                           std::function<void(const caf::actor_addr&)> broken) {
+  return system.spawn(front_end, std::move(broken));
+}
+
+} // namespace fermata::sim::detail

@@ -1,0 +1,203 @@
+#include <fermata/actors/sim/detail/simulated_process.hpp>
+
+#include <fermata/actors/agents/script.hpp>
+#include <fermata/actors/detail/local_messages.hpp>
+
+#include <caf/abstract_actor.hpp>
+#include <caf/actor_registry.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <exception>
+#include <stdexcept>
+
+namespace fermata::sim::detail {
+
+namespace {
+
+/// Says that a run has ended, also where its coroutine is destroyed.
+class watched_run {
+public:
+  watched_run(const run_hooks& hooks, const tool& what, const tool_context& context)
+      : hooks_{hooks}, what_{what}, context_{context} {
+    hooks_.began(what_, context_);
+  }
+  watched_run(const watched_run&) = delete;
+  watched_run& operator=(const watched_run&) = delete;
+  ~watched_run() {
+    if (!over_) {
+      const bool throws = std::uncaught_exceptions() > 0;
+      hooks_.ended(what_, context_, nullptr, !throws);
+    }
+  }
+  /// Null: it failed. Results are lent, since copying one recurses as deep as it is nested.
+  void over(const json* content) {
+    over_ = true;
+    hooks_.ended(what_, context_, content, false);
+  }
+
+private:
+  const run_hooks& hooks_;
+  const tool& what_;
+  const tool_context& context_;
+  bool over_ = false;
+};
+
+/// A tool and who watches it; lives as long as the registry that has the watched one.
+struct watched_tool {
+  tool inner;
+  run_hooks hooks;
+};
+using watched_ptr = std::shared_ptr<const watched_tool>;
+
+coro::task<json> run_watched(watched_ptr watched, caf::event_based_actor* self,
+                             const tool_context& context) {
+  watched_run run{watched->hooks, watched->inner, context};
+  auto content = co_await std::get<coroutine_tool>(watched->inner.run)(self, context);
+  run.over(&content);
+  co_return std::move(content);
+}
+
+tool watch(const tool& what, const run_hooks& hooks) {
+  auto made = what;
+  auto watched = std::make_shared<const watched_tool>(watched_tool{what, hooks});
+  if (std::holds_alternative<blocking_tool>(what.run))
+    made.run = blocking_tool{[watched](const tool_context& context) {
+      watched_run run{watched->hooks, watched->inner, context};
+      auto outcome = std::get<blocking_tool>(watched->inner.run)(context);
+      run.over(outcome ? &*outcome : nullptr);
+      return outcome;
+    }};
+  else if (std::holds_alternative<coroutine_tool>(what.run))
+    made.run = coroutine_tool{[watched](caf::event_based_actor* self, const tool_context& context) {
+      return run_watched(watched, self, context);
+    }};
+  return made;
+}
+
+void must(const caf::error& error) {
+  if (error)
+    throw std::logic_error(message_of(error));
+}
+
+runtime_options make_options(const node_options& options) {
+  runtime_options made;
+  made.policy = options.policy;
+  made.limits = options.limits;
+  made.passivate_after = options.passivate_after;
+  made.tool_grace = options.tool_grace;
+  made.journal_thread = false;
+  made.planner = options.planner;
+  made.fire_timers = options.fire_timers;
+  made.clock_check_interval = options.clock_check_interval;
+  made.on_live = options.on_live;
+  made.observer = options.observer;
+  return made;
+}
+
+} // namespace
+
+simulated_process::simulated_process(const node_options& options,
+                                     std::shared_ptr<memory_store> store,
+                                     std::shared_ptr<virtual_clock> clock,
+                                     std::shared_ptr<seeded_random> random, const run_hooks& hooks,
+                                     const std::function<void(caf::actor_system_config&)>& prepare)
+    : pool_{std::make_shared<simulated_pool>(options.limits.blocking_threads)} {
+  configure(config_);
+  config_.set("scheduler.policy", caf::atom("testing"));
+  config_.set("logger.verbosity", caf::atom("quiet"));
+  if (prepare)
+    prepare(config_);
+  system_ = std::make_unique<caf::actor_system>(config_);
+  scheduler_ = &dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler());
+  auto made = make_options(options);
+  made.store = std::move(store);
+  made.clock = std::move(clock);
+  made.random = std::move(random);
+  made.pool = pool_;
+  shared = std::make_shared<services>(std::move(made));
+  must(shared->agents.add(default_agent().str(), script_agent()));
+  tool_registry tools;
+  if (options.setup)
+    options.setup(shared->agents, tools);
+  for (const auto& [name, one] : tools.all())
+    must(shared->tools.add(watch(one, hooks)));
+  if (options.setup_models)
+    options.setup_models(shared->models);
+  node = spawn_node(*system_, shared);
+  journal_ =
+      dynamic_cast<const caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(node.journal));
+}
+
+simulated_process::~simulated_process() {
+  shared->options.observer.reset(); // nobody outside hears what a dying process says
+  pool_->jobs.clear();
+  caf::anon_send_exit(node.directory, caf::exit_reason::kill);
+  caf::anon_send_exit(node.journal, caf::exit_reason::kill);
+  node = {};
+  if (front_end)
+    caf::anon_send_exit(std::exchange(front_end, {}), caf::exit_reason::kill);
+  while (ready_actors() > 0)
+    run_actor(0);
+  // What a worker has posted on its way out; it holds what holds the pool.
+  pool_->jobs.clear();
+  assert(system_->registry().running() == 0 && "an actor survived its node");
+}
+
+void simulated_process::run_actor(std::size_t which) {
+  auto& jobs = scheduler_->jobs;
+  const auto chosen = jobs.begin() + static_cast<std::ptrdiff_t>(which);
+  std::rotate(jobs.begin(), chosen, chosen + 1);
+  scheduler_->run_once();
+}
+
+void simulated_process::run_function(std::size_t which) {
+  auto& jobs = pool_->jobs;
+  auto job = std::move(jobs[which]);
+  jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(which));
+  job();
+}
+
+std::uint64_t simulated_process::id_of(std::size_t which) const {
+  const auto* actor = dynamic_cast<const caf::abstract_actor*>(scheduler_->jobs[which]);
+  return actor != nullptr ? actor->id() : 0;
+}
+
+std::optional<std::size_t> simulated_process::place_of_journal() const {
+  const auto& jobs = scheduler_->jobs;
+  const auto found = std::find(jobs.begin(), jobs.end(), journal_);
+  if (found == jobs.end())
+    return std::nullopt;
+  return static_cast<std::size_t>(found - jobs.begin());
+}
+
+std::optional<std::chrono::milliseconds> simulated_process::next_timeout() const {
+  const auto& schedule = scheduler_->clock().schedule();
+  if (schedule.empty())
+    return std::nullopt;
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(schedule.begin()->first
+                                                               - scheduler_->clock().now()),
+                  std::chrono::milliseconds{1});
+}
+
+void simulated_process::run_all(const std::function<void()>& between) {
+  while (ready_actors() > 0 || ready_functions() > 0) {
+    ready_actors() > 0 ? run_actor(0) : run_function(0);
+    between();
+  }
+}
+
+void simulated_process::stop(const std::function<void()>& between) {
+  shared->stopping = true;
+  caf::anon_send(node.directory, atoms::stop_atom_v);
+  shared->workers.stop_all();
+  run_all(between);
+  caf::anon_send(node.journal, atoms::stop_atom_v);
+  if (front_end)
+    caf::anon_send_exit(std::exchange(front_end, {}), caf::exit_reason::user_shutdown);
+  run_all(between);
+}
+
+} // namespace fermata::sim::detail

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <fermata/actors/detail/node.hpp>
+#include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/sim/random.hpp>
+#include <fermata/actors/sim/world.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/fwd.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace fermata::sim::detail {
+
+using namespace fermata::detail;
+
+/// Wall time that passes only when the world says so.
+class virtual_clock final : public wall_clock {
+public:
+  timestamp now() override { return now_; }
+  std::chrono::steady_clock::time_point steady() override { return steady_; }
+  void pass(std::chrono::milliseconds duration) {
+    now_ += duration;
+    steady_ += duration;
+  }
+  void set(timestamp to) { now_ = to; }
+
+private:
+  timestamp now_{std::chrono::sys_days{std::chrono::year{2030} / 1 / 1}};
+  std::chrono::steady_clock::time_point steady_;
+};
+
+/// Blocking functions, run by the world one at a time, when their turn comes.
+class simulated_pool final : public blocking_pool {
+public:
+  explicit simulated_pool(std::size_t capacity) : capacity_{capacity} {}
+  void post(std::function<void()> job) override { jobs.push_back(std::move(job)); }
+  [[nodiscard]] std::size_t capacity() const noexcept override { return capacity_; }
+
+  std::deque<std::function<void()>> jobs;
+
+private:
+  std::size_t capacity_;
+};
+
+/// Told of what server tools do outside of the process.
+struct run_hooks {
+  std::function<void(const tool&, const tool_context&)> began;
+  std::function<void(const tool&, const tool_context&, const json* content, bool cut_off)> ended;
+};
+
+/// What dies with the process: a node's actors, with all that they hold in memory.
+class simulated_process {
+public:
+  simulated_process(const node_options& options, std::shared_ptr<memory_store> store,
+                    std::shared_ptr<virtual_clock> clock, std::shared_ptr<seeded_random> random,
+                    const run_hooks& hooks,
+                    const std::function<void(caf::actor_system_config&)>& prepare);
+  /// Kills it: nothing that an actor does from here on has an effect, since the store has crashed
+  /// or is replaced, and answers are ignored.
+  ~simulated_process();
+  simulated_process(const simulated_process&) = delete;
+  simulated_process& operator=(const simulated_process&) = delete;
+
+  /// How many actors, and blocking functions, could take a turn now.
+  [[nodiscard]] std::size_t ready_actors() const { return scheduler_->jobs.size(); }
+  [[nodiscard]] std::size_t ready_functions() const { return pool_->jobs.size(); }
+  void run_actor(std::size_t which);
+  void run_function(std::size_t which);
+  /// Names a ready actor within this process, in the order of their making.
+  [[nodiscard]] std::uint64_t id_of(std::size_t which) const;
+  /// Where the journal is among those that are ready.
+  [[nodiscard]] std::optional<std::size_t> place_of_journal() const;
+
+  /// Fires what is due after `duration`.
+  void pass(std::chrono::milliseconds duration) { scheduler_->advance_time(duration); }
+  /// How long until the next timeout; at least 1 ms.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> next_timeout() const;
+
+  /// Stops it as a host does, first come, first served. Calls `between` after each turn.
+  void stop(const std::function<void()>& between);
+
+  [[nodiscard]] caf::actor_system& system() { return *system_; }
+  [[nodiscard]] std::size_t actors() const { return system_->registry().running(); }
+
+  services_ptr shared;
+  fermata::detail::node node;
+  caf::actor front_end; ///< Null: it is on no network.
+
+private:
+  void run_all(const std::function<void()>& between);
+
+  caf::actor_system_config config_;
+  std::shared_ptr<simulated_pool> pool_;
+  std::unique_ptr<caf::actor_system> system_;
+  caf::scheduler::test_coordinator* scheduler_ = nullptr;
+  const caf::resumable* journal_ = nullptr;
+};
+
+} // namespace fermata::sim::detail

@@ -1,0 +1,218 @@
+#pragma once
+
+#include <fermata/actors/sim/detail/front_end.hpp>
+#include <fermata/actors/sim/detail/simulated_process.hpp>
+#include <fermata/actors/sim/world.hpp>
+
+#include <fermata/actors/detail/local_messages.hpp>
+
+#include <deque>
+#include <map>
+#include <utility>
+#include <variant>
+
+namespace fermata::sim::detail {
+
+using milliseconds = std::chrono::milliseconds;
+using message_body = decltype(fermata::detail::delivery::body);
+
+/// A command that has not been answered.
+struct unanswered {
+  std::shared_ptr<const command> body; ///< Null for `wake`.
+  session_id session;
+  timestamp sent_at;
+  std::function<void()> lose; ///< Tells its ticket that there will be no answer.
+};
+
+struct simulated_node {
+  std::string name;
+  node_options options;
+  std::shared_ptr<memory_store> store;
+  std::unique_ptr<simulated_process> process; ///< Null: it is down.
+  std::uint64_t life = 0;                     ///< Counts processes, so that dead ones say nothing.
+  std::map<std::uint64_t, unanswered> asked;
+
+  bool tools_held = false;
+  // Until when each of these lasts, counted from the beginning of the world.
+  milliseconds frozen_until{0};
+  milliseconds slow_until{0};
+  milliseconds tools_hang_until{0};
+  milliseconds disk_full_until{0};
+  milliseconds slow_commits_until{0};
+  milliseconds next_turn{0};
+  milliseconds lag{0}; ///< How much time a frozen process has not noticed yet.
+  milliseconds cut_until{0};
+  milliseconds slow_link_until{0};
+  std::optional<milliseconds> commit_due;
+
+  /// Where it reaches other nodes; null while it connects.
+  std::map<std::string, caf::actor> reached;
+  /// What waits for a connection.
+  std::map<std::string, std::vector<remote_request_ptr>> connecting;
+};
+
+enum class turn_of : std::uint8_t { actor, function, network };
+
+/// Something that could happen next.
+struct choice {
+  simulated_node* at = nullptr; ///< Null: the network.
+  std::size_t which = 0;
+  turn_of what = turn_of::actor;
+};
+
+struct stored {
+  const simulated_node* at;
+  commit body;
+};
+struct answered {
+  std::uint64_t number;
+  unanswered asked;
+  result<receipt> answer;
+};
+struct hit {
+  const simulated_node* at;
+  fault_kind kind;
+};
+/// What is to be told to the witnesses once no actor is running.
+using news = std::variant<stored, answered, hit>;
+
+/// What is behind a `world`: its nodes, whose turn it is, what goes wrong, and who is told of it.
+struct stage {
+  stage(world& owner, std::uint64_t with_seed)
+      : self{owner}, seed{with_seed}, schedule{with_seed}, links{with_seed},
+        clock{std::make_shared<virtual_clock>()} {}
+
+  // -- nodes
+
+  simulated_node& node(const std::string& name);
+  simulated_node& first();
+  simulated_node& home(const session_id& session);
+  /// Starts its process, on what is stored.
+  void start(simulated_node& at);
+  void announce(const simulated_node& at);
+  /// Runtimes draw from one stream for each node, over all their lives.
+  std::shared_ptr<seeded_random> random_of(const simulated_node& at);
+  void watch_store(simulated_node& at);
+  /// The process is gone with all that it held in memory.
+  void kill(simulated_node& at);
+  /// The process ends as a host ends it.
+  void stop(simulated_node& at);
+  /// Tells of the end of a process, and those who wait for its answers.
+  void gone(simulated_node& at);
+  void bring_up(simulated_node& at);
+  void bring_up_after(simulated_node& at, milliseconds delay);
+
+  // -- commands
+
+  /// Sends something to its session's home. `shown`: what witnesses see of it, or null.
+  ticket post(const session_id& session, message_body body, std::string_view type,
+              std::shared_ptr<const command> shown);
+  void take_answer(simulated_node& at, std::uint64_t number, ticket::state& state,
+                   result<receipt> answer);
+  void note_sent(const simulated_node& at, const unanswered& asked);
+  /// Sends a command from another node than its session's home.
+  ticket post_from(simulated_node& caller, const session_id& session, command body);
+  void hand_over(simulated_node& caller, remote_request_ptr request);
+  void connected(simulated_node& caller, const std::string& to, result<caf::actor> directory);
+  void broken_connection(simulated_node& caller, const caf::actor_addr& gone);
+
+  // -- turns
+
+  /// Those who could take a turn now.
+  void find_choices();
+  [[nodiscard]] network::time_point network_time() const { return network::time_point{elapsed}; }
+  void find_choices(simulated_node& at);
+  /// On a slow disk a commit begins when its time has come: to all others that looks as if it took
+  /// so long.
+  bool journal_waits(simulated_node& at);
+  /// Picks one of them, as the seed decides.
+  const choice& choose();
+  void starve(const choice& one);
+  [[nodiscard]] bool is_starved(const choice& one) const;
+  /// One actor or function takes its turn. False: nobody could.
+  bool turn();
+  void take_turn(simulated_node& at, const choice& chosen);
+  /// Turns until nobody can take one.
+  void run();
+
+  // -- time
+
+  void at_time(milliseconds when, std::function<void()> what);
+  [[nodiscard]] std::optional<milliseconds> next_due() const;
+  /// Lets time pass, and fires what is due at its end.
+  void pass(milliseconds duration);
+  /// Its time goes on, all at once where it was frozen.
+  void thaw(simulated_node& at);
+
+  // -- what goes wrong
+
+  void plan(const fault& one);
+  /// Its time has come.
+  void strike(simulated_node& at, const fault& one);
+  void strike_links(simulated_node& at, fault_kind kind, milliseconds until);
+  /// Ends the partitions whose time is over.
+  void mend_partitions();
+  void delay_links(const simulated_node& at, milliseconds most);
+  void strike_store(simulated_node& at, const fault& one, milliseconds until);
+  /// Something ends then that keeps somebody from taking his turn.
+  void wake_at(milliseconds when);
+  void hits(const simulated_node& at, fault_kind kind) { pending_news.push_back(hit{&at, kind}); }
+  void stop_faults();
+
+  // -- who watches
+
+  [[nodiscard]] bool is_watched() const noexcept { return keeps_trace || !witnesses.empty(); }
+  /// Tells the witnesses, now that no actor is running.
+  void tell_news();
+  void tell(const stored& what);
+  void tell(const answered& what);
+  void tell(const hit& what);
+  static std::string show(const result<receipt>& answer);
+  void run_began(const simulated_node& at, const tool& what, const tool_context& context);
+  void run_ended(const simulated_node& at, const tool& what, const tool_context& context,
+                 const json* content, bool cut_off);
+  void check_invariants();
+  void throw_if_broken();
+  void note(std::string text, const std::string& at = {}, const std::string& session = {});
+
+  // -- what there is
+
+  world& self;
+  std::uint64_t seed;
+  seeded_random schedule;
+  bool random_schedule = true;
+  sim::network links;
+  bool has_network = false;
+  std::shared_ptr<virtual_clock> clock;
+  std::map<std::string, std::shared_ptr<seeded_random>> randoms;
+
+  milliseconds elapsed{0};
+  std::uint64_t steps = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t sent_commands = 0;
+  std::map<std::pair<milliseconds, std::uint64_t>, std::function<void()>> calendar;
+  std::uint64_t calendar_entries = 0;
+
+  std::size_t planned = 0; ///< Faults, so far.
+  std::set<std::size_t> left_out;
+  bool faults_stopped = false;
+
+  const simulated_node* starved_node = nullptr;
+  std::uint64_t starved_actor = 0;
+  std::uint64_t starved_until = 0;
+
+  std::optional<violation> broken; ///< The first one, until it is thrown.
+  std::vector<std::pair<std::string, std::function<std::string(world&)>>> invariants;
+  std::vector<std::unique_ptr<witness>> witnesses;
+  std::deque<news> pending_news;
+  bool keeps_trace = false;
+  sim::trace kept;
+
+  std::vector<choice> choices; ///< Of this turn.
+  std::vector<std::string> names;
+  std::map<session_id, simulated_node*> homes;
+  /// Last: their processes end first, and tell of it.
+  std::vector<std::unique_ptr<simulated_node>> nodes;
+};
+
+} // namespace fermata::sim::detail

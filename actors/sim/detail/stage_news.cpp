@@ -1,0 +1,119 @@
+#include <fermata/actors/sim/detail/stage.hpp>
+
+#include <fermata/actors/sim/detail/summary.hpp>
+
+namespace fermata::sim::detail {
+
+namespace {
+
+std::vector<event> decode(const commit& body) {
+  std::vector<event> events;
+  events.reserve(body.events.size());
+  for (const auto& value : body.events) {
+    auto parsed = from_record<event>(value);
+    if (!parsed)
+      throw violation{"P1",
+                      "an event that was stored is not readable: " + message_of(parsed.error())};
+    parsed->number = body.expected_events + events.size() + 1;
+    events.push_back(std::move(*parsed));
+  }
+  return events;
+}
+
+} // namespace
+
+void stage::tell_news() {
+  while (!pending_news.empty()) {
+    const auto first_news = std::move(pending_news.front());
+    pending_news.pop_front();
+    std::visit([this](const auto& what) { tell(what); }, first_news);
+  }
+}
+
+void stage::tell(const stored& what) {
+  const auto events = decode(what.body);
+  if (keeps_trace)
+    for (const auto& one : events)
+      note("stored " + std::to_string(one.number) + " " + summary(one.body), what.at->name,
+           what.body.session.str());
+  const stored_commit seen{what.at->name, what.body.session, events, what.body};
+  for (const auto& one : witnesses)
+    one->stored(self, seen);
+}
+
+void stage::tell(const answered& what) {
+  if (!what.asked.body)
+    return;
+  if (keeps_trace)
+    note("answered " + std::string{name_of(*what.asked.body)} + ": " + show(what.answer), {},
+         what.asked.session.str());
+  const command_answer seen{what.number, what.asked.session, *what.asked.body, what.answer,
+                            what.asked.sent_at};
+  for (const auto& one : witnesses)
+    one->answered(self, seen);
+}
+
+void stage::tell(const hit& what) {
+  if (keeps_trace)
+    note("hit: " + std::string{enum_names(what.kind)[static_cast<std::size_t>(what.kind)]},
+         what.at->name);
+  for (const auto& one : witnesses)
+    one->fault_hit(self, what.at->name, what.kind);
+}
+
+std::string stage::show(const result<receipt>& answer) {
+  if (!answer)
+    return std::string{name_of(code_of(answer.error()))};
+  return std::string{enum_names(answer->kind)[static_cast<std::size_t>(answer->kind)]} + " "
+         + std::to_string(answer->event);
+}
+
+void stage::run_began(const simulated_node& at, const tool& what, const tool_context& context) {
+  if (keeps_trace)
+    note("run " + std::to_string(context.run) + " of " + what.name.str() + " begins for c"
+             + std::to_string(context.call.number()),
+         at.name, context.call.session().str());
+  const tool_run seen{at.name, what, context};
+  for (const auto& one : witnesses)
+    one->run_began(self, seen);
+}
+
+void stage::run_ended(const simulated_node& at, const tool& what, const tool_context& context,
+                      const json* content, bool cut_off) {
+  if (keeps_trace)
+    note("run " + std::to_string(context.run) + " of c" + std::to_string(context.call.number())
+             + (cut_off              ? " is cut off"
+                : content != nullptr ? " succeeds"
+                                     : " fails"),
+         at.name, context.call.session().str());
+  const ended_tool_run seen{at.name, what, context, content, cut_off};
+  for (const auto& one : witnesses)
+    one->run_ended(self, seen);
+}
+
+void stage::check_invariants() {
+  for (const auto& [name, check] : invariants)
+    if (auto text = check(self); !text.empty())
+      self.report(violation{name, std::move(text)});
+}
+
+void stage::throw_if_broken() {
+  if (!broken)
+    return;
+  const auto first_broken = *std::exchange(broken, std::nullopt);
+  throw first_broken;
+}
+
+void stage::note(std::string text, const std::string& at, const std::string& session) {
+  if (!keeps_trace)
+    return;
+  trace_entry entry;
+  entry.at = elapsed;
+  entry.step = steps;
+  entry.node = at;
+  entry.session = session;
+  entry.text = std::move(text);
+  kept.push_back(std::move(entry));
+}
+
+} // namespace fermata::sim::detail

@@ -1,0 +1,157 @@
+#include <fermata/actors/sim/detail/stage.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fermata::sim::detail {
+
+namespace {
+
+fault_kind kind_of(memory_fault fault) {
+  switch (fault) {
+  case memory_fault::disk_full:
+    return fault_kind::disk_full;
+  case memory_fault::lose_ack:
+    return fault_kind::lose_ack;
+  case memory_fault::crash_before:
+    return fault_kind::crash_before;
+  case memory_fault::crash_inside:
+    return fault_kind::crash_inside;
+  case memory_fault::crash_after:
+    return fault_kind::crash_after;
+  default:
+    return fault_kind::failed_commit;
+  }
+}
+
+} // namespace
+
+simulated_node& stage::node(const std::string& name) {
+  for (auto& one : nodes)
+    if (one->name == name)
+      return *one;
+  throw std::logic_error("the world has no node " + name);
+}
+
+simulated_node& stage::first() {
+  if (nodes.empty())
+    throw std::logic_error("the world has no node; add one");
+  return *nodes.front();
+}
+
+simulated_node& stage::home(const session_id& session) {
+  const auto placed = homes.find(session);
+  return placed == homes.end() ? first() : *placed->second;
+}
+
+void stage::start(simulated_node& at) {
+  ++at.life;
+  run_hooks hooks;
+  hooks.began = [this, &at](const tool& what, const tool_context& context) {
+    run_began(at, what, context);
+  };
+  hooks.ended = [this, &at](const tool& what, const tool_context& context, const json* content,
+                            bool cut_off) { run_ended(at, what, context, content, cut_off); };
+  std::function<void(caf::actor_system_config&)> prepare;
+  if (at.options.on_network)
+    prepare = [this, &at](caf::actor_system_config& config) { links.configure(config, at.name); };
+  at.process = std::make_unique<simulated_process>(at.options, at.store, clock, random_of(at),
+                                                   hooks, prepare);
+  watch_store(at);
+  if (!at.options.on_network)
+    return;
+  links.join(at.name, at.process->node.directory);
+  at.process->front_end =
+      spawn_front_end(at.process->system(),
+                      [this, &at](const caf::actor_addr& gone) { broken_connection(at, gone); });
+}
+
+void stage::announce(const simulated_node& at) {
+  note("up", at.name);
+  for (const auto& one : witnesses)
+    one->node_up(self, at.name);
+}
+
+std::shared_ptr<seeded_random> stage::random_of(const simulated_node& at) {
+  auto& stream = randoms[at.name];
+  if (!stream)
+    stream = std::make_shared<seeded_random>(seed ^ 0xA5A5A5A5A5A5A5A5u, at.name);
+  return stream;
+}
+
+void stage::watch_store(simulated_node& at) {
+  at.store->on_stored(
+      [this, &at](std::span<const commit> commits, std::span<const commit_outcome> outcomes) {
+        if (!is_watched())
+          return;
+        for (std::size_t i = 0; i < commits.size(); ++i)
+          if (!outcomes[i].error)
+            pending_news.push_back(stored{&at, commits[i]});
+      });
+  at.store->on_fault(
+      [this, &at](memory_fault fault) {
+        pending_news.push_back(hit{&at, kind_of(fault)});
+      },
+      [this, &at](memory_read_fault fault) {
+        pending_news.push_back(hit{&at, fault == memory_read_fault::io_error
+                                            ? fault_kind::read_error
+                                            : fault_kind::flipped_bit});
+      });
+}
+
+void stage::kill(simulated_node& at) {
+  if (!at.process)
+    return;
+  if (!at.store->crashed())
+    at.store->crash();
+  ++at.life;
+  if (at.options.on_network)
+    links.kill(at.name);
+  at.process.reset();
+  at.store->restart();
+  ++crashes;
+  gone(at);
+}
+
+void stage::stop(simulated_node& at) {
+  if (!at.process)
+    return;
+  at.process->stop([this] { tell_news(); });
+  tell_news(); // of what it held
+  ++at.life;
+  if (at.options.on_network)
+    links.leave(at.name);
+  at.process.reset();
+  if (at.store->crashed())
+    at.store->restart(); // it died while it stopped
+  gone(at);
+}
+
+void stage::gone(simulated_node& at) {
+  at.frozen_until = milliseconds{0};
+  at.lag = milliseconds{0};
+  at.commit_due.reset();
+  at.reached.clear();
+  at.connecting.clear();
+  for (auto& [number, one] : std::exchange(at.asked, {}))
+    one.lose();
+  note("down", at.name);
+  for (const auto& one : witnesses)
+    one->node_down(self, at.name);
+}
+
+void stage::bring_up(simulated_node& at) {
+  if (at.process)
+    return;
+  start(at);
+  announce(at);
+}
+
+void stage::bring_up_after(simulated_node& at, milliseconds delay) {
+  if (delay.count() == 0)
+    bring_up(at);
+  else
+    at_time(elapsed + delay, [this, &at] { bring_up(at); });
+}
+
+} // namespace fermata::sim::detail

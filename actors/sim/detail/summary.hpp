@@ -1,0 +1,14 @@
+#pragma once
+
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/events.hpp>
+
+#include <string>
+
+namespace fermata::sim::detail {
+
+/// For traces: the type, and of the rest what tells one from another: `call_answered c3 succeeded`.
+[[nodiscard]] std::string summary(const event_body& of);
+[[nodiscard]] std::string summary(const command& of);
+
+} // namespace fermata::sim::detail

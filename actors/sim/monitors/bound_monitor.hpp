@@ -1,0 +1,30 @@
+#pragma once
+
+#include <fermata/actors/sim/monitor.hpp>
+#include <fermata/actors/sim/monitors/ledger.hpp>
+
+namespace fermata::sim {
+
+/// Everything is bounded, and an error says by what (P10): sessions in memory, commands under way,
+/// the sizes of what is stored, the events of a fold (P1). What a step writes does not depend on
+/// how many subtasks there are (P11).
+class bound_monitor final : public monitor {
+public:
+  explicit bound_monitor(ledger_ptr known) : known_{std::move(known)} {}
+
+  [[nodiscard]] std::string_view name() const override { return "P10 P11: everything is bounded"; }
+  void stored(world& in, const stored_commit& what) override;
+  void answered(world& in, const command_answer& what) override;
+  void run_began(world& in, const tool_run& run) override;
+
+private:
+  void check_load(world& in, const std::string& node);
+  void check_sizes(world& in, const stored_commit& what);
+  void check_fold(world& in, const stored_commit& what);
+  void check_records(world& in, const stored_commit& what);
+
+  ledger_ptr known_;
+  std::uint32_t largest_result_ = 0; ///< That any tool may have, by its own account.
+};
+
+} // namespace fermata::sim

@@ -1,0 +1,188 @@
+#include <fermata/actors/sim/monitors/ledger.hpp>
+
+#include <fermata/actors/coro/frames.hpp>
+#include <fermata/actors/queries.hpp>
+
+#include <algorithm>
+
+namespace fermata::sim {
+
+namespace {
+
+/// The plan of a proposal is in the records of its commit, not in the event.
+event with_plan(event fact, const commit& raw) {
+  auto& proposed = std::get<plan_proposed>(fact.body);
+  for (const auto& one : raw.records) {
+    if (one.key.kind != record_kind::subtask_spec || one.key.group != proposed.revision
+        || !one.value)
+      continue;
+    if (auto spec = from_record<subtask_spec>(*one.value))
+      proposed.plan.subtasks.push_back(std::move(*spec));
+  }
+  return fact;
+}
+
+/// True for a proposal as it is decoded from the store.
+bool lacks_plan(const event& fact) {
+  const auto* proposed = std::get_if<plan_proposed>(&fact.body);
+  return proposed != nullptr && proposed->plan.subtasks.empty();
+}
+
+noted_event note(const event_body& body) {
+  noted_event noted;
+  noted.type = static_cast<std::uint8_t>(body.index());
+  noted.subject = std::visit(
+      [](const auto& one) -> std::uint64_t {
+        if constexpr (requires { one.decision; })
+          return one.decision;
+        else if constexpr (requires { one.call; })
+          return one.call;
+        else if constexpr (requires { one.revision; })
+          return one.revision;
+        else
+          return 0;
+      },
+      body);
+  return noted;
+}
+
+} // namespace
+
+ledger::ledger(const world& of) : frames_before_{coro::live_frames()} {
+  for (const auto& name : of.nodes())
+    look_at(of, name);
+}
+
+void ledger::look_at(const world& of, const std::string& node) {
+  const auto& options = of.options(node);
+  auto& known = nodes_[node];
+  known.limits = options.limits;
+  known.policy = options.policy;
+  known.passivate_after = options.passivate_after;
+  known.clock_check_interval = options.clock_check_interval;
+  known.fires_timers = options.fire_timers;
+  known.active = of.elapsed();
+}
+
+void ledger::interrupt(const std::string& node) {
+  for (auto& known : sessions_)
+    if (known.node == node && known.is_busy)
+      known.is_interrupted = true;
+  std::erase_if(running, [&](const auto& one) {
+    const auto found = places_.find(one.first.session());
+    return found != places_.end() && sessions_[found->second].node == node;
+  });
+}
+
+known_session* ledger::find(const world& in, const session_id& session) {
+  if (const auto found = places_.find(session); found != places_.end())
+    return &sessions_[found->second];
+  const auto status = in.status(session);
+  if (!status)
+    return nullptr;
+  auto& added = add(session, in.home(session));
+  load(in, added, status->events);
+  return &added;
+}
+
+known_session& ledger::add(const session_id& session, const std::string& node) {
+  auto& added = sessions_.emplace_back();
+  added.index = sessions_.size() - 1;
+  added.node = node;
+  added.model = reference_session{session, nodes_[node].limits};
+  places_.emplace(session, added.index);
+  return added;
+}
+
+void ledger::load(const world& in, known_session& known, std::uint64_t events) {
+  auto facts = in.events(known.model.id);
+  facts.resize(std::min<std::size_t>(facts.size(), events));
+  const auto copy = in.store(known.node).clone(); // has no faults
+  for (auto& fact : facts)
+    if (auto* proposed = std::get_if<plan_proposed>(&fact.body))
+      if (auto plan = query_plan(*copy, known.model.id, proposed->revision))
+        proposed->plan = std::move(*plan);
+  // Where one transaction ended and the next began is not recorded, so what must be so between two
+  // of them is not judged.
+  for (const auto& fact : facts) {
+    if ((known.flaw = apply(known.model, fact)))
+      return;
+    known.noted.push_back(note(fact.body));
+    known.noted.back().state = known.model.recorded;
+  }
+  count_busy(known);
+}
+
+std::optional<contradiction> ledger::replay(const world& in, const stored_commit& what) {
+  auto found = places_.find(what.session);
+  if (found == places_.end()) {
+    auto& added = add(what.session, what.node);
+    if (what.raw.expected_events > 0)
+      load(in, added, what.raw.expected_events);
+    found = places_.find(what.session);
+  }
+  auto& known = sessions_[found->second];
+  known.is_interrupted = false;
+  if (!known.flaw) {
+    replay(known, what);
+    count_busy(known);
+  }
+  if (!known.flaw || std::exchange(known.flaw_is_told, true))
+    return std::nullopt;
+  return known.flaw;
+}
+
+void ledger::replay(known_session& known, const stored_commit& what) {
+  const auto look = [&] {
+    for (const auto& one : boundaries_)
+      one(known);
+  };
+  const auto before = known.noted.size();
+  begin_transaction(known.model);
+  look();
+  for (const auto& fact : what.events) {
+    known.flaw =
+        lacks_plan(fact) ? apply(known.model, with_plan(fact, what.raw)) : apply(known.model, fact);
+    if (known.flaw)
+      return;
+    known.noted.push_back(note(fact.body));
+    look();
+  }
+  for (auto i = before; i < known.noted.size(); ++i)
+    known.noted[i].state = known.model.recorded;
+  known.flaw = end_transaction(known.model);
+}
+
+void ledger::count_busy(known_session& known) {
+  const auto& model = known.model;
+  const bool is_busy =
+      model.recorded == session_state::running || model.count_open(call_status::claimed) > 0;
+  if (is_busy == std::exchange(known.is_busy, is_busy))
+    return;
+  auto& busy = nodes_[known.node].busy_sessions;
+  is_busy ? ++busy : --busy;
+}
+
+std::size_t ledger::frames() {
+  const auto now = coro::live_frames();
+  frames_before_ = std::min(frames_before_, now); // another world has ended
+  return now - frames_before_;
+}
+
+std::uint64_t call_of(const event_body& body) {
+  return std::visit(
+      [](const auto& one) -> std::uint64_t {
+        if constexpr (requires { one.call; })
+          return one.call;
+        else
+          return 0;
+      },
+      body);
+}
+
+std::string about(const session_id& session, std::uint64_t event) {
+  return "session " + session.str()
+         + (event == 0 ? std::string{} : ", event " + std::to_string(event)) + ": ";
+}
+
+} // namespace fermata::sim

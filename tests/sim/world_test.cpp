@@ -1,0 +1,274 @@
+// What a simulated world does with nodes, time and faults, seen from outside.
+
+#include "../actors/faults.hpp"
+
+#include <set>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Notes all that a witness is told, in words.
+struct notebook final : sim::witness {
+  void stored(sim::world&, const sim::stored_commit& what) override {
+    for (const auto& one : what.events)
+      lines.push_back(what.node + " stored " + std::string{name_of(one.body)});
+  }
+  void sent(sim::world&, const sim::sent_command& what) override {
+    lines.push_back(what.node + " sent " + std::string{name_of(what.body)});
+  }
+  void answered(sim::world&, const sim::command_answer& what) override {
+    lines.push_back(
+        "answered " + std::string{name_of(what.body)}
+        + (what.answer ? "" : " " + std::string{name_of(code_of(what.answer.error()))}));
+  }
+  void run_began(sim::world&, const sim::tool_run& what) override {
+    lines.push_back("run of " + what.what.name.str());
+  }
+  void run_ended(sim::world&, const sim::ended_tool_run& what) override {
+    lines.push_back(what.cut_off ? "run cut off" : what.content ? "run succeeded" : "run failed");
+  }
+  void node_down(sim::world&, const std::string& node) override { lines.push_back(node + " down"); }
+  void node_up(sim::world&, const std::string& node) override { lines.push_back(node + " up"); }
+  void fault_hit(sim::world&, const std::string&, sim::fault_kind kind) override {
+    hits.insert(kind);
+  }
+  [[nodiscard]] bool has(std::string_view line) const {
+    return std::find(lines.begin(), lines.end(), line) != lines.end();
+  }
+  [[nodiscard]] std::size_t count(std::string_view line) const {
+    return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), line));
+  }
+
+  std::vector<std::string> lines;
+  std::set<sim::fault_kind> hits;
+};
+
+sim::fault make_fault(sim::fault_kind kind, std::chrono::milliseconds at,
+                      std::chrono::milliseconds duration = 0ms, std::string node = "n1") {
+  sim::fault made;
+  made.kind = kind;
+  made.node = std::move(node);
+  made.at = at;
+  made.duration = duration;
+  return made;
+}
+
+sim::node_options networked() {
+  sim::node_options options;
+  options.on_network = true;
+  return options;
+}
+
+/// A person and a host on some node, who answer what is pending again and again.
+void answer_all(sim::world& world, const session_id& session, const std::string& from) {
+  for (const auto& item : world.pending(session))
+    (void)world.send(session,
+                     item.kind == pending_kind::plan
+                         ? command{approve_plan(plan_id::parse(item.id)->revision())}
+                     : item.waiting_for == wait_cause::decision
+                         ? command{decide_call{*call_id::parse(item.id), call_verdict::approve}}
+                         : command{tool_result{*call_id::parse(item.id), "said"}},
+                     from);
+}
+
+session_state state(const sim::world& world, const session_id& session) {
+  const auto status = world.status(session);
+  return status ? status->state : session_state::idle;
+}
+
+/// Lets a session of node n1 come to its end, looked after from node `from`.
+bool finish(sim::world& world, const session_id& session, const std::string& from) {
+  for (int round = 0; round < 200; ++round) {
+    if (!world.status(session))
+      (void)world.send(session, propose_plan{seed_plan()}, from);
+    answer_all(world, session, from);
+    world.advance(1min);
+    if (state(world, session) == session_state::completed)
+      return true;
+  }
+  return false;
+}
+
+} // namespace
+
+TEST_CASE("a witness sees what is sent, stored and answered, in this order") {
+  sim::world world{1, {}};
+  auto& seen = world.add(std::make_unique<notebook>());
+  accept(world, propose_plan{seed_plan()});
+  CHECK(seen.lines
+        == std::vector<std::string>{"n1 sent propose_plan", "n1 stored session_created",
+                                    "n1 stored plan_proposed", "n1 stored state_changed",
+                                    "answered propose_plan"});
+  (void)refuse(world, approve_plan(7));
+  CHECK(seen.lines.back() == "answered decide_plan unknown_approval");
+}
+
+TEST_CASE("a witness sees runs of tools begin and end, also those that a crash cuts off") {
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    tool slow;
+    slow.name = tid("slow");
+    slow.run =
+        coroutine_tool{[](caf::event_based_actor* self, const tool_context&) -> coro::task<json> {
+          co_await coro::delay(self, 1min);
+          co_return "done";
+        }};
+    must(tools.add(slow));
+  });
+  sim::world world{1, options};
+  auto& seen = world.add(std::make_unique<notebook>());
+  accept(world, propose_plan{script_plan(R"({"tool": "slow"})")});
+  CHECK(seen.count("run of slow") == 1);
+  world.crash();
+  CHECK(seen.has("run cut off"));
+  wake(world);
+  accept(world, resolve_outcome{cid(1), outcome_resolution::rerun});
+  world.advance(2min);
+  CHECK(seen.count("run of slow") == 2);
+  CHECK(seen.has("run succeeded"));
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P12: the trace of a seed equals itself, and differs from that of another seed") {
+  const auto run = [](std::uint64_t seed) {
+    sim::world world{seed};
+    world.add_node("n1", networked());
+    world.add_node("n2", networked());
+    world.keep_trace();
+    world.faults(sim::fault_mix{5min}, 3h);
+    CHECK(finish(world, sid(), "n2"));
+    return sim::to_text(world.trace());
+  };
+  const auto once = run(3);
+  CHECK(once.size() > 1'000);
+  CHECK(once == run(3));
+  CHECK(once != run(4));
+}
+
+TEST_CASE("each fault that is planned hits, and no session is lost by it") {
+  for (std::size_t kind = 0; kind < enum_names(sim::fault_kind{}).size(); ++kind) {
+    const auto fault = static_cast<sim::fault_kind>(kind);
+    CAPTURE(enum_names(fault)[kind]);
+    sim::world world{kind + 1};
+    world.add_node("n1", networked());
+    world.add_node("n2", networked());
+    auto& seen = world.add(std::make_unique<notebook>());
+    world.plan_faults({make_fault(fault, 30s, 5min)});
+    CHECK(finish(world, sid(), "n2"));
+    CHECK(seen.hits == std::set{fault});
+    CHECK(world.store().verify().sound());
+  }
+}
+
+TEST_CASE("a command over the network is answered, and one to a node that is down is not applied") {
+  sim::world world{1};
+  world.add_node("n1", networked());
+  world.add_node("n2", networked());
+  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n2");
+  world.run();
+  CHECK(proposed.accepted());
+  world.take_down("n1");
+  const auto approved = world.send(sid(), approve_plan(), "n2");
+  world.advance(5min);
+  CHECK_FALSE(approved.accepted());
+  CHECK(state(world, sid()) == session_state::awaiting_plan_decision);
+  world.bring_up("n1");
+  const auto again = world.send(sid(), approve_plan(), "n2");
+  world.advance(5min);
+  CHECK(again.accepted());
+}
+
+TEST_CASE("a partition keeps commands back; when it is mended they arrive") {
+  sim::world world{1};
+  world.add_node("n1", networked());
+  world.add_node("n2", networked());
+  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n2");
+  world.run();
+  REQUIRE(proposed.accepted());
+  world.plan_faults({make_fault(sim::fault_kind::partition, world.elapsed(), 30s, "n2")});
+  world.advance(1s);
+  const auto approved = world.send(sid(), approve_plan(), "n2");
+  world.advance(20s);
+  CHECK_FALSE(approved.answer());
+  CHECK(state(world, sid()) == session_state::awaiting_plan_decision);
+  world.advance(20s);
+  CHECK(approved.accepted());
+}
+
+TEST_CASE("a frozen node does nothing, and goes on where it stood") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()});
+  world.plan_faults({make_fault(sim::fault_kind::freeze, world.elapsed(), 10min)});
+  world.advance(1s);
+  const auto approved = world.send(sid(), approve_plan());
+  world.advance(5min);
+  CHECK_FALSE(approved.answer());
+  world.advance(6min);
+  CHECK(approved.accepted());
+}
+
+TEST_CASE("a full disk lasts as long as was planned") {
+  sim::world world{1, {}};
+  world.plan_faults({make_fault(sim::fault_kind::disk_full, 0ms, 10min)});
+  world.advance(1s);
+  CHECK(is(refuse(world, propose_plan{seed_plan()}), errc::disk_full));
+  world.advance(9min);
+  CHECK(is(refuse(world, propose_plan{seed_plan()}), errc::disk_full));
+  world.advance(1min);
+  accept(world, propose_plan{seed_plan()});
+}
+
+TEST_CASE("a fault that is left out does not happen, and the others do") {
+  const auto crashes_without = [](std::set<std::size_t> left_out) {
+    sim::world world{1, {}};
+    world.leave_out(std::move(left_out));
+    world.plan_faults({make_fault(sim::fault_kind::crash, 1min),
+                       make_fault(sim::fault_kind::crash, 2min),
+                       make_fault(sim::fault_kind::crash, 3min)});
+    world.advance(10min);
+    return world.crashes();
+  };
+  CHECK(crashes_without({}) == 3);
+  CHECK(crashes_without({1}) == 2);
+  CHECK(crashes_without({0, 1, 2}) == 0);
+}
+
+TEST_CASE("stop_faults ends what lasts, and what was planned for later") {
+  sim::world world{1, {}};
+  world.plan_faults({make_fault(sim::fault_kind::disk_full, 0ms, 100h),
+                     make_fault(sim::fault_kind::crash, 1min, 100h),
+                     make_fault(sim::fault_kind::crash, 1h)});
+  world.advance(2min);
+  CHECK_FALSE(world.is_up("n1"));
+  world.stop_faults();
+  CHECK(world.is_up("n1"));
+  accept(world, propose_plan{seed_plan()});
+  world.advance(2h);
+  CHECK(world.crashes() == 1);
+}
+
+TEST_CASE("an invariant of one's own is asked after each turn, and what it says is thrown") {
+  sim::world world{1, {}};
+  world.invariant("few events", [](sim::world& of) {
+    return of.events(sid()).size() > 5 ? std::string{"more than 5 events"} : std::string{};
+  });
+  accept(world, propose_plan{seed_plan()});
+  try {
+    (void)world.send(sid(), approve_plan());
+    world.run();
+    FAIL("nothing was thrown");
+  } catch (const sim::violation& broken) {
+    CHECK(broken.promise() == "few events");
+    CHECK(broken.text() == "more than 5 events");
+  }
+}
+
+TEST_CASE("years of virtual time pass in no time") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()});
+  world.advance(std::chrono::hours{24 * 365 * 3});
+  CHECK(world.now().time_since_epoch() > std::chrono::hours{24 * 365 * 62});
+  accept(world, approve_plan());
+}

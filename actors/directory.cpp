@@ -14,9 +14,6 @@ namespace {
 /// How soon messages that wait for room look again.
 constexpr std::chrono::milliseconds parked_interval{20};
 
-/// How long after a failed commit a session is activated again if no command does it before.
-constexpr std::chrono::seconds retry_interval{1};
-
 } // namespace
 
 caf::error check_admission(const services& shared) {
@@ -72,17 +69,19 @@ void directory::deliver(delivery_ptr message) {
   make_room();
 }
 
-void directory::activate_again(const session_id& id) {
+void directory::activate_again(const session_id& id, std::chrono::milliseconds delay) {
   // One at a time for each: failures must not pile up while a disk stays full.
   if (activated_again_.insert(id).second)
-    self_->delayed_send(self_, retry_interval, atoms::retry_atom_v, id);
+    self_->delayed_send(self_, delay, atoms::retry_atom_v, id, std::int64_t{delay.count()});
 }
 
-void directory::retry(const session_id& id) {
+void directory::retry(const session_id& id, std::chrono::milliseconds delay) {
   activated_again_.erase(id);
+  wake again;
+  again.retried_after = delay;
   auto message = std::make_shared<delivery>();
   message->session = id;
-  message->body = wake{};
+  message->body = again;
   deliver(std::move(message));
 }
 
@@ -90,10 +89,6 @@ void directory::park(delivery_ptr message) {
   // The alarm clock waits for its answer, and tells again.
   if (std::holds_alternative<timer_due>(message->body))
     return message->answer(make_error(errc::overloaded, "too many sessions are active"));
-  if (message->is_command() && shared_->parked >= shared_->options.limits.runtime_queue)
-    return message->answer(make_error(errc::overloaded,
-                                      "too many sessions are active (limit resident_sessions); "
-                                      "try again later"));
   auto& waiting = parked_[message->session];
   if (waiting.empty())
     parked_order_.push_back(message->session);
@@ -274,7 +269,7 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
   });
   return {
       [self, body](delivery_ptr& message) {
-        message->take_promise_over([self] { return self->make_response_promise(); }, admission{});
+        message->take_promise_over([self] { return self->make_response_promise(); });
         body->deliver(std::move(message));
       },
       [self, body, shared](session_command& what) {
@@ -285,9 +280,9 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
         message->answer.watch(
             watch_answer(shared, message->session, name_of(std::get<command>(message->body))));
         if (auto refused = check_admission(*shared))
-          message->answer(std::move(refused));
-        else
-          body->deliver(std::move(message));
+          return message->answer(std::move(refused));
+        message->answer.admit(admission{shared->under_way});
+        body->deliver(std::move(message));
       },
       [self, body](follow_chunks& what) {
         body->readers().add(self->make_response_promise(), std::move(what));
@@ -301,8 +296,12 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
       [body](atoms::left_atom, const session_id& id) { body->left(id); },
       [body](atoms::tick_atom) { body->tick(); },
-      [body](atoms::again_atom, const session_id& id) { body->activate_again(id); },
-      [body](atoms::retry_atom, const session_id& id) { body->retry(id); },
+      [body](atoms::again_atom, const session_id& id, std::int64_t delay_ms) {
+        body->activate_again(id, std::chrono::milliseconds{delay_ms});
+      },
+      [body](atoms::retry_atom, const session_id& id, std::int64_t delay_ms) {
+        body->retry(id, std::chrono::milliseconds{delay_ms});
+      },
       [body](atoms::armed_atom, std::int64_t due) {
         body->alarms().armed(timestamp{timestamp::duration{due}});
       },

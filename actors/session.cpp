@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
+#include <utility>
 
 namespace fermata::detail {
 
@@ -19,7 +21,10 @@ namespace {
 constexpr std::size_t max_fold = 64;
 
 /// How long after a failed commit what could not be recorded is told to the session again.
-constexpr std::chrono::seconds retry_interval{1};
+constexpr std::chrono::milliseconds retry_interval{1'000};
+
+/// How long at most until it is tried again to load one that cannot be read.
+constexpr std::chrono::milliseconds longest_retry_interval{600'000};
 
 /// Reports a tool's progress to whoever watches, within limits. Kept by the run.
 class progress_reporter {
@@ -111,6 +116,17 @@ void session::fail_to_load(caf::error why) {
   shared_->observe([&](auto& observer) { observer.activation_failed(id_, broken_); });
 }
 
+void session::load_again(const wake& woken) {
+  // Nobody else may ever address a session that was under way (P6); what cannot be read now may be
+  // readable later.
+  if (woken.retried_after.count() > 0)
+    try_again(std::min(2 * woken.retried_after, longest_retry_interval));
+}
+
+void session::try_again(std::chrono::milliseconds delay) {
+  self_->send(peers_.directory, atoms::again_atom_v, id_, std::int64_t{delay.count()});
+}
+
 void session::handle(delivery_ptr message) {
   if (leaving_)
     return redeliver(std::move(message));
@@ -142,6 +158,8 @@ void session::process(delivery& message) {
       send_later(std::move(message.body));
     else
       message.answer(broken_);
+    if (const auto* woken = std::get_if<wake>(&message.body))
+      load_again(*woken);
     return leave();
   }
   fire_timers();
@@ -523,6 +541,13 @@ void session::leave() {
 }
 
 void session::fail(const caf::error& why) {
+  // Once for each run: the next activation takes outcomes from the worker table as well, so what is
+  // told twice would double with each commit that fails.
+  std::set<std::pair<std::uint64_t, std::uint32_t>> told;
+  const auto tell_later = [&](const run_finished& ended) {
+    if (told.emplace(ended.call, ended.run).second)
+      send_later(ended);
+  };
   auto refuse = [&](transaction& of) {
     for (auto& [to, with] : of.replies)
       to(why);
@@ -530,7 +555,7 @@ void session::fail(const caf::error& why) {
       shared_->workers.release(id_of(call));
     // The worker table keeps these outcomes until they are committed.
     for (const auto& ended : of.ended_runs)
-      send_later(ended);
+      tell_later(ended);
   };
   if (writing_)
     refuse(*writing_);
@@ -544,8 +569,9 @@ void session::fail(const caf::error& why) {
     for (auto& message : std::exchange(queue_, {})) {
       if (message->is_command())
         --*peers_.waiting;
-      if (std::holds_alternative<run_finished>(message->body)
-          || std::holds_alternative<run_overdue>(message->body))
+      if (const auto* ended = std::get_if<run_finished>(&message->body))
+        tell_later(*ended);
+      else if (std::holds_alternative<run_overdue>(message->body))
         send_later(std::move(message->body));
       else
         message->answer(why);
@@ -554,7 +580,7 @@ void session::fail(const caf::error& why) {
     leave();
   // What was under way has no caller to come back: the session looks for itself whether it can go
   // on (P6).
-  self_->send(peers_.directory, atoms::again_atom_v, id_);
+  try_again(retry_interval);
 }
 
 void session::send_later(decltype(delivery::body) body) {
@@ -570,9 +596,8 @@ caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, serv
   auto* body = self->state.body.get();
   body->activate();
   return {
-      [self, body, shared](delivery_ptr& message) {
-        message->take_promise_over([self] { return self->make_response_promise(); },
-                                   admission{shared->under_way});
+      [self, body](delivery_ptr& message) {
+        message->take_promise_over([self] { return self->make_response_promise(); });
         body->handle(std::move(message));
       },
       [body](const outcome_ptr& outcome) { body->committed(*outcome); },

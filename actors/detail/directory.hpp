@@ -31,9 +31,10 @@ public:
   void left(const session_id& id);
   /// An actor ended. False: the directory did not expect it, and it was no session.
   [[nodiscard]] bool ended(const caf::actor_addr& who);
-  /// The session's commit has failed: activates it again a little later, for what was under way.
-  void activate_again(const session_id& id);
-  void retry(const session_id& id);
+  /// The session's commit has failed, or it could not be loaded: activates it again a little later,
+  /// for what was under way.
+  void activate_again(const session_id& id, std::chrono::milliseconds delay);
+  void retry(const session_id& id, std::chrono::milliseconds delay);
   void tick();
   void stop();
   [[nodiscard]] followers& readers() noexcept { return followers_; }

@@ -8,6 +8,7 @@
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
+#include <chrono>
 #include <memory>
 #include <variant>
 
@@ -16,6 +17,9 @@ namespace fermata::detail {
 
 /// Activates the session; answered when what its last process left has been dealt with.
 struct wake {
+  /// How long the directory has waited to try again what failed; 0: somebody asks for it.
+  std::chrono::milliseconds retried_after{0};
+
   wake() = default;
 };
 
@@ -55,9 +59,9 @@ struct delivery {
   [[nodiscard]] bool is_command() const noexcept { return body.index() <= 1; }
   /// Takes the promise over that the sender gave away with the message, if it did.
   template <class MakePromise>
-  void take_promise_over(const MakePromise& make, admission admitted) {
+  void take_promise_over(const MakePromise& make) {
     if (!answer && std::holds_alternative<command>(body))
-      answer.take_over(make(), std::move(admitted));
+      answer.take_over(make());
   }
 };
 using delivery_ptr = std::shared_ptr<delivery>;

@@ -89,22 +89,19 @@ public:
   }
 
   /// Gives the promise away, if that is what is to be answered; a promise is only used by the actor
-  /// that made it. The witness stays, for the promise of the actor that gets the message.
+  /// that made it. The witness and the admission stay, for the promise of the actor that gets the
+  /// message.
   [[nodiscard]] std::optional<caf::response_promise> take_promise() {
     auto* promise = std::get_if<caf::response_promise>(&to_);
     if (promise == nullptr)
       return std::nullopt;
     auto taken = std::move(*promise);
     to_ = std::monostate{};
-    admitted_ = {};
     return taken;
   }
 
   /// Puts another promise in the place of one that was given away.
-  void take_over(caf::response_promise promise, admission admitted) {
-    to_ = std::move(promise);
-    admitted_ = std::move(admitted);
-  }
+  void take_over(caf::response_promise promise) { to_ = std::move(promise); }
 
 private:
   void drop() {

@@ -57,6 +57,10 @@ private:
     transaction() = default;
   };
 
+  /// Has a session that could not be loaded tried again, if that was tried for its own sake.
+  void load_again(const wake& woken);
+  /// Has the directory activate it again.
+  void try_again(std::chrono::milliseconds delay);
   void fail_to_load(caf::error why);
   void process(delivery& message);
   void redeliver(delivery_ptr message);

@@ -254,6 +254,28 @@ TEST_CASE(
   CHECK(state_of(world) == "waiting");
 }
 
+TEST_CASE(
+    "P6: a session that was under way and cannot be read after a failed commit goes on by itself "
+    "once it can be read") {
+  sim::world world{1, options_with([](agent_registry& agents, tool_registry&) {
+                     must(agents.add("late", [](step_context& context) -> coro::task<step> {
+                       co_await coro::delay(context.self, std::chrono::minutes{1});
+                       co_return step::finish("done");
+                     }));
+                   })};
+  accept(world, propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "w", "agent": "late"}]})")});
+  world.store().fail_next(memory_fault::lose_ack);
+  CHECK(is(refuse(world, approve_plan()), errc::io_error));
+  for (int failures = 0; failures < 4; ++failures) {
+    world.store().fail_next_read(memory_read_fault::flipped_bit);
+    world.advance(std::chrono::seconds{1 << failures});
+    CHECK(state_of(world) == "running");
+    CHECK(world.actors() == 3); // it has left memory
+  }
+  world.advance(std::chrono::minutes{2});
+  CHECK(state_of(world) == "completed");
+}
+
 TEST_CASE("P1: a commit whose acknowledgement is lost is found by the next command, which is told "
           "that it was made") {
   sim::world world{1, {}};

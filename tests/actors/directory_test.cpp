@@ -183,8 +183,7 @@ TEST_CASE("P10: what waits for room is served soon after there is room, not when
   CHECK(state_of(world, "late") == "waiting");
 }
 
-TEST_CASE("P10: more messages than runtime_queue for sessions without room are refused, naming "
-          "resident_sessions") {
+TEST_CASE("P10: more commands than runtime_queue are refused, naming it") {
   auto options = small_options();
   options.limits.resident_sessions = 1;
   options.limits.runtime_queue = 2;
@@ -200,13 +199,42 @@ TEST_CASE("P10: more messages than runtime_queue for sessions without room are r
     if (one.answer()) {
       REQUIRE_FALSE(one.accepted());
       CHECK(is(one.answer()->error(), errc::overloaded));
-      CHECK(contains(message_of(one.answer()->error()), "resident_sessions"));
+      CHECK(contains(message_of(one.answer()->error()), "runtime_queue"));
       ++refused;
     }
   CHECK(refused == 2);
   world.advance(2h);
   for (const auto& one : sent)
     CHECK(one.answer());
+}
+
+TEST_CASE("P10: commands of actors count against runtime_queue until they are answered, also while "
+          "there is no room for their sessions") {
+  struct refusals final : runtime_observer {
+    void answered(const answered_command& what) override {
+      if (!what.answer)
+        seen.push_back(message_of(what.answer.error()));
+    }
+    std::vector<std::string> seen;
+  };
+  auto options = small_options();
+  const auto refused = std::make_shared<refusals>();
+  options.observer = refused;
+  options.limits.resident_sessions = 1;
+  options.limits.runtime_queue = 2;
+  sim::world world{1, options};
+  accept(world, propose_plan{plan_for("sleeper")});
+  accept(world, approve_plan());
+  for (int i = 0; i < 4; ++i)
+    caf::anon_send(world.directory(),
+                   session_command{sid("other" + std::to_string(i)), propose_plan{seed_plan()}});
+  world.run();
+  REQUIRE(refused->seen.size() == 2);
+  for (const auto& message : refused->seen)
+    CHECK(contains(message, "runtime_queue"));
+  CHECK(world.load("n1")->commands_under_way == 2);
+  world.advance(2h);
+  CHECK(world.load("n1")->commands_under_way == 0);
 }
 
 TEST_CASE("P10: a session takes session_queue commands at a time; the others hear overloaded, and "

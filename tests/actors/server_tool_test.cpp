@@ -593,3 +593,26 @@ TEST_CASE("P1 P4 P6 P8: a tool that hangs is given up on, and its end is heard, 
       },
       {1, 2}, 4);
 }
+
+TEST_CASE(
+    "an outcome that cannot be committed is tried again once a second, however long the disk is "
+    "full") {
+  sim::world world{1, unattended([](agent_registry&, tool_registry& tools) {
+                     must(tools.add(named_tool(
+                         "slow", coroutine_tool{[](caf::event_based_actor* self,
+                                                   const tool_context&) -> coro::task<json> {
+                           co_await coro::delay(self, 1min);
+                           co_return "done";
+                         }})));
+                   })};
+  accept(world, propose_plan{script_plan(R"({"tool": "slow"})")});
+  world.store().fail_writes(memory_fault::disk_full);
+  // What is told twice would double with each commit that fails.
+  world.invariant("few turns", [](sim::world& of) {
+    return of.steps() > 2'000 ? std::string{"the session is busy with itself"} : std::string{};
+  });
+  world.advance(2min);
+  world.store().fail_writes({});
+  world.advance(5s);
+  CHECK(state_of(world) == "completed");
+}

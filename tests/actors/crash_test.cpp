@@ -254,16 +254,44 @@ TEST_CASE(
   CHECK(state_of(world) == "waiting");
 }
 
+namespace {
+
+/// Notes when a session could not be loaded.
+struct failed_loads final : runtime_observer {
+  void activation_failed(const session_id&, const caf::error&) override {
+    at.push_back(of->elapsed());
+  }
+  const sim::world* of = nullptr;
+  std::vector<std::chrono::milliseconds> at;
+};
+
+sim::world_options with_late_agent(std::shared_ptr<failed_loads> noted) {
+  auto options = options_with([](agent_registry& agents, tool_registry&) {
+    must(agents.add("late", [](step_context& context) -> coro::task<step> {
+      co_await coro::delay(context.self, std::chrono::minutes{1});
+      co_return step::finish("done");
+    }));
+  });
+  options.observer = std::move(noted);
+  return options;
+}
+
+plan_spec late_plan() {
+  return plan(R"({"goal": "g", "subtasks": [{"id": "w", "agent": "late"}]})");
+}
+
+/// The only session's head: damaged by the first call, and sound again after the second.
+void flip_head(sim::world& world) {
+  REQUIRE(world.store().corrupt_record(1, {record_kind::head, 0, 0}));
+}
+
+} // namespace
+
 TEST_CASE(
     "P6: a session that was under way and cannot be read after a failed commit goes on by itself "
     "once it can be read") {
-  sim::world world{1, options_with([](agent_registry& agents, tool_registry&) {
-                     must(agents.add("late", [](step_context& context) -> coro::task<step> {
-                       co_await coro::delay(context.self, std::chrono::minutes{1});
-                       co_return step::finish("done");
-                     }));
-                   })};
-  accept(world, propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "w", "agent": "late"}]})")});
+  sim::world world{1, with_late_agent(nullptr)};
+  accept(world, propose_plan{late_plan()});
   world.store().fail_next(memory_fault::lose_ack);
   CHECK(is(refuse(world, approve_plan()), errc::io_error));
   for (int failures = 0; failures < 4; ++failures) {
@@ -274,6 +302,46 @@ TEST_CASE(
   }
   world.advance(std::chrono::minutes{2});
   CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P6: one that stays unreadable is tried again after 1 s, then after twice as long each "
+          "time, at most 10 min") {
+  const auto noted = std::make_shared<failed_loads>();
+  sim::world world{1, with_late_agent(noted)};
+  noted->of = &world;
+  accept(world, propose_plan{late_plan()});
+  world.store().fail_next(memory_fault::lose_ack);
+  CHECK(is(refuse(world, approve_plan()), errc::io_error));
+  const auto begin = world.elapsed();
+  flip_head(world);
+  world.advance(std::chrono::hours{2});
+  REQUIRE(noted->at.size() > 14);
+  auto expected = begin;
+  auto interval = std::chrono::milliseconds{1'000};
+  for (const auto at : noted->at) {
+    expected += interval;
+    CHECK(at == expected);
+    interval = std::min(2 * interval, std::chrono::milliseconds{600'000});
+  }
+  flip_head(world);
+  world.advance(std::chrono::minutes{12});
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("one that somebody addresses in vain is not tried again for his sake") {
+  const auto noted = std::make_shared<failed_loads>();
+  sim::world world{1, with_late_agent(noted)};
+  noted->of = &world;
+  accept(world, propose_plan{late_plan()});
+  world.restart();
+  flip_head(world);
+  CHECK(is(refuse(world, approve_plan()), errc::store_corrupt));
+  const auto woken = world.wake(sid());
+  world.run();
+  REQUIRE(woken.answer());
+  CHECK(is(woken.answer()->error(), errc::store_corrupt));
+  world.advance(std::chrono::hours{2});
+  CHECK(noted->at.size() == 2);
 }
 
 TEST_CASE("P1: a commit whose acknowledgement is lost is found by the next command, which is told "

@@ -237,6 +237,37 @@ TEST_CASE("P10: commands of actors count against runtime_queue until they are an
   CHECK(world.load("n1")->commands_under_way == 0);
 }
 
+TEST_CASE("P10: an actor's command counts once from its admission to its answer, whoever has it") {
+  auto options = small_options();
+  options.limits.runtime_queue = 8;
+  sim::world world{1, options};
+  const auto send = [&](command body) {
+    caf::anon_send(world.directory(), session_command{sid(), std::move(body)});
+  };
+  const auto under_way = [&] { return world.load("n1")->commands_under_way; };
+  accept(world, propose_plan{seed_plan()});
+  sim::fault slow;
+  slow.kind = sim::fault_kind::slow_commits;
+  slow.node = "n1";
+  slow.at = world.elapsed();
+  slow.duration = 1h;
+  world.plan_faults({slow});
+  world.advance(1ms);
+  // The first one's commit is under way, the others wait in its session.
+  for (int i = 0; i < 3; ++i)
+    send(approve_plan());
+  world.run();
+  CHECK(under_way() == 3);
+  // One that is refused takes no place; one that is answered gives its place back.
+  for (int i = 0; i < 7; ++i)
+    send(approve_plan());
+  world.run();
+  CHECK(under_way() == 8);
+  world.advance(10min);
+  CHECK(under_way() == 0);
+  CHECK(state_of(world) == "waiting");
+}
+
 TEST_CASE("P10: a session takes session_queue commands at a time; the others hear overloaded, and "
           "it goes on") {
   auto options = small_options();

@@ -1,6 +1,7 @@
 #include <fermata/actors/sim/deployment.hpp>
 
 #include <fermata/actors/agents/model.hpp>
+#include <fermata/actors/sim/waking_host.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -337,6 +338,7 @@ node_options options_for(const deployment& what, std::shared_ptr<outside> effect
   made.policy = std::move(*policy);
   made.limits = what.limits.to_limits();
   made.passivate_after = what.passivate_after;
+  made.on_network = what.nodes.size() > 1;
   if (what.planner)
     made.planner = *agent_name::parse(planner_name);
   made.setup = [shared](agent_registry& agents, tool_registry& tools) {
@@ -364,6 +366,7 @@ cast enact(world& in, const deployment& what, const node_adjustment& adjust) {
     add(std::make_unique<tool_host>(one.name, one.character, one.node));
   for (const auto& one : what.operators)
     add(std::make_unique<session_operator>(one.name, one.character, made.effects_, one.node));
+  in.add(std::make_unique<waking_host>());
   made.author_ = &in.add(std::make_unique<session_author>("author", what.sessions, what.author));
   made.author_->begin(in);
   return made;

@@ -152,7 +152,8 @@ private:
 [[nodiscard]] node_options options_for(const deployment& what, std::shared_ptr<outside> effects);
 
 /// Fills a world: adds the nodes that it does not have yet, as `adjust` wants them, adds all
-/// participants, and has the sessions begin. Throws as `options_for`.
+/// participants and a host that wakes what died running, and has the sessions begin. Throws as
+/// `options_for`.
 [[nodiscard]] cast enact(world& in, const deployment& what, const node_adjustment& adjust = {});
 
 } // namespace fermata::sim

@@ -12,3 +12,4 @@
 #include <fermata/actors/sim/session_author.hpp>
 #include <fermata/actors/sim/session_operator.hpp>
 #include <fermata/actors/sim/tool_host.hpp>
+#include <fermata/actors/sim/waking_host.hpp>

@@ -104,26 +104,8 @@ std::optional<ticket> session_operator::act(world& in, const task& what, const c
 
 void session_operator::stored(world& in, const stored_commit& what) {
   participant::stored(in, what);
-  sessions_[what.session].events += what.events.size();
   for (const auto& one : what.events)
     notice(in, what.session, one);
-}
-
-void session_operator::node_up(world& in, const std::string& node) {
-  for (const auto& [session, one] : sessions_)
-    if (is_running(one.state) && in.home(session) == node)
-      wake_after(in, session, 0);
-}
-
-/// Wakes a session after a while, and again, until something of it is stored.
-void session_operator::wake_after(world& in, const session_id& session, std::uint32_t attempts) {
-  in.after(patience(attempts), [this, &in, session, attempts, events = sessions_[session].events] {
-    const auto& mind = sessions_[session];
-    if (mind.events != events || !is_running(mind.state))
-      return;
-    std::ignore = in.wake(session);
-    wake_after(in, session, attempts + 1);
-  });
 }
 
 void session_operator::notice(world& in, const session_id& session, const event& one) {
@@ -173,7 +155,6 @@ void session_operator::look_at(world& in, const session_id& session) {
     if (one.attempts > 0)
       sessions_[session].subtasks.push_back(one.id);
   notice_state(in, session, status->state);
-  wake_after(in, session, 0);
   meddle_after(in, session);
 }
 
@@ -200,7 +181,6 @@ void session_operator::settle(world& in) {
     for (const auto& [call, run] : one.claimed)
       watch_run(in, session, call, run);
     attend_after(in, session, character_.least_thought);
-    wake_after(in, session, 0);
   }
 }
 

@@ -46,8 +46,7 @@ struct operator_character {
 /// Somebody who keeps sessions going. He says what became of calls whose outcome is unknown, and
 /// tells the truth, which he finds in `outside`: late, or twice, but never what did not happen. He
 /// retries, skips, replans, fails or cancels where a session needs attention, resumes what is
-/// suspended, revises what was sent back, and wakes what a process that died has left running, as
-/// hosts do when they start. If his character says so he also meddles.
+/// suspended, and revises what was sent back. If his character says so he also meddles.
 class session_operator final : public participant {
 public:
   /// `effects` may be null where no tool has any. `node`: whose front end he uses; empty: the
@@ -57,7 +56,6 @@ public:
 
   void look_at(world& in, const session_id& session) override;
   void stored(world& in, const stored_commit& what) override;
-  void node_up(world& in, const std::string& node) override;
   /// No more meddling, and nothing that needs somebody is left alone.
   void settle(world& in) override;
 
@@ -68,7 +66,6 @@ private:
     std::vector<subtask_id> subtasks; ///< Of the plan in force: those that have begun.
     std::uint64_t last_call = 0;
     session_state state = session_state::idle;
-    std::uint64_t events = 0;
     std::uint32_t turns = 0;     ///< How often he looked after it.
     std::uint32_t meddlings = 0; ///< How often he meddled with it.
     bool attended = false;       ///< A look is due.
@@ -84,7 +81,6 @@ private:
   void notice_state(world& in, const session_id& session, session_state state);
   void watch_run(world& in, const session_id& session, std::uint64_t call, std::uint32_t run);
 
-  void wake_after(world& in, const session_id& session, std::uint32_t attempts);
   void attend_after(world& in, const session_id& session, milliseconds delay);
   void attend(world& in, const session_id& session);
   [[nodiscard]] std::optional<command> remedy(const world& in, const session_id& session,

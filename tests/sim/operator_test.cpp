@@ -1,7 +1,5 @@
 #include "support.hpp"
 
-#include <fermata/actors/models/scripted.hpp>
-
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -74,9 +72,8 @@ TEST_CASE("an operator revises a plan that was sent back") {
   CHECK(facts<plan_proposed>(in).size() == 2);
 }
 
-TEST_CASE("an operator wakes what a process that died has left running") {
+TEST_CASE("a host that starts wakes what the process before it has left running") {
   auto options = allowing_options();
-  options.setup_models = [](model_registry&) {};
   options.setup = [](agent_registry& agents, tool_registry&) {
     must(agents.add("slow", [](step_context& ctx) -> coro::task<step> {
       co_await coro::delay(ctx.self, std::chrono::hours{1});
@@ -86,7 +83,7 @@ TEST_CASE("an operator wakes what a process that died has left running") {
   sim::world in{3, std::move(options)};
   const bool somebody = GENERATE(true, false);
   if (somebody)
-    in.add(std::make_unique<session_operator>("operator", calm()));
+    in.add(std::make_unique<sim::waking_host>());
   accept(in, propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "w", "agent": "slow"}]})")});
   in.advance(10min);
   in.crash();

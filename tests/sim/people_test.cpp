@@ -13,9 +13,8 @@ namespace {
 struct small_world {
   explicit small_world(sim::human_character human_is, sim::host_character host_is = {},
                        sim::world_options options = asking_options())
-      : in{7, std::move(options)},
-        log{log_answers(in)},
-        person{in.add(std::make_unique<human>("ada", human_is))},
+      : in{7, std::move(options)}, log{log_answers(in)}, person{in.add(std::make_unique<human>(
+                                                             "ada", human_is))},
         host{in.add(std::make_unique<tool_host>("host", host_is))} {}
 
   void propose(plan_spec wanted) { std::ignore = in.send(sid(), propose_plan{std::move(wanted)}); }

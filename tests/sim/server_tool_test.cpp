@@ -47,6 +47,7 @@ struct paying_world {
   void add_operator(double reruns) {
     sim::operator_character character;
     character.reruns = reruns;
+    in.add(std::make_unique<sim::waking_host>());
     in.add(std::make_unique<session_operator>("operator", character, effects));
   }
 

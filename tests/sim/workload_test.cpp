@@ -24,10 +24,10 @@ deployment_options sized(std::size_t nodes, std::size_t sessions) {
 }
 
 /// Lets a drawn world play for a day and settle; its trace.
-sim::trace play(std::uint64_t seed, bool with_faults, std::size_t sessions) {
+sim::trace play(std::uint64_t seed, bool with_faults, std::size_t sessions, std::size_t nodes = 1) {
   sim::world in{seed};
   in.keep_trace();
-  auto people = sim::enact(in, draw_deployment(seed, sized(1, sessions)));
+  auto people = sim::enact(in, draw_deployment(seed, sized(nodes, sessions)));
   if (with_faults)
     in.faults(sim::fault_mix{30min}, 24h);
   in.advance(24h);
@@ -110,10 +110,11 @@ TEST_CASE("a sample fits its schema, and a misfit does not") {
 
 TEST_CASE("P12: the same seed gives the same trace, with people and faults") {
   const auto seed = GENERATE(std::uint64_t{1}, std::uint64_t{2});
-  const auto once = play(seed, true, 4);
+  const auto nodes = GENERATE(std::size_t{1}, std::size_t{3});
+  const auto once = play(seed, true, 4, nodes);
   CHECK(once.size() > 100);
-  CHECK(once == play(seed, true, 4));
-  CHECK(once != play(seed + 100, true, 4));
+  CHECK(once == play(seed, true, 4, nodes));
+  CHECK(once != play(seed + 100, true, 4, nodes));
 }
 
 TEST_CASE("P6: twenty random sessions without faults are all over in the end") {

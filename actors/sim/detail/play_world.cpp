@@ -3,7 +3,6 @@
 #include <fermata/actors/sim/coverage.hpp>
 #include <fermata/actors/sim/deployment.hpp>
 #include <fermata/actors/sim/detail/stand_ins.hpp>
-#include <fermata/actors/sim/waking_host.hpp>
 #include <fermata/actors/sim/world.hpp>
 
 #include <limits>
@@ -173,7 +172,6 @@ public:
   }
 
   void tell() {
-    in_.add(std::make_unique<waking_host>());
     begin_with_stored();
     in_.plan_faults(what_.faults);
     go_on_for(options_.horizon);
@@ -195,7 +193,6 @@ public:
 private:
   void set_up(const std::string& node, node_options& at, const std::shared_ptr<outside>& effects) {
     const auto& nodes = what_.people_and_sessions.nodes;
-    at.on_network = nodes.size() > 1;
     seeded_random random{in_.seed(), "campaign/restart/" + node};
     at.restart_after = random.between(std::chrono::milliseconds{0}, std::chrono::minutes{10});
     if (options_.store && node == nodes.front()) {
@@ -220,8 +217,8 @@ private:
   }
 
   void go_on_for(std::chrono::milliseconds time) {
-    static_cast<void>(in_.run_until(
-        [&] { return sessions_.are_all_over() && players_.unfinished().empty(); }, time));
+    static_cast<void>(
+        in_.run_until([&] { return sessions_.are_all_over() && players_.is_done(); }, time));
   }
 
   const campaign_options& options_;

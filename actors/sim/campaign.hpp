@@ -149,7 +149,8 @@ struct replayed_seed {
 
 [[nodiscard]] replayed_seed replay_seed(const campaign_options& options, std::uint64_t seed);
 
-/// What a campaign of these options is meant to reach, by the names in coverage.hpp.
+/// What a campaign of these options is meant to reach, by the names in coverage.hpp: nothing in
+/// particular where `sessions` is from 1 to 3.
 [[nodiscard]] std::vector<std::string> meant_to_be_reached(const campaign_options& options);
 
 } // namespace fermata::sim

@@ -64,13 +64,6 @@ std::set<std::size_t> all_but(const std::vector<std::size_t>& kept, std::size_t 
   return rest;
 }
 
-std::string end_of(const trace& seen) {
-  const auto shown = std::min(seen.size(), longest_timeline);
-  const auto left_out = seen.size() - shown;
-  return (left_out > 0 ? "(" + std::to_string(left_out) + " lines before)\n" : "")
-         + timeline({seen.end() - static_cast<std::ptrdiff_t>(shown), seen.end()});
-}
-
 [[noreturn]] void report(std::uint64_t seed, const story& told, const failed_run& failed) {
   const auto fails = [&](const std::vector<std::size_t>& kept) {
     const auto again = run(seed, told, all_but(kept, failed.faults), false);
@@ -88,7 +81,7 @@ std::string end_of(const trace& seen) {
                                   "on something besides the world and its seed.\n"};
   text += std::to_string(smallest.parts.size()) + " of its " + std::to_string(failed.faults)
           + " faults are enough" + (smallest.is_minimal ? "" : " (there may be fewer)") + ":\n"
-          + end_of(shown->seen) + "=> " + shown->text;
+          + timeline(shown->seen, longest_timeline) + "=> " + shown->text;
   throw failed_seed{seed, text};
 }
 

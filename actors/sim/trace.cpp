@@ -77,16 +77,20 @@ std::string to_text(const trace& of) {
   return text;
 }
 
-std::string timeline(const trace& of) {
+std::string timeline(const trace& of, std::size_t most_lines) {
+  const auto left_out = of.size() - std::min(of.size(), most_lines);
+  const auto begin = of.begin() + static_cast<std::ptrdiff_t>(left_out);
   std::size_t node_width = 1;
   std::size_t session_width = 1;
-  for (const auto& entry : of) {
-    node_width = std::max(node_width, entry.node.size());
-    session_width = std::max(session_width, entry.session.size());
+  for (auto entry = begin; entry != of.end(); ++entry) {
+    node_width = std::max(node_width, entry->node.size());
+    session_width = std::max(session_width, entry->session.size());
   }
   std::string text;
-  for (const auto& entry : of) {
-    append_entry(text, entry, node_width, session_width);
+  if (left_out > 0)
+    text = "(" + std::to_string(left_out) + " lines before)\n";
+  for (auto entry = begin; entry != of.end(); ++entry) {
+    append_entry(text, *entry, node_width, session_width);
     text += '\n';
   }
   return text;

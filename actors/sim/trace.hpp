@@ -3,6 +3,7 @@
 #include <fermata/messages/fields.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -38,8 +39,9 @@ using trace = std::vector<trace_entry>;
 /// byte.
 [[nodiscard]] std::string to_text(const trace& of);
 
-/// A timeline for people: without turns, in columns, a line for each entry.
-[[nodiscard]] std::string timeline(const trace& of);
+/// A timeline for people: without turns, in columns, a line for each entry; of a long one the last
+/// `most_lines`, behind a line that says how many there were before.
+[[nodiscard]] std::string timeline(const trace& of, std::size_t most_lines = 1'000);
 
 /// Where two runs that should be the same begin to differ: the number of the line, what stands
 /// there in each, and the line before. Empty: they are the same.

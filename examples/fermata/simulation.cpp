@@ -69,10 +69,13 @@ caf::error take_session(const arguments& given, sim::campaign_options& options) 
 result<sim::campaign_options> read_options(const arguments& given) {
   const auto& simulation = given.simulation;
   sim::campaign_options options;
-  if (simulation.seeds)
+  if (simulation.seeds) {
     options.seeds = *simulation.seeds;
-  else if (given.after)
+  } else if (given.after) {
     options.seeds = fresh_seeds();
+    // Of seeds that nobody has chosen nothing is demanded that chance could withhold.
+    options.worlds_to_reach_all = std::numeric_limits<std::uint64_t>::max();
+  }
   options.at_most = given.after;
   options.nodes = simulation.nodes;
   options.sessions = simulation.sessions;
@@ -82,6 +85,9 @@ result<sim::campaign_options> read_options(const arguments& given) {
       return error;
   return options;
 }
+
+/// What is shown of a failure's timeline, from its end; `--json` and `--trace` have all of it.
+constexpr std::size_t lines_shown = 400;
 
 std::string count(std::uint64_t number, std::string_view of) {
   return std::to_string(number) + " " + std::string{of} + (number == 1 ? "" : "s");
@@ -119,7 +125,7 @@ void show_failure(console& out, const arguments& given, const sim::campaign_fail
           + " are enough for that, as " + count(failure.runs, "more run") + " found out:");
   out.say();
   if (!out.as_json())
-    out.write(escape_block(sim::timeline(out.shown(failure).timeline)));
+    out.write(escape_block(sim::timeline(out.shown(failure).timeline, lines_shown)));
   out.say();
   out.say("The whole of it again: " + replay_line(given, failure.seed));
 }

@@ -120,4 +120,7 @@ TEST_CASE("what a campaign is meant to reach depends on what it has") {
   CHECK_FALSE(has(options, "fault/crash_inside"));
   CHECK_FALSE(has(options, "rare/timer_due_while_down"));
   CHECK(has(options, "event/late_result"));
+  CHECK(has(options, "refusal/stale_approval"));
+  options.sessions = 3;
+  CHECK(meant_to_be_reached(options).empty());
 }

@@ -45,6 +45,17 @@ TEST_CASE("a timeline has columns, and leaves the turns out") {
            "7  0d 00:00:00.000  -  s  b\n");
 }
 
+TEST_CASE("of a long timeline the end is shown, and how much was before it") {
+  const trace of{entry({}, "a-long-name", "s", "a"), entry({}, "n1", "s", "b"),
+                 entry({}, "n1", "s", "c")};
+  CHECK(timeline(of, 2)
+        == "(1 lines before)\n"
+           "0d 00:00:00.000  n1  s  b\n"
+           "0d 00:00:00.000  n1  s  c\n");
+  CHECK(timeline(of, 3) == timeline(of));
+  CHECK(timeline({}, 0).empty());
+}
+
 TEST_CASE("the first difference of two traces is named") {
   const trace one{entry({}, "n1", "s", "a"), entry({}, "n1", "s", "b")};
   auto other = one;

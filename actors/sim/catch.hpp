@@ -10,6 +10,8 @@
 
 #include <fermata/actors/sim/each_seed.hpp>
 
+#include <exception>
+
 namespace fermata::sim {
 
 /// As `each_seed`, for test cases of Catch2: an assertion that fails is reported with its seed, and
@@ -21,10 +23,20 @@ namespace fermata::sim {
 /// `world::invariant`.
 inline void check_each_seed(std::uint64_t from, std::uint64_t to, const story& told) {
   each_seed(from, to, [&](world& in) {
-    const Catch::ScopedMessage shown{
-        Catch::MessageBuilder{"INFO", CATCH_INTERNAL_LINEINFO, Catch::ResultWas::Info}
-        << "seed " << in.seed() << ": FERMATA_SIM_SEEDS=" << in.seed() << " runs it alone"};
-    told(in);
+    std::exception_ptr thrown;
+    {
+      const Catch::ScopedMessage shown{
+          Catch::MessageBuilder{"INFO", CATCH_INTERNAL_LINEINFO, Catch::ResultWas::Info}
+          << "seed " << in.seed() << ": FERMATA_SIM_SEEDS=" << in.seed() << " runs it alone"};
+      // Catch keeps a message that an exception passes, and would show it with all that comes.
+      try {
+        told(in);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    }
+    if (thrown)
+      std::rethrow_exception(thrown);
   });
 }
 

@@ -15,27 +15,28 @@ static_assert(decltype(running_seed)::is_always_lock_free, "a signal handler rea
 
 std::array<struct sigaction, crash_note::signals.size()> previous{};
 
-/// Nothing but `write`: the process may have died anywhere.
-void say(std::string_view text) {
-  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
-}
-
 void restore() {
   for (std::size_t i = 0; i < previous.size(); ++i)
     ::sigaction(crash_note::signals[i], &previous[i], nullptr);
 }
 
+/// Allocates nothing, and calls nothing but `write`: the process may have died anywhere.
 void tell(int) {
-  std::array<char, 20> digits{};
-  auto begin = digits.end();
+  constexpr std::string_view text = "\nfermata: the process died in the world of seed ";
+  constexpr std::size_t most_digits = 20;
+  std::array<char, text.size() + most_digits + 1> line{};
+  auto end = std::copy(text.begin(), text.end(), line.begin());
+  std::array<char, most_digits> digits{};
+  auto first = digits.end();
   auto seed = running_seed.load();
   do {
-    *--begin = static_cast<char>('0' + seed % 10);
+    *--first = static_cast<char>('0' + seed % 10);
     seed /= 10;
   } while (seed > 0);
-  say("\nfermata: the process died in the world of seed ");
-  say({begin, static_cast<std::size_t>(digits.end() - begin)});
-  say("\n");
+  end = std::copy(first, digits.end(), end);
+  *end++ = '\n';
+  static_cast<void>(
+      !::write(STDERR_FILENO, line.data(), static_cast<std::size_t>(end - line.begin())));
   // A fault comes again when this returns, and `abort` raises its signal again.
   restore();
 }

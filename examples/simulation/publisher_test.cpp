@@ -30,12 +30,11 @@ TEST_CASE("a release is published once, whoever clicks twice and whatever crashe
     // What the tool does outside survives all crashes; its process does not.
     const auto shop = std::make_shared<sim::outside>();
     sim::node_options node;
-    node.setup = [&](agent_registry& agents, tool_registry& tools) {
+    node.setup = [shop, seed = w.seed()](agent_registry& agents, tool_registry& tools) {
       must(agents.add("publisher", publisher));
       sim::server_tool_character slow;
       slow.most_time = 10min;
-      must(
-          tools.add(sim::make_server_tool(*tool_name::parse("publish"), {}, slow, shop, w.seed())));
+      must(tools.add(sim::make_server_tool(*tool_name::parse("publish"), {}, slow, shop, seed)));
     };
     w.add_node("n1", node);
     w.add(std::make_unique<sim::waking_host>());
@@ -45,7 +44,7 @@ TEST_CASE("a release is published once, whoever clicks twice and whatever crashe
     thorough.reruns = 1;
     w.add(std::make_unique<sim::session_operator>("ops", thorough, shop));
 
-    sim::fault_mix mix{30min};
+    sim::fault_mix mix{5min};
     mix.weights = {{sim::fault_kind::crash, 1},
                    {sim::fault_kind::crash_inside, 1},
                    {sim::fault_kind::crash_after, 1},

@@ -8,13 +8,12 @@ namespace fermata::sim {
 
 namespace {
 
-/// Of so many commits, one has all its records compared, and of so many moments in which nothing
-/// moves, one is looked at through the queries: these cost more than all the rest.
+/// Of so many commits, one has all its records compared: that costs more than all the rest.
 constexpr std::uint64_t record_rarity = 8;
-constexpr std::uint64_t query_rarity = 32;
 
-/// Of more sessions that have changed by then, the first of them are looked at.
-constexpr std::size_t queried_sessions = 4;
+/// A look through the queries, which is linear in the plan, has to be earned: each moment in which
+/// nothing moves is worth one subtask of it, and a look costs so much more.
+constexpr std::uint64_t query_price = 32;
 
 /// Of a commit that writes more (a proposal is linear in its plan), the first of them are compared.
 constexpr std::size_t compared_records = 64;
@@ -359,11 +358,15 @@ void state_monitor::check_queries(world& in, const known_session& known) {
 }
 
 void state_monitor::quiet(world& in) {
-  std::size_t looks = ++quiets_ % query_rarity == 0 ? queried_sessions : 0;
+  ++credit_;
   for (const auto index : std::exchange(changed_, {})) {
     indexes_[index].changed = false;
-    if (looks > 0 && looks-- > 0)
-      check_queries(in, known_->sessions()[index]);
+    const auto& known = known_->sessions()[index];
+    const auto price = query_price + (known.model.active ? known.model.active->size() : 0);
+    if (credit_ < price)
+      continue;
+    credit_ = 0;
+    check_queries(in, known);
   }
 }
 

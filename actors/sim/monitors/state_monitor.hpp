@@ -44,7 +44,7 @@ private:
   ledger_ptr known_;
   std::vector<indexed> indexes_; ///< By `known_session::index`.
   std::vector<std::size_t> changed_;
-  std::uint64_t quiets_ = 0;
+  std::uint64_t credit_ = 0; ///< For looks through the queries.
 };
 
 } // namespace fermata::sim

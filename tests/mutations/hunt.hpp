@@ -1,0 +1,35 @@
+#pragma once
+
+#include <mutation.hpp>
+
+#include <fermata/actors/sim/campaign.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+/// Looks for a planted defect with one seed of a campaign.
+namespace fermata::test {
+
+/// What gave a defect away.
+struct finding {
+  std::string promise; ///< As in `sim::violation`; "died" and "hung" for a process that did so.
+  std::string text;
+};
+
+/// What became of one seed.
+struct hunted_seed {
+  std::optional<finding> found;
+  /// How often the planted code ran; 0 as well for a process that did not come to its end.
+  std::uint64_t times_mutated = 0;
+};
+
+/// The campaign of one seed: all faults, several sessions on one node.
+[[nodiscard]] sim::campaign_options campaign_of(std::uint64_t seed);
+
+/// Runs one seed with `planted`, or with nothing, in a process of its own, since a defect may end
+/// or hang it. Where P12 is to break the seed runs twice, and must be the same. Throws
+/// `std::system_error` if there can be no process.
+[[nodiscard]] hunted_seed hunt(const mutation* planted, std::uint64_t seed);
+
+} // namespace fermata::test

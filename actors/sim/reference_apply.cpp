@@ -86,6 +86,9 @@ public:
       return wrong("reference", revision(fact.revision) + " is to replace "
                                     + std::to_string(fact.replaces) + ", but in force is "
                                     + std::to_string(in_force));
+    if (s_.running && !fact.planner.empty())
+      if (auto found = has_heard("proposes a plan"))
+        return found;
     if (s_.awaits_own_proposal())
       ++s_.entries; // its agent is told that it is superseded
     auto& added = s_.revisions[fact.revision];
@@ -110,6 +113,8 @@ public:
     auto& facts = s_.revisions.at(fact.revision);
     if (facts.sent_back)
       return wrong("P4", revision(fact.revision) + " is decided on, but it was sent back before");
+    if (is_due(facts.expires_at, at_))
+      return wrong("P4", revision(fact.revision) + " is decided on although it had expired before");
     const bool own = s_.awaits_own_proposal();
     switch (fact.verdict) {
     case plan_verdict::approve:
@@ -203,7 +208,10 @@ public:
     return {};
   }
 
-  finding operator()(const session_activated&) { return {}; }
+  finding operator()(const session_activated&) {
+    take_back_step();
+    return {};
+  }
 
   finding operator()(const message_received& fact) {
     if (fact.number != s_.messages + 1)
@@ -211,6 +219,7 @@ public:
                              + std::to_string(s_.messages));
     s_.messages = fact.number;
     s_.entries += s_.running.has_value();
+    s_.attempt.unheard = s_.attempt.unheard || (s_.running && s_.attempt.step_under_way);
     return {};
   }
 
@@ -253,6 +262,8 @@ public:
     if (auto found = step_of(fact.subtask, "finishes"))
       return found;
     if (auto found = check_script(fact))
+      return found;
+    if (auto found = has_heard("finishes"))
       return found;
     const auto position = *s_.running;
     end_attempt();
@@ -354,6 +365,10 @@ public:
   finding operator()(const subtask_slept& fact) {
     if (auto found = step_of(fact.subtask, "sleeps"))
       return found;
+    if (auto found = has_heard("sleeps"))
+      return found;
+    if (auto found = check_calls_of_script())
+      return found;
     s_.active->set_next_step(*s_.running, fact.until);
     ++s_.entries;
     ++s_.attempt.steps;
@@ -373,6 +388,7 @@ public:
   finding operator()(const subtask_handed_over& fact) {
     if (auto found = step_of(fact.subtask, "is handed over"))
       return found;
+    take_back_step();
     (*s_.active)[*s_.running].handed_to = fact.agent;
     ++s_.entries;
     return {};
@@ -381,6 +397,7 @@ public:
   finding operator()(const proposal_refused& fact) {
     if (auto found = step_of(fact.subtask, "proposes a plan"))
       return found;
+    take_back_step();
     ++s_.entries;
     return {};
   }
@@ -388,6 +405,7 @@ public:
   finding operator()(const agent_said& fact) {
     if (auto found = step_of(fact.subtask, "says something"))
       return found;
+    take_back_step();
     ++s_.entries;
     return {};
   }
@@ -401,6 +419,7 @@ public:
     if (!s_.running || running_id() != fact.subtask)
       return wrong("P7",
                    "a step of " + named(fact.subtask) + " begins again, but it is not running");
+    take_back_step();
     return {};
   }
 
@@ -412,9 +431,12 @@ public:
       return wrong("P1", "call " + std::to_string(fact.call) + " follows call "
                              + std::to_string(s_.calls.size()));
     const bool same_step = !fact.first_of_step && s_.attempt.last_step_calls > 0;
-    if (!same_step)
+    if (!same_step) {
       if (auto found = step_of(fact.subtask, "calls " + fact.tool.str()))
         return found;
+      if (auto found = check_calls_of_script())
+        return found;
+    }
     if (!s_.running || running_id() != fact.subtask)
       return wrong("P3", named(fact.subtask) + " calls a tool, but it is not running");
     if (!is_one_of(fact.status, {call_status::answered, granted(fact.kind)})
@@ -425,6 +447,7 @@ public:
       return found;
     if (auto found = note_digest(fact.digest, fact.call))
       return found;
+    take_back_step();
     add_call(fact);
     return {};
   }
@@ -436,6 +459,8 @@ public:
     if (call->status != call_status::awaiting_decision || call->verdict)
       return wrong("P4", named(*call) + " is decided on, but it is " + named(call->status)
                              + (call->verdict ? ", and was decided on before" : ""));
+    if (has_expired(*call))
+      return wrong("P4", named(*call) + " is decided on although it had expired before");
     const bool grants = is_one_of(fact.verdict, {call_verdict::approve, call_verdict::edit});
     if (fact.status != (grants ? granted(call->kind) : call_status::answered))
       return wrong("P5",
@@ -600,6 +625,9 @@ public:
                              + named(fact.answer.outcome));
     if (auto found = check_answer(*call, fact.answer.outcome))
       return found;
+    if (fact.answer.outcome != call_outcome::expired && has_expired(*call))
+      return wrong("P4", named(*call) + " is answered although it had expired before: "
+                             + named(fact.answer.outcome));
     if (is_one_of(call->status, {call_status::claimed, call_status::awaiting_outcome})
         && is_one_of(fact.answer.outcome, {call_outcome::cancelled, call_outcome::expired})) {
       call->cut_off = true;
@@ -687,6 +715,8 @@ private:
     if (s_.agent_of(*s_.running).str() != "script" || !subtask.handed_to.empty())
       return {};
     const auto& spec = subtask.spec;
+    if (auto found = check_calls_of_script())
+      return found;
     if (s_.attempt.steps < spec.steps.size())
       return wrong("P3", named(fact.subtask) + " is done after " + std::to_string(s_.attempt.steps)
                              + " of its " + std::to_string(spec.steps.size()) + " steps");
@@ -698,6 +728,35 @@ private:
                              + ", but its last step brought " + to_text(expected)
                              + ": its agent has not seen it");
     return {};
+  }
+
+  /// P4: what the last step of the agent `script` was to call, it has called.
+  [[nodiscard]] finding check_calls_of_script() const {
+    const auto& subtask = (*s_.active)[*s_.running];
+    const auto& steps = subtask.spec.steps;
+    if (s_.agent_of(*s_.running).str() != "script" || !subtask.handed_to.empty()
+        || s_.attempt.steps == 0 || s_.attempt.steps > steps.size())
+      return {};
+    const auto& written = steps[s_.attempt.steps - 1];
+    const auto expected = written.contains("calls")  ? written.at("calls").size()
+                          : written.contains("tool") ? 1
+                                                     : 0;
+    const auto called = s_.attempt.slept ? 0 : s_.attempt.last_step_calls;
+    if (called == expected)
+      return {};
+    return wrong("P4", named(running_id()) + " was to make " + std::to_string(expected)
+                           + " calls in its step " + std::to_string(s_.attempt.steps)
+                           + ", but has made " + std::to_string(called));
+  }
+
+  /// P7: an agent does not end its subtask, sleep or propose in a step that a message has come
+  /// into: it would not hear of it. That step is taken again.
+  [[nodiscard]] finding has_heard(const std::string& does) const {
+    if (!s_.attempt.unheard)
+      return {};
+    return wrong("P7", named(running_id()) + " " + does
+                           + " in a step that had begun before the last message came, which its "
+                             "agent has not seen");
   }
 
   [[nodiscard]] json last_script_result(const json& written) const {
@@ -721,6 +780,12 @@ private:
       }
     }
     return written.contains("calls") ? results : results.at(0);
+  }
+
+  /// Its agent's next step sees all that there is.
+  void take_back_step() {
+    s_.attempt.step_under_way = false;
+    s_.attempt.unheard = false;
   }
 
   void end_attempt() {
@@ -985,13 +1050,17 @@ private:
     return {};
   }
 
+  /// What is due comes before whatever somebody says.
+  [[nodiscard]] bool has_expired(const reference_call& call) const {
+    return is_due(call.expires_at, at_)
+           && is_one_of(call.status, {call_status::awaiting_decision, call_status::awaiting_result,
+                                      call_status::awaiting_answer});
+  }
+
   [[nodiscard]] finding check_expiry(const reference_call& call) const {
-    const bool waits =
-        is_one_of(call.status, {call_status::awaiting_decision, call_status::awaiting_result,
-                                call_status::awaiting_answer});
     const auto& subtask = (*s_.active)[*s_.running];
-    if ((waits && is_due(call.expires_at, at_)) || is_due(subtask.deadline, at_)
-        || is_due(subtask.attempt_ends, at_) || is_due(s_.facts_of(*s_.active).deadline, at_))
+    if (has_expired(call) || is_due(subtask.deadline, at_) || is_due(subtask.attempt_ends, at_)
+        || is_due(s_.facts_of(*s_.active).deadline, at_))
       return {};
     return wrong("P6", named(call) + " expires before its time");
   }
@@ -1016,6 +1085,15 @@ finding check_place(const reference_session& session, const event& fact) {
   return {};
 }
 
+/// Nothing is blocked without a cause.
+finding check_blocked(const reference_plan& plan) {
+  for (std::uint32_t i = 0; i < plan.size(); ++i)
+    if (plan.status(i) == subtask_status::blocked && !plan.is_held_up(i))
+      return wrong("P6", named(plan[i].spec.id)
+                             + " is blocked, but nothing that it depends on holds it up");
+  return {};
+}
+
 finding check_between(const reference_session& session) {
   if (session.owes_answer != 0)
     return wrong("P4", "call " + std::to_string(session.owes_answer)
@@ -1025,6 +1103,8 @@ finding check_between(const reference_session& session) {
                            + ", but what is recorded comes to " + named(session.state()));
   if (session.recorded == session_state::waiting && session.waiting().total() == 0)
     return wrong("P6", "the session waits, but for nobody and nothing");
+  if (session.has_plan_in_force() && session.active->count(subtask_status::blocked) > 0)
+    return check_blocked(*session.active);
   return {};
 }
 
@@ -1044,6 +1124,9 @@ std::optional<contradiction> apply(reference_session& to, const event& fact) {
 }
 
 void begin_transaction(reference_session& of) {
+  // Where a fold has become too long, the next step begins in a later transaction.
+  constexpr std::uint64_t longest_fold = 64;
+  of.attempt.step_under_way = of.is_step_due() && of.events - of.transaction < longest_fold;
   of.transaction = of.events;
 }
 

@@ -92,6 +92,9 @@ struct reference_attempt {
   std::uint32_t last_step_calls = 0;
   /// The number of a call that expired while a run of it had no known end; 0: none did.
   std::uint64_t cut_off = 0;
+  /// Its agent was taking a step when the transaction began that is being applied.
+  bool step_under_way = false;
+  bool unheard = false; ///< A message has come since that step began.
 
   reference_attempt() = default;
 };

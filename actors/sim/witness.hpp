@@ -43,6 +43,13 @@ struct command_answer {
   timestamp sent_at;
 };
 
+/// Who follows a session at its node is told that there are events up to a number.
+struct published_events {
+  const std::string& node;
+  const session_id& session;
+  std::uint64_t last; ///< The number of the last one.
+};
+
 /// A server tool began to do something outside of the process, or ended.
 struct tool_run {
   const std::string& node;
@@ -65,6 +72,7 @@ public:
   virtual ~witness() = default;
 
   virtual void stored(world&, const stored_commit&) {}
+  virtual void published(world&, const published_events&) {}
   virtual void sent(world&, const sent_command&) {}
   virtual void answered(world&, const command_answer&) {}
   /// Called from inside of the run, at the moment of its effect: only look.

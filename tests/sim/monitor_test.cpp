@@ -26,6 +26,7 @@ public:
   std::function<void(result<receipt>&)> on_answer;
   std::function<void(tool_context&)> on_run;
   bool tells_runs_twice = false;
+  std::uint64_t publishes_too_much = 0;
 
   void stored(sim::world& in, const sim::stored_commit& what) override {
     auto raw = what.raw;
@@ -34,6 +35,10 @@ public:
       return;
     const sim::stored_commit told{what.node, what.session, events, raw};
     tell([&](auto& one) { one.stored(in, told); });
+  }
+  void published(sim::world& in, const sim::published_events& what) override {
+    const sim::published_events told{what.node, what.session, what.last + publishes_too_much};
+    tell([&](auto& one) { one.published(in, told); });
   }
   void sent(sim::world& in, const sim::sent_command& what) override {
     tell([&](auto& one) { one.sent(in, what); });
@@ -200,6 +205,11 @@ TEST_CASE("P1: a receipt for what is not stored is found") {
 TEST_CASE("P1: a receipt before its commit is stored is found") {
   // All but the first are hidden: of a session that it has not heard of a monitor reads the store.
   begins(caught_in([](commit& made, auto&) { return made.expected_events == 0; }), "P1: ");
+}
+
+TEST_CASE("P1: followers who are told of an event that is not stored are found") {
+  has(caught([](liar& teller) { teller.publishes_too_much = 1; }),
+      "P1: session s1: followers are told of event 4, but only 3 are stored");
 }
 
 TEST_CASE("P1: a receipt that names the event of another command is found") {
@@ -481,6 +491,32 @@ TEST_CASE("P8: a run that begins twice, or with another key, is found") {
       "the last run whose claim is stored is 1");
 }
 
+TEST_CASE("P8: a run that was lost with its process, and whose call fails by itself, is found") {
+  const auto story = [](sim::world& world) {
+    accept(world, propose_plan{one_purchase()});
+    accept(world, approve_plan());
+    const auto outcome = world.store().writes() + 2; // the claim is one write, the outcome the next
+    world.store().on_write([=](std::uint64_t number) {
+      return number == outcome ? memory_fault::crash_before : memory_fault::none;
+    });
+    (void)world.send(sid(), approve(1));
+    world.run();
+    REQUIRE(world.crashes() == 1);
+    wake(world);
+    accept(world, resolve_outcome{cid(1), outcome_resolution::failed});
+  };
+  const auto hides_who_said_so = [](liar& teller) {
+    teller.on_commit = [](commit&, std::vector<event>& events) {
+      change_facts<outcome_resolved>(events, [](auto& fact) { fact.by = "tool"; });
+      return true;
+    };
+  };
+  CHECK(caught([](liar&) {}, story, with_shop(), only<sim::effect_monitor>) == "nothing");
+  const auto text = caught(hides_who_said_so, story, with_shop(), only<sim::effect_monitor>);
+  begins(text, "P8: session s1");
+  has(text, "its run 1 was lost with the process");
+}
+
 TEST_CASE("P9: a run with other arguments than those that were approved is found") {
   has(caught([](liar& teller) {
         teller.on_run = [](auto& context) { context.arguments = {{"item", "rum"}}; };
@@ -521,6 +557,59 @@ TEST_CASE("P9: a call that the policy denies, or asks for, and that is let run i
         return true;
       }),
       "is queued, but the policy's default asks for a decision");
+}
+
+TEST_CASE("P9: a run with edited arguments that its tool does not accept is found") {
+  const auto options = options_with([](agent_registry&, tool_registry& tools) {
+    tool made;
+    made.name = tid("buy");
+    made.schema = {{"properties", {{"item", {{"type", "string"}}}}}};
+    made.run = blocking_tool{[](const tool_context&) -> result<json> { return json(1); }};
+    must(tools.add(std::move(made)));
+  });
+  const auto edits = [](sim::world& world) {
+    accept(world, propose_plan{one_purchase()});
+    accept(world, approve_plan());
+    accept(world, edit(1, {{"item", "gin"}}));
+  };
+  const auto lies = [](liar& teller) {
+    teller.on_commit = [](commit&, std::vector<event>& events) {
+      change_facts<call_decided>(events, [](auto& fact) { fact.arguments["item"] = 5; });
+      return true;
+    };
+    teller.on_run = [](auto& context) { context.arguments["item"] = 5; };
+  };
+  CHECK(caught([](liar&) {}, edits, options) == "nothing");
+  has(caught(lies, edits, options, only<sim::effect_monitor>),
+      "with edited arguments that it does not accept: at \"/item\"");
+}
+
+TEST_CASE("P10: messages that wait for room although there is room are found") {
+  struct slow_shop {
+    static coro::task<json> sell(caf::event_based_actor* self, const tool_context&) {
+      co_await coro::delay(self, 1h);
+      co_return 1;
+    }
+  };
+  auto options = options_with([](agent_registry&, tool_registry& tools) {
+    tool made;
+    made.name = tid("buy");
+    made.run = coroutine_tool{slow_shop::sell};
+    must(tools.add(std::move(made)));
+  });
+  options.limits.resident_sessions = 1;
+  sim::world world{1, options};
+  const auto known = std::make_shared<sim::ledger>(world);
+  world.add(std::make_unique<sim::journal_monitor>(known));
+  world.add(std::make_unique<sim::bound_monitor>(known));
+  accept(world, propose_plan{one_purchase()});
+  accept(world, approve_plan());
+  accept(world, approve(1)); // it runs, so that the session cannot leave
+  (void)world.send(sid("s2"), propose_plan{one_purchase()});
+  world.advance(2min);
+  known->node("n1").limits.resident_sessions = 2; // the node itself has less
+  CHECK_THROWS_WITH(world.advance(2min), "P10: n1 has counted 1 messages that wait for room, "
+                                         "although there is room");
 }
 
 TEST_CASE("P10: what is larger, or more, than its limit is found") {

@@ -246,6 +246,67 @@ TEST_CASE("P3: the agent script is done when it has seen what its last step brou
             moves(waiting, running)});
 }
 
+TEST_CASE("P4: the agent script makes the calls that its steps say") {
+  auto made = history::begun(
+      R"(, "steps": [{"calls": [{"tool": "ask"}, {"tool": "ask"}]}, {"sleep_ms": 1}, {"tool": "ask"}])");
+  const auto first = calls(1, call_status::awaiting_result);
+  const auto second = calls(2, call_status::awaiting_result, tool_kind::client, false);
+  const auto sleeps = make<subtask_slept>([&](auto& fact) {
+    fact.subtask = stid("a");
+    fact.until = made.now;
+  });
+  auto lost = made;
+  lost.add({first, moves(running, waiting)});
+  CHECK(lost.refuse({answers(1), sleeps}, "was to make 2 calls in its step 1, but has made 1")
+        == "P4");
+  CHECK(lost.refuse({answers(1), calls(2, call_status::awaiting_result)}, "has made 1") == "P4");
+  made.add({first, second, moves(running, waiting)});
+  made.add({answers(1)});
+  made.add({answers(2), sleeps, make<subtask_woke>([](auto& fact) { fact.subtask = stid("a"); }),
+            calls(3, call_status::awaiting_result)});
+}
+
+TEST_CASE("P4: what has expired is not decided on, and not answered") {
+  auto made = history::begun();
+  auto asked = calls(1, call_status::awaiting_decision);
+  auto granted = calls(2, call_status::awaiting_result, tool_kind::client, false);
+  std::get<call_proposed>(asked).expires_at = made.now + 1h;
+  std::get<call_proposed>(granted).expires_at = made.now + 1h;
+  made.add({asked, granted, moves(running, waiting)});
+  const auto approves = decides(1, call_verdict::approve, call_status::awaiting_result, "digest 1");
+  auto in_time = made;
+  in_time.now += 1h - 1ms;
+  in_time.add({approves});
+  in_time.add({answers(2)});
+  made.now += 1h;
+  CHECK(made.refuse({approves}, "although it had expired before") == "P4");
+  CHECK(made.refuse({answers(2)}, "although it had expired before") == "P4");
+  CHECK(made.refuse({answers(2, call_outcome::cancelled)}, "although it had expired") == "P4");
+  made.add({answers(1, call_outcome::expired, "late"), answers(2, call_outcome::expired, "late"),
+            moves(waiting, running)});
+}
+
+TEST_CASE("P7: an agent does not end its subtask in a step that had begun before a message came") {
+  const auto says = make<message_received>([](auto& fact) { fact.number = 1; });
+  auto made = history::begun();
+  CHECK(made.refuse({says, finishes("a")}, "which its agent has not seen") == "P7");
+  made.add({says});
+  CHECK(made.refuse({finishes("a")}, "which its agent has not seen") == "P7");
+  const auto ends = [](history then) { then.add({finishes("a"), starts("b")}); };
+  auto again = made;
+  again.add({make<step_restarted>([](auto& fact) { fact.subtask = stid("a"); })});
+  ends(again);
+  auto called = made; // the next step sees it
+  called.add({calls(1, call_status::awaiting_result), moves(running, waiting)});
+  called.add({answers(1), moves(waiting, running)});
+  ends(called);
+  auto waits = history::begun(); // no step had begun
+  waits.add({calls(1, call_status::awaiting_result), moves(running, waiting)});
+  waits.add({says});
+  waits.add({answers(1), moves(waiting, running)});
+  ends(waits);
+}
+
 TEST_CASE("P4: a call is answered once, and with what somebody said") {
   auto made = history::begun();
   made.add({calls(1, call_status::awaiting_decision), moves(running, waiting)});
@@ -288,6 +349,9 @@ TEST_CASE("P4: only the plan that awaits a decision is decided on, once") {
   const auto draft = session_state::awaiting_plan_decision;
   const auto any = plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})");
   made.add({created(), proposed(any), moves(idle, draft)});
+  auto expired = made;
+  expired.session.revisions.at(1).expires_at = made.now;
+  CHECK(expired.refuse({decided()}, "although it had expired before") == "P4");
   CHECK(made.refuse({decided(2)}, "revision 1 awaits a decision") == "P4");
   made.add({decided(1, plan_verdict::modify), moves(draft, session_state::planning)});
   CHECK(made.refuse({decided(1)}, "sent back before") == "P4");
@@ -377,6 +441,10 @@ TEST_CASE("P6: a subtask is blocked and freed by what it depends on, and tried a
   CHECK(made.refuse({make<subtask_skipped>([](auto& fact) { fact.subtask = stid("b"); })},
                     "it is blocked")
         == "P3");
+  const auto skips = make<subtask_skipped>([](auto& fact) { fact.subtask = stid("a"); });
+  CHECK(made.refuse({skips}, "is blocked, but nothing that it depends on holds it up") == "P6");
+  made.add({skips, make<subtask_unblocked>([](auto& fact) { fact.subtask = stid("b"); }),
+            starts("b"), moves(session_state::needs_attention, running)});
 }
 
 TEST_CASE("P8: a run is claimed in order, and again only when somebody or something allows it") {

@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -31,6 +32,7 @@ struct simulated_node {
   std::unique_ptr<simulated_process> process; ///< Null: it is down.
   std::uint64_t life = 0;                     ///< Counts processes, so that dead ones say nothing.
   std::map<std::uint64_t, unanswered> asked;
+  std::set<session_id> followed; ///< By the world, in this life.
 
   bool tools_held = false;
   // Until when each of these lasts, counted from the beginning of the world.
@@ -64,6 +66,11 @@ struct stored {
   const simulated_node* at;
   commit body;
 };
+struct published {
+  const simulated_node* at;
+  session_id session;
+  std::uint64_t last;
+};
 struct answered {
   std::uint64_t number;
   unanswered asked;
@@ -74,7 +81,7 @@ struct hit {
   fault_kind kind;
 };
 /// What is to be told to the witnesses once no actor is running.
-using news = std::variant<stored, answered, hit>;
+using news = std::variant<stored, published, answered, hit>;
 
 /// What is behind a `world`: its nodes, whose turn it is, what goes wrong, and who is told of it.
 struct stage {
@@ -165,12 +172,15 @@ struct stage {
   /// Tells the witnesses, now that no actor is running.
   void tell_news();
   void tell(const stored& what);
+  void tell(const published& what);
   void tell(const answered& what);
   void tell(const hit& what);
   static std::string show(const result<receipt>& answer);
   void run_began(const simulated_node& at, const tool& what, const tool_context& context);
   void run_ended(const simulated_node& at, const tool& what, const tool_context& context,
                  const json* content, bool cut_off);
+  /// From now on, and as long as its home lives, it is seen what a session publishes.
+  void follow(const session_id& session);
   void check_invariants();
   void throw_if_broken();
   void note(std::string text, const std::string& at = {}, const std::string& session = {});

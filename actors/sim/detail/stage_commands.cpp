@@ -63,6 +63,8 @@ void stage::note_sent(const simulated_node& at, const unanswered& asked) {
     return;
   if (keeps_trace)
     note("sent " + summary(*asked.body), at.name, asked.session.str());
+  if (!witnesses.empty())
+    follow(asked.session);
   const sent_command what{sent_commands, at.name, asked.session, *asked.body};
   for (const auto& one : witnesses)
     one->sent(self, what);

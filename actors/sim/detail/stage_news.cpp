@@ -36,9 +36,16 @@ void stage::tell(const stored& what) {
     for (const auto& one : events)
       note("stored " + std::to_string(one.number) + " " + summary(one.body), what.at->name,
            what.body.session.str());
+  follow(what.body.session);
   const stored_commit seen{what.at->name, what.body.session, events, what.body};
   for (const auto& one : witnesses)
     one->stored(self, seen);
+}
+
+void stage::tell(const published& what) {
+  const published_events seen{what.at->name, what.session, what.last};
+  for (const auto& one : witnesses)
+    one->published(self, seen);
 }
 
 void stage::tell(const answered& what) {
@@ -89,6 +96,16 @@ void stage::run_ended(const simulated_node& at, const tool& what, const tool_con
   const ended_tool_run seen{at.name, what, context, content, cut_off};
   for (const auto& one : witnesses)
     one->run_ended(self, seen);
+}
+
+void stage::follow(const session_id& session) {
+  auto& at = home(session);
+  if (!at.process || !at.followed.insert(session).second)
+    return;
+  // It ends with the hub, which is the process's.
+  std::ignore = at.process->shared->hub.observe(session, [this, &at, session](std::uint64_t last) {
+    pending_news.push_back(published{&at, session, last});
+  });
 }
 
 void stage::check_invariants() {

@@ -132,6 +132,7 @@ void stage::gone(simulated_node& at) {
   at.lag = milliseconds{0};
   at.commit_due.reset();
   at.reached.clear();
+  at.followed.clear();
   at.connecting.clear();
   for (auto& [number, one] : std::exchange(at.asked, {}))
     one.lose();

@@ -21,6 +21,9 @@ constexpr std::size_t records_per_event = 3;
 /// JSON text of a number may grow in CBOR, from `1.5` to nine bytes.
 constexpr std::size_t cbor_growth = 3;
 
+/// Messages that wait for room look for it again more often than that.
+constexpr std::chrono::minutes longest_wait{1};
+
 constexpr std::array limit_names = {"plan_subtasks",
                                     "plan_size_bytes",
                                     "subtask_dependencies",
@@ -86,6 +89,19 @@ void bound_monitor::answered(world& in, const command_answer& what) {
 
 void bound_monitor::run_began(world&, const tool_run& run) {
   largest_result_ = std::max(largest_result_, run.what.result_size_bytes);
+}
+
+void bound_monitor::quiet(world& in) {
+  for (const auto& [name, node] : known_->nodes()) {
+    const auto load = in.load(name);
+    if (!load || in.elapsed() - node.active < longest_wait || !in.is_calm(name)
+        || load->resident_sessions >= node.limits.resident_sessions)
+      continue;
+    if (load->parked_messages > 0)
+      violate(in, "P10",
+              name + " has counted " + std::to_string(load->parked_messages)
+                  + " messages that wait for room, although there is room");
+  }
 }
 
 void bound_monitor::check_load(world& in, const std::string& node) {

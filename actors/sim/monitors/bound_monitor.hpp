@@ -16,6 +16,7 @@ public:
   void stored(world& in, const stored_commit& what) override;
   void answered(world& in, const command_answer& what) override;
   void run_began(world& in, const tool_run& run) override;
+  void quiet(world& in) override;
 
 private:
   void check_load(world& in, const std::string& node);

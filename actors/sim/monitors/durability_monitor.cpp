@@ -44,6 +44,15 @@ void durability_monitor::stored(world& in, const stored_commit& what) {
       kept.head = crc32c(*change.value);
 }
 
+void durability_monitor::published(world& in, const published_events& what) {
+  const auto found = sessions_.find(what.session);
+  const auto events = found == sessions_.end() ? 0 : found->second.events;
+  if (found != sessions_.end() && what.last > events)
+    violate(in, "P1",
+            about(what.session) + "followers are told of event " + std::to_string(what.last)
+                + ", but only " + std::to_string(events) + " are stored");
+}
+
 void durability_monitor::node_up(world& in, const std::string& node) {
   durable_view durable{in, node};
   if (!durable.view)

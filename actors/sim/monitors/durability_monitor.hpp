@@ -9,8 +9,9 @@
 
 namespace fermata::sim {
 
-/// What was stored once is stored for good: journals only grow, without a gap (P1), and a process
-/// that starts again finds the same events and the same heads that there were before (P7).
+/// Who follows a session hears of what is stored (P1). What was stored once is stored for good:
+/// journals only grow, without a gap (P1), and a process that starts again finds the same events
+/// and the same heads that there were before (P7).
 class durability_monitor final : public monitor {
 public:
   explicit durability_monitor(ledger_ptr known) : known_{std::move(known)} {}
@@ -19,6 +20,7 @@ public:
     return "P1 P7: what was stored is still there after a crash";
   }
   void stored(world& in, const stored_commit& what) override;
+  void published(world& in, const published_events& what) override;
   void node_up(world& in, const std::string& node) override;
   void ended(world& in) override;
 

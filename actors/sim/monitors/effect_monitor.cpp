@@ -1,5 +1,7 @@
 #include <fermata/actors/sim/monitors/effect_monitor.hpp>
 
+#include <fermata/actors/tools/schema.hpp>
+
 #include <algorithm>
 
 namespace fermata::sim {
@@ -35,6 +37,9 @@ std::string check_approval(const reference_call& call, const tool_run& run) {
   if (call.verdict && run.what.version != call.tool_version)
     return "in version " + std::to_string(run.what.version) + " of the tool; approved was "
            + std::to_string(call.tool_version);
+  if (call.verdict == call_verdict::edit)
+    if (const auto error = check_schema(run.what.schema, context.arguments))
+      return "with edited arguments that it does not accept: " + message_of(error);
   if (call.verdict && run.what.fingerprint && context.approved_fingerprint != call.fingerprint)
     return "and is not told the fingerprint that was approved";
   return {};
@@ -58,6 +63,8 @@ void effect_monitor::run_began(world& in, const tool_run& run) {
                    named(run) + ", but run " + std::to_string(last.number) + " has begun before");
   last.number = context.run;
   last.result.reset();
+  last.node = run.node;
+  last.lost = false;
   if (const auto text = check_approval(*call, run); !text.empty())
     return violate(in, "P9", named(run) + " " + text);
   if (const auto key = known->model.incarnation + "/" + context.call.str();
@@ -72,6 +79,11 @@ void effect_monitor::run_ended(world&, const ended_tool_run& run) {
   if (found != runs_.end() && found->second.number == run.context.run && run.content != nullptr
       && !check_depth(*run.content)) // what is too deep cannot even be copied
     found->second.result = *run.content;
+}
+
+void effect_monitor::node_down(world&, const std::string& node) {
+  for (auto& [call, run] : runs_)
+    run.lost = run.lost || run.node == node;
 }
 
 void effect_monitor::stored(world& in, const stored_commit& what) {
@@ -109,8 +121,14 @@ void effect_monitor::check_answer(world& in, const known_session& known, const s
   const auto* resolved =
       at > 0 ? std::get_if<outcome_resolved>(&what.events[at - 1].body) : nullptr;
   const bool is_told = resolved != nullptr && resolved->by != "tool";
-  if (fact.answer.outcome != call_outcome::succeeded || call.verdict == call_verdict::respond
-      || is_told)
+  if (call.verdict == call_verdict::respond || is_told)
+    return;
+  if (fact.answer.outcome == call_outcome::failed && !run.empty() && run.mapped().lost)
+    violate(in, "P8",
+            about(what.session, what.events[at].number) + "call " + std::to_string(fact.call)
+                + " has failed by itself, but its run " + std::to_string(run.mapped().number)
+                + " was lost with the process, and nobody has said what became of it");
+  if (fact.answer.outcome != call_outcome::succeeded)
     return;
   const auto* brought = run.empty() || !run.mapped().result ? nullptr : &*run.mapped().result;
   if (brought == nullptr || *brought != fact.answer.content)

@@ -115,7 +115,7 @@ policy_spec draw_policy(seeded_random random) {
     policy.rules.push_back(std::move(rule));
   };
   auto too_much = policy_rule::for_tools("pay", policy_action::deny);
-  too_much.match.arguments["/amount"]["more_than"] = 90;
+  too_much.match.arguments["/amount"]["more_than"] = 60;
   add(std::move(too_much), 0.6);
   auto little = policy_rule::for_tools("{pay,stamp,book}", policy_action::allow);
   little.match.arguments["/amount"]["at_most"] = 30;
@@ -145,7 +145,7 @@ planned_limits draw_limits(seeded_random random) {
   small(drawn.runtime_queue, 2, 8);
   small(drawn.blocking_threads, 1, 2);
   small(drawn.remembered_decisions, 1, 2);
-  small(drawn.late_results, 1, 2);
+  small(drawn.late_results, 0, 1);
   small(drawn.plan_messages, 1, 3);
   small(drawn.subtask_attempts, 3, 5);
   small(drawn.calls_per_step, 4, 4);
@@ -167,7 +167,7 @@ model_character draw_model(seeded_random random) {
 }
 
 human_character draw_human(seeded_random random) {
-  switch (random.below(10)) {
+  switch (random.below(12)) {
   case 0:
     return prompt_human();
   case 1:
@@ -182,6 +182,8 @@ human_character draw_human(seeded_random random) {
     return badly_editing_human();
   case 6:
     return stale_human();
+  case 7:
+    return last_moment_human();
   default:
     return difficult_human();
   }
@@ -316,7 +318,8 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   workload_options workload;
   workload.sessions = options.sessions;
   workload.nodes = drawn.nodes;
-  workload.begin_within = options.horizon / 2;
+  // All at the same moment, now and then: batches, queues, and no room.
+  workload.begin_within = random.chance(0.3) ? milliseconds{0} : options.horizon / 2;
   workload.tools = drawn.tools;
   workload.agents = {std::string{improviser_name}, std::string{model_name}};
   workload.planner = drawn.planner;

@@ -48,6 +48,7 @@ bool is_call_decision(const pending_item& item) {
 struct human::whim {
   milliseconds thought{0};
   bool forgets = false;
+  bool last_moment = false;
   bool stale = false;
   bool double_clicks = false;
   bool contradicts = false;
@@ -108,6 +109,12 @@ human_character stale_human() {
   return made;
 }
 
+human_character last_moment_human() {
+  human_character made;
+  made.last_moment = 1;
+  return made;
+}
+
 human_character difficult_human() {
   human_character made;
   made.most_thought = std::chrono::hours{2};
@@ -115,6 +122,7 @@ human_character difficult_human() {
   made.edits_badly = made.decides_at_once = 0.1;
   made.remembers = made.stale_view = made.double_clicks = made.contradicts = 0.2;
   made.takes_back = 0.4;
+  made.last_moment = 0.2;
   made.forgets = 0.03;
   return made;
 }
@@ -143,6 +151,7 @@ human::whim human::whim_about(const world& in, const pending_item& item) const {
   const auto scope = random.chance(0.5) ? decision_scope::tool : decision_scope::call;
   if (random.chance(0.5))
     drawn.afterthought = random.between(milliseconds{1}, longest_afterthought);
+  drawn.last_moment = random.chance(character_.last_moment);
   if (rejects)
     drawn.verdict = call_verdict::reject;
   else if (responds)
@@ -158,6 +167,8 @@ std::optional<participant::milliseconds> human::came_up(world& in, const task& w
   auto how = whim_about(in, what.item);
   if (how.forgets)
     return std::nullopt;
+  if (how.last_moment && what.item.expires_at)
+    return std::max(milliseconds{0}, *what.item.expires_at - in.now());
   if (!how.stale)
     return how.thought;
   // Somebody else may decide, change or cancel it in the meantime. What is said then is about what

@@ -29,6 +29,7 @@ struct human_character {
   double contradicts = 0;   ///< Says the opposite right behind it.
   double stale_view = 0;    ///< Decides late, and on what was shown first, digest included.
   double decides_at_once = 0; ///< Decides on all calls that wait in the session, in one command.
+  double last_moment = 0;     ///< Decides in the moment in which the thing expires, if it does.
   double forgets = 0;         ///< Never decides on it: somebody else has to.
 
   human_character() = default;
@@ -47,6 +48,7 @@ struct human_character {
                       optional_field("contradicts", &human_character::contradicts),
                       optional_field("stale_view", &human_character::stale_view),
                       optional_field("decides_at_once", &human_character::decides_at_once),
+                      optional_field("last_moment", &human_character::last_moment),
                       optional_field("forgets", &human_character::forgets)};
   }
 };
@@ -67,6 +69,8 @@ struct human_character {
 [[nodiscard]] human_character badly_editing_human();
 /// Decides on what was shown some time ago.
 [[nodiscard]] human_character stale_human();
+/// Decides on what expires in the very moment in which it does.
+[[nodiscard]] human_character last_moment_human();
 /// All of it, now and then.
 [[nodiscard]] human_character difficult_human();
 

@@ -43,6 +43,19 @@ std::map<std::uint64_t, std::string> traces_in(const std::string& text) {
   return traces;
 }
 
+/// The first lines in which two traces differ. Empty: they are the same.
+std::string first_difference(const std::string& one, const std::string& other) {
+  std::istringstream left{one};
+  std::istringstream right{other};
+  for (std::string a, b; !left.eof() || !right.eof();) {
+    std::getline(left, a);
+    std::getline(right, b);
+    if (a != b)
+      return a + " | " + b;
+  }
+  return {};
+}
+
 arguments parsed(std::vector<const char*> words) {
   words.insert(words.begin(), "fermata");
   auto all = parse_arguments(static_cast<int>(words.size()), words.data());
@@ -131,14 +144,15 @@ TEST_CASE("P12: a seed's trace is the same in another process, and behind other 
     REQUIRE(box.run({"sim", "--seeds", seeds, "--sessions", "2", "--trace", "t"}).status == 0);
     return traces_in(box.read("t"));
   };
-  const auto all = traced("1-200");
-  REQUIRE(all.size() == 200);
-  for (const auto* seeds : {"101-200", "50"}) {
+  const auto all = traced("1-300");
+  REQUIRE(all.size() == 300);
+  for (const auto* seeds : {"101-300", "50"}) {
     const auto some = traced(seeds);
     CHECK_FALSE(some.empty());
     for (const auto& [seed, text] : some) {
-      INFO("seed " << seed);
-      CHECK(text == all.at(seed));
+      const auto differs = first_difference(text, all.at(seed));
+      INFO("seed " << seed << ": " << differs);
+      CHECK(differs.empty());
     }
   }
 }
@@ -299,7 +313,7 @@ TEST_CASE("a process that dies in a world says in which, and dies of the same") 
   ::close(ends[1]);
   std::string said;
   std::array<char, 256> some{};
-  while (const auto size = ::read(ends[0], some.data(), some.size()))
+  for (ssize_t size = 0; (size = ::read(ends[0], some.data(), some.size())) > 0;)
     said.append(some.data(), static_cast<std::size_t>(size));
   ::close(ends[0]);
   int status = 0;

@@ -6,8 +6,8 @@
 //   mutants NAME|--none --show N
 //     Shows one seed to its end.
 //   mutants --check [ROUNDS]
-//     Each defect is found within its number of seeds, and the same seeds find nothing where
-//     nothing is planted. Another round, with other seeds, for a better median.
+//     Each defect is found within its stated number of seeds, and nothing is found in those seeds
+//     where nothing is planted. More rounds, with other seeds, for a better median.
 //
 // Ends with 0 if it is as it should be: a defect is found, and without one nothing is.
 
@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -96,68 +97,98 @@ int show(const mutation* what, std::uint64_t seed) {
 }
 
 /// Rounds begin at seeds that are far enough from each other.
-constexpr std::uint64_t seeds_between_rounds = 10'000;
+constexpr std::uint64_t seeds_between_rounds = 100'000;
 
-/// How many seeds were needed, in each round; nothing: it was not found within the stated number.
-std::vector<std::optional<std::uint64_t>> needed(const mutation& what, std::uint64_t rounds) {
-  std::vector<std::optional<std::uint64_t>> counts;
-  for (std::uint64_t round = 0; round < rounds; ++round) {
-    auto& count = counts.emplace_back();
-    for (std::uint64_t tried = 1; tried <= what.found_within && !count; ++tried)
-      if (hunt(&what, round * seeds_between_rounds + tried).found)
-        count = tried;
+/// Looks for all defects, and counts.
+class checker {
+public:
+  explicit checker(std::uint64_t rounds) : rounds_{rounds} {}
+
+  /// Prints a line for each, and what it all comes to. True: each is found in each round.
+  bool check_all() {
+    bool good = true;
+    for (const auto& one : all_mutations())
+      good = check(one) && good;
+    if (!needed_.empty())
+      std::printf("all %zu: median %llu, worst %llu seeds; nothing is found in these seeds where "
+                  "nothing is planted\n",
+                  all_mutations().size(), static_cast<unsigned long long>(median_of(needed_)),
+                  static_cast<unsigned long long>(worst_of(needed_)));
+    return good;
   }
-  return counts;
-}
 
-/// The middle one of those, which are not empty.
-std::uint64_t median_of(std::vector<std::uint64_t> counts) {
-  const auto middle = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2);
-  std::nth_element(counts.begin(), middle, counts.end());
-  return *middle;
-}
-
-/// Prints one line for a mutation. True: it was found in each round.
-bool report(const mutation& what, const std::vector<std::optional<std::uint64_t>>& counts,
-            std::vector<std::uint64_t>& all) {
-  std::vector<std::uint64_t> found;
-  for (const auto& count : counts)
-    if (count)
-      found.push_back(*count);
-  std::printf("%-36.*s %-7.*s ", static_cast<int>(what.name.size()), what.name.data(),
-              static_cast<int>(what.breaks.size()), what.breaks.data());
-  if (found.size() == counts.size())
-    std::printf("median %4llu  worst %4llu  stated %4u\n",
-                static_cast<unsigned long long>(median_of(found)),
-                static_cast<unsigned long long>(*std::max_element(found.begin(), found.end())),
-                what.found_within);
-  else
-    std::printf("NOT FOUND within %u seeds in %zu of %zu rounds\n", what.found_within,
-                counts.size() - found.size(), counts.size());
-  std::fflush(stdout);
-  all.insert(all.end(), found.begin(), found.end());
-  return found.size() == counts.size();
-}
-
-int check(std::uint64_t rounds) {
-  bool good = true;
-  std::uint64_t most = 0;
-  std::vector<std::uint64_t> all;
-  for (const auto& one : all_mutations()) {
-    good = report(one, needed(one, rounds), all) && good;
-    most = std::max<std::uint64_t>(most, one.found_within);
+private:
+  bool check(const mutation& what) {
+    std::vector<std::uint64_t> counts;
+    std::string promises;
+    bool good = true;
+    for (std::uint64_t round = 0; round < rounds_; ++round) {
+      const auto found = find(what, round * seeds_between_rounds + 1);
+      good = found && good;
+      if (!found)
+        continue;
+      counts.push_back(found->seeds);
+      if (promises.find(found->promise) == std::string::npos)
+        promises += (promises.empty() ? "" : " ") + found->promise;
+    }
+    std::printf("%-36.*s ", static_cast<int>(what.name.size()), what.name.data());
+    if (good)
+      std::printf("median %4llu  worst %4llu  stated %4u  breaks %.*s, seen as %s\n",
+                  static_cast<unsigned long long>(median_of(counts)),
+                  static_cast<unsigned long long>(worst_of(counts)), what.found_within,
+                  static_cast<int>(what.breaks.size()), what.breaks.data(), promises.c_str());
+    else
+      std::printf("NOT FOUND within %u seeds in %zu of %llu rounds\n", what.found_within,
+                  static_cast<std::size_t>(rounds_) - counts.size(),
+                  static_cast<unsigned long long>(rounds_));
+    std::fflush(stdout);
+    needed_.insert(needed_.end(), counts.begin(), counts.end());
+    return good;
   }
-  if (!all.empty())
-    std::printf("all %zu: median %llu, worst %llu seeds\n", all_mutations().size(),
-                static_cast<unsigned long long>(median_of(all)),
-                static_cast<unsigned long long>(*std::max_element(all.begin(), all.end())));
-  std::printf("with nothing planted, the same seeds:\n");
-  for (std::uint64_t round = 0; round < rounds; ++round) {
-    const auto first = round * seeds_between_rounds + 1;
-    good = search(nullptr, sim::seed_range{first, first + most - 1}) == as_it_should_be && good;
+
+  struct found_defect {
+    std::uint64_t seeds; ///< That it took.
+    std::string promise;
+  };
+
+  /// Nothing: it is not found within the stated number of seeds.
+  std::optional<found_defect> find(const mutation& what, std::uint64_t first) {
+    for (std::uint64_t tried = 0; tried < what.found_within; ++tried)
+      if (auto outcome = hunt(&what, first + tried); outcome.found && is_clean(first + tried))
+        return found_defect{tried + 1, std::move(outcome.found->promise)};
+    return std::nullopt;
   }
-  return good ? as_it_should_be : not_as_it_should_be;
-}
+
+  /// True when nothing is found in a seed where nothing is planted: else it says nothing about what
+  /// is.
+  bool is_clean(std::uint64_t seed) {
+    const auto [known, added] = clean_.try_emplace(seed, false);
+    if (!added)
+      return known->second;
+    const auto outcome = hunt(nullptr, seed);
+    known->second = !outcome.found;
+    if (outcome.found)
+      std::printf("seed %llu fails where nothing is planted: %s: %s\n",
+                  static_cast<unsigned long long>(seed), outcome.found->promise.c_str(),
+                  outcome.found->text.c_str());
+    return known->second;
+  }
+
+  static std::uint64_t worst_of(const std::vector<std::uint64_t>& counts) {
+    return *std::max_element(counts.begin(), counts.end());
+  }
+
+  /// The middle one of those, which are not empty.
+  static std::uint64_t median_of(std::vector<std::uint64_t> counts) {
+    const auto middle = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2);
+    std::nth_element(counts.begin(), middle, counts.end());
+    return *middle;
+  }
+
+  std::uint64_t rounds_;
+  std::vector<std::uint64_t> needed_; ///< Seeds, of all defects and rounds.
+  std::map<std::uint64_t, bool> clean_;
+};
 
 } // namespace
 
@@ -167,7 +198,9 @@ int main(int count, char** values) {
     return list();
   if (!arguments.empty() && arguments[0] == "--check" && arguments.size() <= 2) {
     const auto rounds = arguments.size() == 2 ? number_in(arguments[1]) : 1;
-    return rounds && *rounds > 0 ? check(*rounds) : use();
+    if (!rounds || *rounds == 0)
+      return use();
+    return checker{*rounds}.check_all() ? as_it_should_be : not_as_it_should_be;
   }
   if (arguments.size() != 3)
     return use();

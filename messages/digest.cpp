@@ -15,6 +15,15 @@ void append_byte(std::string& text, unsigned int byte) {
   text += digits[byte & 15];
 }
 
+/// Looked up once, for as long as the process lives: OpenSSL 3 does it at each use of `EVP_sha256`,
+/// which costs more than a short text.
+const EVP_MD* sha256_algorithm() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  if (algorithm == nullptr)
+    throw std::runtime_error("SHA-256 is not available in this OpenSSL");
+  return algorithm;
+}
+
 } // namespace
 
 std::string hexadecimal_digits(std::uint64_t number) {
@@ -27,8 +36,8 @@ std::string hexadecimal_digits(std::uint64_t number) {
 std::string sha256(std::string_view data) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  if (EVP_Digest(data.data(), data.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
-    throw std::runtime_error("SHA-256 is not available in this OpenSSL");
+  if (EVP_Digest(data.data(), data.size(), digest.data(), &size, sha256_algorithm(), nullptr) != 1)
+    throw std::runtime_error("SHA-256 failed");
   std::string text;
   text.reserve(std::size_t{2} * size);
   for (unsigned int i = 0; i < size; ++i)

@@ -235,13 +235,16 @@ event_body asked_again(const session_data& data, const call_record& call, std::u
 std::string approval_digest(const session_data& data, std::uint64_t call, std::uint32_t revision,
                             const tool_name& tool, std::uint32_t tool_version,
                             const json& arguments, const std::string& fingerprint) {
-  return digest_of({{"incarnation", data.head.incarnation},
-                    {"call", call_id{data.head.id, call}.str()},
-                    {"tool", tool.str()},
-                    {"tool_version", tool_version},
-                    {"arguments", arguments},
-                    {"revision", revision},
-                    {"fingerprint", fingerprint}});
+  // Member by member: a list of them would be built of arrays first, for each call that there is.
+  auto shown = json::object();
+  shown["incarnation"] = data.head.incarnation;
+  shown["call"] = call_id{data.head.id, call}.str();
+  shown["tool"] = tool.str();
+  shown["tool_version"] = tool_version;
+  shown["arguments"] = arguments;
+  shown["revision"] = revision;
+  shown["fingerprint"] = fingerprint;
+  return digest_of(shown);
 }
 
 } // namespace fermata::core

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/messages/detail/cbor.hpp>
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/ids.hpp>
 #include <fermata/messages/json.hpp>
@@ -115,6 +116,9 @@ private:
   refuse("expected " + std::string{expected} + ", got " + got.type_name());
 }
 
+/// How a type is written and read: as JSON (`encode`, `decode`, which throws `decode_failure`), and
+/// as CBOR (`write`, with the bytes that the CBOR of its JSON has; `read`, which says false where
+/// `decode` has to look at what is there: see `cbor_reader`).
 template <class T>
 struct codec;
 
@@ -126,6 +130,8 @@ struct codec<bool> {
       refuse_type("true or false", in);
     return in.get<bool>();
   }
+  static void write(cbor_writer& out, bool value) { out.boolean(value); }
+  static bool read(cbor_reader& in, bool& value) { return in.boolean(value); }
 };
 
 template <std::integral T>
@@ -141,6 +147,22 @@ requires(!std::same_as<T, bool>) struct codec<T> {
              + std::to_string(std::numeric_limits<T>::max()));
     return in.get<T>();
   }
+  static void write(cbor_writer& out, T value) {
+    if constexpr (std::signed_integral<T>)
+      out.integer(value);
+    else
+      out.unsigned_integer(value);
+  }
+  static bool read(cbor_reader& in, T& value) {
+    std::uint64_t number = 0;
+    std::int64_t negative = 0;
+    const bool is_negative = in.is_negative();
+    const bool fits = is_negative ? in.integer(negative) && std::in_range<T>(negative)
+                                  : in.unsigned_integer(number) && std::in_range<T>(number);
+    if (fits)
+      value = is_negative ? static_cast<T>(negative) : static_cast<T>(number);
+    return fits;
+  }
 };
 
 template <>
@@ -151,6 +173,8 @@ struct codec<double> {
       refuse_type("a number", in);
     return in.get<double>();
   }
+  static void write(cbor_writer& out, double value) { out.value(value); }
+  static bool read(cbor_reader& in, double& value) { return in.floating(value); }
 };
 
 template <>
@@ -161,12 +185,22 @@ struct codec<std::string> {
       refuse_type("a string", in);
     return in.get<std::string>();
   }
+  static void write(cbor_writer& out, const std::string& value) { out.text(value); }
+  static bool read(cbor_reader& in, std::string& value) {
+    std::string_view text;
+    if (!in.text(text))
+      return false;
+    value = text;
+    return true;
+  }
 };
 
 template <>
 struct codec<json> {
   static json encode(const json& value) { return value; }
   static json decode(const json& in, unknown_fields) { return in; }
+  static void write(cbor_writer& out, const json& value) { out.value(value); }
+  static bool read(cbor_reader& in, json& value) { return in.value(value); }
 };
 
 /// A duration in milliseconds; in JSON that number, and the field's name ends in `_ms`.
@@ -179,6 +213,16 @@ struct codec<std::chrono::milliseconds> {
       refuse("expected milliseconds from 0 to " + std::to_string(max_duration.count()));
     return std::chrono::milliseconds{count};
   }
+  static void write(cbor_writer& out, std::chrono::milliseconds value) {
+    out.integer(value.count());
+  }
+  static bool read(cbor_reader& in, std::chrono::milliseconds& value) {
+    std::int64_t count = 0;
+    if (!in.integer(count) || count < 0 || count > max_duration.count())
+      return false;
+    value = std::chrono::milliseconds{count};
+    return true;
+  }
 };
 
 template <>
@@ -186,6 +230,16 @@ struct codec<timestamp> {
   static json encode(timestamp value) { return value.time_since_epoch().count(); }
   static timestamp decode(const json& in, unknown_fields policy) {
     return timestamp{std::chrono::milliseconds{codec<std::int64_t>::decode(in, policy)}};
+  }
+  static void write(cbor_writer& out, timestamp value) {
+    out.integer(value.time_since_epoch().count());
+  }
+  static bool read(cbor_reader& in, timestamp& value) {
+    std::int64_t count = 0;
+    if (!in.integer(count))
+      return false;
+    value = timestamp{std::chrono::milliseconds{count}};
+    return true;
   }
 };
 
@@ -204,6 +258,17 @@ struct codec<T> {
     if (!parsed)
       throw decode_failure{code_of(parsed.error()), message_of(parsed.error())};
     return std::move(*parsed);
+  }
+  static void write(cbor_writer& out, const T& value) { out.text(value.str()); }
+  static bool read(cbor_reader& in, T& value) {
+    std::string_view text;
+    if (!in.text(text))
+      return false;
+    auto parsed = T::parse(text);
+    if (!parsed)
+      return false;
+    value = std::move(*parsed);
+    return true;
   }
 };
 
@@ -224,6 +289,20 @@ struct codec<T> {
     }
     refuse("expected one of " + accepted);
   }
+  static void write(cbor_writer& out, T value) {
+    out.text(enum_names(value).at(static_cast<std::size_t>(value)));
+  }
+  static bool read(cbor_reader& in, T& value) {
+    const auto names = enum_names(T{});
+    std::string_view text;
+    if (!in.text(text))
+      return false;
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found == names.end())
+      return false;
+    value = static_cast<T>(found - names.begin());
+    return true;
+  }
 };
 
 template <class T>
@@ -235,6 +314,16 @@ struct codec<std::optional<T>> {
     if (in.is_null())
       return std::nullopt;
     return codec<T>::decode(in, policy);
+  }
+  static void write(cbor_writer& out, const std::optional<T>& value) {
+    if (value)
+      codec<T>::write(out, *value);
+    else
+      out.null();
+  }
+  static bool read(cbor_reader& in, std::optional<T>& value) {
+    value.reset();
+    return in.take_null() || codec<T>::read(in, value.emplace());
   }
 };
 
@@ -261,6 +350,21 @@ struct codec<std::vector<T>> {
     }
     return values;
   }
+  static void write(cbor_writer& out, const std::vector<T>& values) {
+    out.array(values.size());
+    for (const auto& value : values)
+      codec<T>::write(out, value);
+  }
+  static bool read(cbor_reader& in, std::vector<T>& values) {
+    std::size_t size = 0;
+    if (!in.array(size))
+      return false;
+    values.clear();
+    for (std::size_t i = 0; i < size; ++i)
+      if (!codec<T>::read(in, values.emplace_back()))
+        return false;
+    return true;
+  }
 };
 
 template <class T>
@@ -285,6 +389,27 @@ struct codec<std::map<std::string, T>> {
     }
     return values;
   }
+  static void write(cbor_writer& out, const std::map<std::string, T>& values) {
+    out.map(values.size());
+    for (const auto& [key, value] : values) {
+      out.text(key);
+      codec<T>::write(out, value);
+    }
+  }
+  static bool read(cbor_reader& in, std::map<std::string, T>& values) {
+    std::size_t size = 0;
+    if (!in.map(size))
+      return false;
+    values.clear();
+    for (std::size_t i = 0; i < size; ++i) {
+      std::string_view key;
+      if (!in.text(key) || (!values.empty() && key <= values.rbegin()->first))
+        return false;
+      if (!codec<T>::read(in, values.emplace_hint(values.end(), key, T{})->second))
+        return false;
+    }
+    return true;
+  }
 };
 
 template <described T>
@@ -299,12 +424,10 @@ struct codec<T> {
   }
 
   static void encode_into(json& out, const T& value) {
-    // Absent means default, so a field that has its default value need not be written.
-    static const T defaults{};
     std::apply(
         [&](const auto&... info) {
           [[maybe_unused]] const auto write = [&](const auto& one) {
-            if (one.required || !(value.*one.member == defaults.*one.member))
+            if (one.required || !(value.*one.member == defaults().*one.member))
               out[std::string{one.name}] =
                   codec<std::remove_cvref_t<decltype(value.*one.member)>>::encode(value
                                                                                   .*one.member);
@@ -342,7 +465,115 @@ struct codec<T> {
     return value;
   }
 
+  /// `type`: the value of one more key, "type"; empty: there is none.
+  static void write(cbor_writer& out, const T& value, std::string_view type = {}) {
+    if constexpr (requires { value.unknown; })
+      if (value.unknown.is_object() && !value.unknown.empty())
+        return write_with_unknown(out, value, type);
+    const auto& fields = by_name();
+    std::array<bool, field_count> chosen{};
+    std::size_t size = type.empty() ? 0 : 1;
+    for (std::size_t i = 0; i < field_count; ++i)
+      size += chosen[i] = fields[i].is_written(value);
+    out.map(size);
+    constexpr std::string_view tag = "type";
+    const auto write_type = [&] {
+      out.text(tag);
+      out.text(type);
+    };
+    bool owes_type = !type.empty();
+    for (std::size_t i = 0; i < field_count; ++i) {
+      if (!chosen[i])
+        continue;
+      if (owes_type && tag < fields[i].name) {
+        write_type();
+        owes_type = false;
+      }
+      out.text(fields[i].name);
+      fields[i].write(out, value);
+    }
+    if (owes_type)
+      write_type();
+  }
+
+  static bool read(cbor_reader& in, T& value, std::string_view tag = {}) {
+    std::size_t size = 0;
+    if (!in.map(size))
+      return false;
+    const auto& fields = by_name();
+    std::size_t next = 0;
+    std::string_view last;
+    for (std::size_t i = 0; i < size; ++i) {
+      std::string_view key;
+      if (!in.text(key) || (i > 0 && key <= last))
+        return false;
+      last = key;
+      if (!tag.empty() && key == tag) {
+        if (!in.skip())
+          return false;
+        continue;
+      }
+      while (next < field_count && fields[next].name < key)
+        if (fields[next++].required)
+          return false;
+      if (next == field_count || fields[next].name != key || !fields[next].read(in, value))
+        return false;
+      ++next;
+    }
+    return std::none_of(fields.begin() + static_cast<std::ptrdiff_t>(next), fields.end(),
+                        [](const auto& missing) { return missing.required; });
+  }
+
 private:
+  static constexpr std::size_t field_count = std::tuple_size_v<decltype(T::fields())>;
+
+  /// Absent means default, so a field that has its default value need not be written.
+  static const T& defaults() {
+    static const T value{};
+    return value;
+  }
+
+  /// A field as CBOR has it: maps are sorted by key.
+  struct named_field {
+    std::string_view name;
+    bool required = false;
+    bool (*is_written)(const T&) = nullptr;
+    void (*write)(cbor_writer&, const T&) = nullptr;
+    bool (*read)(cbor_reader&, T&) = nullptr;
+  };
+
+  template <std::size_t Index>
+  static constexpr named_field field_at() {
+    constexpr auto info = std::get<Index>(T::fields());
+    constexpr auto place = info.member;
+    using member = std::remove_cvref_t<decltype(std::declval<T&>().*place)>;
+    return {info.name, info.required,
+            [](const T& of) { return info.required || !(of.*place == defaults().*place); },
+            [](cbor_writer& out, const T& of) { codec<member>::write(out, of.*place); },
+            [](cbor_reader& in, T& to) { return codec<member>::read(in, to.*place); }};
+  }
+
+  template <std::size_t... Index>
+  static constexpr auto sorted_fields(std::index_sequence<Index...>) {
+    std::array<named_field, field_count> sorted{field_at<Index>()...};
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto& one, const auto& other) { return one.name < other.name; });
+    return sorted;
+  }
+
+  /// Only made for a type that is written or read as CBOR.
+  static const std::array<named_field, field_count>& by_name() {
+    static constexpr auto sorted = sorted_fields(std::make_index_sequence<field_count>{});
+    return sorted;
+  }
+
+  static void write_with_unknown(cbor_writer& out, const T& value, std::string_view type) {
+    auto all = encode(value);
+    if (!type.empty())
+      all["type"] = type;
+    out.value(all);
+  }
+
   static bool is_listed(std::string_view key) {
     return std::apply([&](const auto&... info) { return ((info.name == key) || ...); },
                       T::fields());
@@ -398,6 +629,44 @@ struct codec<std::variant<Ts...>> {
       refuse("unknown type " + quoted_excerpt(type));
     return std::move(*value);
   }
+
+  static void write(cbor_writer& out, const std::variant<Ts...>& value) {
+    std::visit(
+        [&](const auto& alternative) {
+          using alternative_type = std::remove_cvref_t<decltype(alternative)>;
+          codec<alternative_type>::write(out, alternative, alternative_type::type);
+        },
+        value);
+  }
+
+  static bool read(cbor_reader& in, std::variant<Ts...>& value) {
+    std::string_view type;
+    if (!find_type(in, type))
+      return false;
+    bool good = false;
+    static_cast<void>(((Ts::type == type
+                        && (good = codec<Ts>::read(in, value.template emplace<Ts>(), "type"), true))
+                       || ...));
+    return good;
+  }
+
+private:
+  /// Looks ahead.
+  static bool find_type(cbor_reader in, std::string_view& type) {
+    std::size_t size = 0;
+    if (!in.map(size))
+      return false;
+    for (std::size_t i = 0; i < size; ++i) {
+      std::string_view key;
+      if (!in.text(key))
+        return false;
+      if (key == "type")
+        return in.text(type);
+      if (!in.skip())
+        return false;
+    }
+    return false;
+  }
 };
 
 } // namespace detail
@@ -421,12 +690,18 @@ result<T> from_json(const json& value, unknown_fields policy, std::string_view p
 /// The record form of a value: its JSON as CBOR.
 template <class T>
 [[nodiscard]] bytes to_record(const T& value) {
-  return to_cbor(to_json(value));
+  bytes out;
+  detail::cbor_writer writer{out};
+  detail::codec<T>::write(writer, value);
+  return out;
 }
 
 /// Reads the record form. Errors: `invalid_json`, `invalid_field`.
 template <class T>
 [[nodiscard]] result<T> from_record(std::span<const std::uint8_t> data) {
+  detail::cbor_reader reader{data};
+  if (T value; detail::codec<T>::read(reader, value) && reader.is_at_end())
+    return value;
   auto value = parse_cbor(data);
   if (!value)
     return std::move(value.error());

@@ -1,4 +1,5 @@
-// Bytes from a disk are a record, or `store_corrupt`; a record is the same after CBOR.
+// Bytes from a disk are a record, or `store_corrupt`; a record is the same after CBOR, and is what
+// its JSON is.
 #include "require.hpp"
 
 #include <fermata/messages/chunk.hpp>
@@ -10,12 +11,26 @@ using namespace fermata;
 
 namespace {
 
+/// What a record is read as by way of a tree of JSON.
+template <class T>
+result<T> read_by_json(std::span<const std::uint8_t> payload) {
+  auto value = parse_cbor(payload);
+  if (!value)
+    return std::move(value.error());
+  return fermata::from_json<T>(*value, unknown_fields::keep);
+}
+
 template <class T>
 void check(std::span<const std::uint8_t> payload) {
   const auto record = from_record<T>(payload);
+  const auto by_json = read_by_json<T>(payload);
+  fuzz::require(record.engaged() == by_json.engaged(), "a record is what its JSON is");
   if (!record)
     return;
+  fuzz::require(to_cbor(to_json(*record)) == to_cbor(to_json(*by_json)),
+                "a record is read as its JSON is");
   const auto written = to_record(*record);
+  fuzz::require(written == to_cbor(to_json(*record)), "a record is written as its JSON is");
   const auto again = from_record<T>(written);
   fuzz::require(again.engaged(), "a record is read again");
   fuzz::require(to_record(*again) == written, "a record is the same after CBOR");

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <fermata/messages/json.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+/// CBOR (RFC 8949) without a tree of JSON in between: what records are written with, and read with
+/// as long as they are what is written here.
+namespace fermata::detail {
+
+/// The first three bits of an item.
+enum class cbor_major : std::uint8_t {
+  unsigned_integer,
+  negative_integer,
+  bytes,
+  text,
+  array,
+  map,
+  tag,
+  simple
+};
+
+/// Appends items to bytes; each byte is the one that `to_cbor` writes.
+class cbor_writer {
+public:
+  /// `out` must outlive the writer.
+  explicit cbor_writer(bytes& out) : out_{out} {}
+
+  void null() { out_.push_back(0xf6); }
+  void boolean(bool value) { out_.push_back(value ? 0xf5 : 0xf4); }
+  void unsigned_integer(std::uint64_t value) { head(cbor_major::unsigned_integer, value); }
+  void integer(std::int64_t value) {
+    if (value >= 0)
+      unsigned_integer(static_cast<std::uint64_t>(value));
+    else
+      head(cbor_major::negative_integer, static_cast<std::uint64_t>(-1 - value));
+  }
+  void text(std::string_view value) {
+    head(cbor_major::text, value.size());
+    out_.insert(out_.end(), value.begin(), value.end());
+  }
+  /// So many items follow, or so many pairs of a key, which is a text, and an item: sorted by key.
+  void array(std::size_t size) { head(cbor_major::array, size); }
+  void map(std::size_t size) { head(cbor_major::map, size); }
+  void value(const json& value);
+
+private:
+  void head(cbor_major major, std::uint64_t argument);
+
+  bytes& out_;
+};
+
+/// Reads items one by one. Each function takes the next item and says true, or says false where it
+/// is not what is asked for, or is not as `cbor_writer` writes it (a map whose keys are not in
+/// order, for example): the reader then stands somewhere in between, and `parse_cbor` may read the
+/// record after all, or says what is wrong with it. Never reads beyond the end.
+class cbor_reader {
+public:
+  /// `data` must outlive the reader, and the texts that it lends.
+  explicit cbor_reader(std::span<const std::uint8_t> data) : rest_{data} {}
+
+  [[nodiscard]] bool is_at_end() const noexcept { return rest_.empty(); }
+  /// True, and the item is taken, if it is null; else nothing is taken.
+  [[nodiscard]] bool take_null() noexcept;
+  [[nodiscard]] bool boolean(bool& out) noexcept;
+  [[nodiscard]] bool unsigned_integer(std::uint64_t& out) noexcept;
+  [[nodiscard]] bool integer(std::int64_t& out) noexcept;
+  /// Only what is written as a floating-point number.
+  [[nodiscard]] bool floating(double& out) noexcept;
+  /// The text is in the data.
+  [[nodiscard]] bool text(std::string_view& out) noexcept;
+  [[nodiscard]] bool array(std::size_t& size) noexcept;
+  [[nodiscard]] bool map(std::size_t& size) noexcept;
+  /// Not nested beyond `max_json_depth`.
+  [[nodiscard]] bool value(json& out) { return value(out, max_json_depth); }
+  [[nodiscard]] bool skip() noexcept { return skip(max_json_depth); }
+
+  /// Is the next item an integer below zero?
+  [[nodiscard]] bool is_negative() const noexcept {
+    return !rest_.empty() && major_of(rest_.front()) == cbor_major::negative_integer;
+  }
+
+private:
+  static cbor_major major_of(std::uint8_t first) noexcept {
+    return static_cast<cbor_major>(first >> 5);
+  }
+  [[nodiscard]] bool head(cbor_major expected, std::uint64_t& argument) noexcept;
+  [[nodiscard]] bool size(cbor_major expected, std::size_t& out) noexcept;
+  [[nodiscard]] bool value(json& out, std::size_t levels);
+  [[nodiscard]] bool skip(std::size_t levels) noexcept;
+
+  std::span<const std::uint8_t> rest_;
+};
+
+} // namespace fermata::detail

@@ -72,6 +72,7 @@ struct published {
   std::uint64_t last;
 };
 struct answered {
+  const simulated_node* at; ///< That was asked.
   std::uint64_t number;
   unanswered asked;
   result<receipt> answer;
@@ -79,6 +80,7 @@ struct answered {
 struct hit {
   const simulated_node* at;
   fault_kind kind;
+  bool noted; ///< In the trace, as the fault that was planned.
 };
 /// What is to be told to the witnesses once no actor is running.
 using news = std::variant<stored, published, answered, hit>;
@@ -156,14 +158,15 @@ struct stage {
   void plan(const fault& one);
   /// Its time has come.
   void strike(simulated_node& at, const fault& one);
-  void strike_links(simulated_node& at, fault_kind kind, milliseconds until);
+  void strike_links(simulated_node& at, const fault& one, milliseconds until);
   /// Ends the partitions whose time is over.
   void mend_partitions();
   void delay_links(const simulated_node& at, milliseconds most);
   void strike_store(simulated_node& at, const fault& one, milliseconds until);
   /// Something ends then that keeps somebody from taking his turn.
   void wake_at(milliseconds when);
-  void hits(const simulated_node& at, fault_kind kind) { pending_news.push_back(hit{&at, kind}); }
+  /// It hits when it strikes. Those that wait for something to hit are told of by whom they hit.
+  void hits(const simulated_node& at, const fault& one);
   void stop_faults();
 
   // -- who watches

@@ -55,7 +55,7 @@ void stage::take_answer(simulated_node& at, std::uint64_t number, ticket::state&
   state.answer = answer;
   auto found = at.asked.extract(number);
   if (!found.empty() && is_watched())
-    pending_news.push_back(answered{number, std::move(found.mapped()), std::move(answer)});
+    pending_news.push_back(answered{&at, number, std::move(found.mapped()), std::move(answer)});
 }
 
 void stage::note_sent(const simulated_node& at, const unanswered& asked) {

@@ -24,62 +24,60 @@ void stage::plan(const fault& one) {
 }
 
 void stage::strike(simulated_node& at, const fault& one) {
-  if (keeps_trace)
-    note("fault: " + describe(one), at.name);
   const auto until = elapsed + one.duration;
   if (!at.process)
     return;
   strike_store(at, one, until);
   switch (one.kind) {
   case fault_kind::crash:
-    hits(at, one.kind);
+    hits(at, one);
     kill(at);
     return bring_up_after(at, one.duration);
   case fault_kind::stop:
-    hits(at, one.kind);
+    hits(at, one);
     stop(at);
     return bring_up_after(at, one.duration);
   case fault_kind::freeze:
-    hits(at, one.kind);
+    hits(at, one);
     at.frozen_until = std::max(at.frozen_until, until);
     if (at.options.on_network)
       links.freeze(at.name);
     return;
   case fault_kind::slow_node:
-    hits(at, one.kind);
+    hits(at, one);
     at.slow_until = std::max(at.slow_until, until);
     return;
   case fault_kind::slow_commits:
     at.slow_commits_until = std::max(at.slow_commits_until, until);
     return;
   case fault_kind::tools_hang:
-    hits(at, one.kind);
+    hits(at, one);
     at.tools_hang_until = std::max(at.tools_hang_until, until);
     return wake_at(until);
   case fault_kind::clock_forward:
-    hits(at, one.kind);
+    hits(at, one);
     return clock->set(clock->now() + one.duration);
   case fault_kind::clock_back:
-    hits(at, one.kind);
+    hits(at, one);
     return clock->set(clock->now() - one.duration);
   case fault_kind::partition:
   case fault_kind::slow_link:
   case fault_kind::drop_connections:
-    return strike_links(at, one.kind, until);
+    return strike_links(at, one, until);
   default:
     return;
   }
 }
 
-void stage::strike_links(simulated_node& at, fault_kind kind, milliseconds until) {
+void stage::strike_links(simulated_node& at, const fault& one, milliseconds until) {
   if (!at.options.on_network)
     return;
-  hits(at, kind);
-  if (kind == fault_kind::partition) {
+  hits(at, one);
+  if (one.kind == fault_kind::partition) {
     at.cut_until = std::max(at.cut_until, until);
     links.partition({at.name});
     at_time(until, [this] { mend_partitions(); });
-  } else if (kind == fault_kind::slow_link) {
+  } else if (one.kind == fault_kind::slow_link) {
     at.slow_link_until = std::max(at.slow_link_until, until);
     delay_links(at, slowest_link);
     at_time(until, [this, &at] {
@@ -134,6 +132,12 @@ void stage::strike_store(simulated_node& at, const fault& one, milliseconds unti
   default:
     return;
   }
+}
+
+void stage::hits(const simulated_node& at, const fault& one) {
+  if (keeps_trace)
+    note("fault: " + describe(one), at.name);
+  pending_news.push_back(hit{&at, one.kind, true});
 }
 
 void stage::wake_at(milliseconds when) {

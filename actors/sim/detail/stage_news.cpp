@@ -52,8 +52,8 @@ void stage::tell(const answered& what) {
   if (!what.asked.body)
     return;
   if (keeps_trace)
-    note("answered " + std::string{name_of(*what.asked.body)} + ": " + show(what.answer), {},
-         what.asked.session.str());
+    note("answered " + std::string{name_of(*what.asked.body)} + ": " + show(what.answer),
+         what.at->name, what.asked.session.str());
   const command_answer seen{what.number, what.asked.session, *what.asked.body, what.answer,
                             what.asked.sent_at};
   for (const auto& one : witnesses)
@@ -61,8 +61,8 @@ void stage::tell(const answered& what) {
 }
 
 void stage::tell(const hit& what) {
-  if (keeps_trace)
-    note("hit: " + std::string{enum_names(what.kind)[static_cast<std::size_t>(what.kind)]},
+  if (keeps_trace && !what.noted)
+    note("fault: hit by " + std::string{enum_names(what.kind)[static_cast<std::size_t>(what.kind)]},
          what.at->name);
   for (const auto& one : witnesses)
     one->fault_hit(self, what.at->name, what.kind);

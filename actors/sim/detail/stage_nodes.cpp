@@ -90,12 +90,13 @@ void stage::watch_store(simulated_node& at) {
       });
   at.store->on_fault(
       [this, &at](memory_fault fault) {
-        pending_news.push_back(hit{&at, kind_of(fault)});
+        pending_news.push_back(hit{&at, kind_of(fault), false});
       },
       [this, &at](memory_read_fault fault) {
-        pending_news.push_back(hit{&at, fault == memory_read_fault::io_error
-                                            ? fault_kind::read_error
-                                            : fault_kind::flipped_bit});
+        pending_news.push_back(hit{&at,
+                                   fault == memory_read_fault::io_error ? fault_kind::read_error
+                                                                        : fault_kind::flipped_bit,
+                                   false});
       });
 }
 

@@ -44,7 +44,7 @@ bool stage::journal_waits(simulated_node& at) {
     return false;
   if (!at.commit_due) {
     at.commit_due = elapsed + schedule.between(milliseconds{1}, slowest_commit);
-    pending_news.push_back(hit{&at, fault_kind::slow_commits});
+    pending_news.push_back(hit{&at, fault_kind::slow_commits, false});
   }
   if (*at.commit_due > elapsed)
     return true;

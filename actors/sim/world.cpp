@@ -49,7 +49,7 @@ void world::add_node(std::string name, node_options options) {
     throw std::logic_error("the world has a node " + name + " already");
   auto added = std::make_unique<detail::simulated_node>();
   added->name = name;
-  added->store = options.store ? options.store : std::make_shared<memory_store>();
+  added->store = options.store ? options.store->clone() : std::make_shared<memory_store>();
   added->options = std::move(options);
   self.names.push_back(std::move(name));
   self.has_network = self.has_network || added->options.on_network;

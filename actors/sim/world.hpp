@@ -75,8 +75,8 @@ struct node_options {
   std::function<void(agent_registry&, tool_registry&)> setup;
   /// Fills in models; called each time the node starts.
   std::function<void(model_registry&)> setup_models;
-  /// The store to start from; null: an empty one.
-  std::shared_ptr<memory_store> store;
+  /// The node starts with a copy of it, without its faults and hooks; null: with an empty store.
+  std::shared_ptr<const memory_store> store;
 
   node_options() = default;
 };

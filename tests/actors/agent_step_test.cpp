@@ -237,11 +237,9 @@ TEST_CASE("P1: a crash between two folds of one plan loses no finished subtask a
   for (std::uint64_t write = 2; write <= writes; ++write)
     for (const auto fault : {memory_fault::crash_before, memory_fault::crash_after}) {
       CAPTURE(write, static_cast<int>(fault));
-      auto options = agent_options();
-      options.store = std::make_shared<memory_store>();
-      options.store->on_write(
+      sim::world world{write, agent_options()};
+      world.store().on_write(
           [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
-      sim::world world{write, options};
       accept(world, propose_plan{plan_for("talker", nullptr, 100)});
       (void)world.send(sid(), approve_plan());
       world.run();

@@ -28,9 +28,8 @@ tool buy_tool(shop& of, bool idempotent = false) {
   return buy;
 }
 
-sim::world_options with_tool(tool added, std::shared_ptr<memory_store> store = nullptr) {
+sim::world_options with_tool(tool added) {
   sim::world_options options;
-  options.store = std::move(store);
   options.setup = [added](agent_registry&, tool_registry& tools) {
     if (auto error = tools.add(added))
       throw std::logic_error(message_of(error));
@@ -137,9 +136,8 @@ TEST_CASE("P1 P6 P8: a crash before or after any commit loses nothing acknowledg
                                memory_fault::lose_ack, memory_fault::io_error}) {
         CAPTURE(seed, write, static_cast<int>(fault));
         shop store_of_goods;
-        auto options = with_tool(buy_tool(store_of_goods), std::make_shared<memory_store>());
-        options.store->on_write(crash_at(write, fault));
-        sim::world world{seed, options};
+        sim::world world{seed, with_tool(buy_tool(store_of_goods))};
+        world.store().on_write(crash_at(write, fault));
         const auto ran = run_plan(world, shopping_plan());
 
         CHECK(state_of(world) == "completed");
@@ -169,7 +167,7 @@ TEST_CASE("P1 P6 P8: a crash before or after any commit loses nothing acknowledg
 
 TEST_CASE("P8: an open claim found at recovery waits for somebody to say what became of it") {
   shop goods;
-  auto options = with_tool(buy_tool(goods), std::make_shared<memory_store>());
+  auto options = with_tool(buy_tool(goods));
   sim::world world{7, options};
   accept(world, propose_plan{shopping_plan()});
   accept(world, approve_plan());
@@ -209,7 +207,7 @@ TEST_CASE("P8: an open claim found at recovery waits for somebody to say what be
 
 TEST_CASE("P8: an idempotent tool's open claim is re-run without asking, with the same key") {
   shop goods;
-  auto options = with_tool(buy_tool(goods, true), std::make_shared<memory_store>());
+  auto options = with_tool(buy_tool(goods, true));
   sim::world world{7, options};
   accept(world, propose_plan{shopping_plan()});
   accept(world, approve_plan());
@@ -227,7 +225,7 @@ TEST_CASE("P8: an idempotent tool's open claim is re-run without asking, with th
 
 TEST_CASE("an outcome whose commit failed is kept by the process, and nobody is asked about it") {
   shop goods;
-  auto options = with_tool(buy_tool(goods), std::make_shared<memory_store>());
+  auto options = with_tool(buy_tool(goods));
   sim::world world{7, options};
   accept(world, propose_plan{shopping_plan()});
   accept(world, approve_plan());

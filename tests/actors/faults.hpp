@@ -148,11 +148,10 @@ inline void with_a_fault_at_every_commit(const std::function<scenario()>& make,
       for (const auto fault : {memory_fault::crash_before, memory_fault::crash_after,
                                memory_fault::lose_ack, memory_fault::io_error}) {
         CAPTURE(seed, write, static_cast<int>(fault));
-        auto story = make();
-        story.options.store = std::make_shared<memory_store>();
-        story.options.store->on_write(
-            [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
+        const auto story = make();
         sim::world world{seed, story.options};
+        world.store().on_write(
+            [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
         const auto receipts = detail::drive(world, story);
         world.store().on_write({});
         detail::check_end(world, story, receipts);

@@ -17,15 +17,12 @@ namespace {
 /// Keeps what the store held after each commit.
 class commit_keeper final : public runtime_observer {
 public:
-  explicit commit_keeper(std::shared_ptr<memory_store> store) : store_{std::move(store)} {}
   void committed(const session_id&, std::span<const event>, std::span<const event_note>) override {
-    stores.push_back(store_->clone());
+    stores.push_back(store->clone());
   }
 
+  const memory_store* store = nullptr; ///< Of the world that is observed.
   std::vector<std::shared_ptr<memory_store>> stores;
-
-private:
-  std::shared_ptr<memory_store> store_;
 };
 
 std::string exported(store& from, std::string_view session = "s1",
@@ -82,11 +79,11 @@ void see(sights& seen, const session_status& status) {
 /// Runs a story, and continues it in another world from each of its commits.
 void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
   auto story = make();
-  story.options.store = std::make_shared<memory_store>();
-  const auto kept = std::make_shared<commit_keeper>(story.options.store);
+  const auto kept = std::make_shared<commit_keeper>();
   story.options.observer = kept;
   {
     sim::world world{1, story.options};
+    kept->store = &world.store();
     const auto receipts = test::detail::drive(world, story);
     test::detail::check_end(world, story, receipts);
   }
@@ -97,13 +94,14 @@ void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
     auto& from = *kept->stores[commits - 1];
     see(seen, *query_status(from, sid()));
     auto next = make();
-    next.options.store = others->clone();
+    const auto store = others->clone();
     const auto text = exported(from);
-    const auto moved = import_text(*next.options.store, text);
+    const auto moved = import_text(*store, text);
     CHECK(moved.number == 2);
-    CHECK(exported(*next.options.store) == text);
-    CHECK(known_of(*next.options.store) == known_of(from));
-    CHECK(next.options.store->verify().problems == std::vector<std::string>{});
+    CHECK(exported(*store) == text);
+    CHECK(known_of(*store) == known_of(from));
+    CHECK(store->verify().problems == std::vector<std::string>{});
+    next.options.store = store;
 
     sim::world world{commits, next.options};
     world.set_clock(moved.last_event);
@@ -317,8 +315,9 @@ TEST_CASE("P8: a run that was cut off is the same run elsewhere, under the same 
   REQUIRE(status_of(world).waiting.outcome == 1);
 
   auto options = options_of(counted);
-  options.store = inhabited_store();
-  const auto moved = import_text(*options.store, exported(world.store()));
+  const auto store = inhabited_store();
+  options.store = store;
+  const auto moved = import_text(*store, exported(world.store()));
   sim::world elsewhere{2, options};
   elsewhere.set_clock(moved.last_event);
   wake(elsewhere);
@@ -337,8 +336,9 @@ TEST_CASE("a timer that was armed fires elsewhere at its time") {
   REQUIRE(due);
 
   auto options = options_of(std::make_shared<effects>());
-  options.store = inhabited_store();
-  const auto moved = import_text(*options.store, exported(world.store()));
+  const auto store = inhabited_store();
+  options.store = store;
+  const auto moved = import_text(*store, exported(world.store()));
   sim::world elsewhere{2, options};
   elsewhere.set_clock(moved.last_event);
   elsewhere.advance(*due - elsewhere.now() - 1ms);
@@ -363,8 +363,9 @@ TEST_CASE("P9: what was shown can be approved elsewhere, and what was redacted i
   }
   const bool redacted = !exporting.redaction.hides_nothing();
   auto options = options_of(counted);
-  options.store = inhabited_store();
-  const auto moved = import_text(*options.store, exported(world.store(), "s1", exporting));
+  const auto store = inhabited_store();
+  options.store = store;
+  const auto moved = import_text(*store, exported(world.store(), "s1", exporting));
   CHECK(moved.redacted == redacted);
   sim::world elsewhere{2, options};
   elsewhere.set_clock(moved.last_event);

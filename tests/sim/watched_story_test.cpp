@@ -274,11 +274,9 @@ TEST_CASE("the monitors are silent where any single commit fails, or the process
          {memory_fault::crash_before, memory_fault::crash_inside, memory_fault::crash_after,
           memory_fault::lose_ack, memory_fault::io_error, memory_fault::disk_full}) {
       CAPTURE(write, static_cast<int>(fault));
-      auto options = everything();
-      options.store = std::make_shared<memory_store>();
-      options.store->on_write(
+      sim::world world{1, everything()};
+      world.store().on_write(
           [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
-      sim::world world{1, options};
       world.watch_promises();
       CHECK_NOTHROW(live(world, 15));
     }

@@ -133,6 +133,7 @@ void world::plan_faults(const std::vector<fault>& faults) {
 }
 
 void world::faults(const fault_mix& mix, milliseconds horizon) {
+  static_cast<void>(implementation_->first()); // without a node none would be drawn
   auto drawn = random("faults");
   plan_faults(draw_faults(mix, implementation_->names, horizon, drawn));
 }

@@ -151,7 +151,8 @@ public:
 
   /// Lets these faults happen, from now on; `at` counts from the beginning of the world.
   void plan_faults(const std::vector<fault>& faults);
-  /// Draws faults for all nodes until `horizon`, and plans them.
+  /// Draws faults for the nodes that there are by now, until `horizon`, and plans them. Without a
+  /// node it throws `std::logic_error`, as `send` does.
   void faults(const fault_mix& mix, std::chrono::milliseconds horizon);
   /// Ends all that lasts, and lets no planned fault happen any more.
   void stop_faults();

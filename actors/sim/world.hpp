@@ -131,7 +131,8 @@ public:
 
   /// Runs until nothing can run without the passing of time. When a store crashes
   /// (`memory_store::on_write`), its node dies at once with all that it holds in memory, and is
-  /// started again (`node_options::restart_after`); `crashes` counts that.
+  /// started again (`node_options::restart_after`); `crashes` counts that. A million turns while no
+  /// time passes, those of `after` included, are a circle that nobody leaves: a violation of P6.
   void run();
 
   /// Lets time pass, running whatever becomes due.

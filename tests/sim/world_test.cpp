@@ -265,6 +265,58 @@ TEST_CASE("an invariant of one's own is asked after each turn, and what it says 
   }
 }
 
+TEST_CASE("a node starts with a copy of the store that it is given") {
+  sim::world_options options;
+  const auto store = std::make_shared<memory_store>();
+  options.store = store;
+  const auto empty = store->fingerprint();
+  for (const std::uint64_t seed : {1, 2}) {
+    sim::world world{seed, options};
+    CHECK(world.events(sid()).empty());
+    accept(world, propose_plan{seed_plan()});
+  }
+  CHECK(store->fingerprint() == empty);
+}
+
+TEST_CASE("the trace has the faults that hit, and the node that a command was answered by") {
+  sim::world world{1, {}};
+  world.keep_trace();
+  world.plan_faults({make_fault(sim::fault_kind::crash_after, 0ms),
+                     make_fault(sim::fault_kind::crash, 1min, 2min),
+                     make_fault(sim::fault_kind::freeze, 2min, 1min),
+                     make_fault(sim::fault_kind::crash_before, 4min)});
+  world.advance(1s);
+  (void)world.send(sid(), propose_plan{seed_plan()});
+  world.advance(5min);
+  (void)refuse(world, approve_plan(7));
+  const auto text = sim::timeline(world.trace());
+  INFO(text);
+  const auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
+  CHECK(has("n1  -   fault: hit by crash_after"));
+  CHECK(has("n1  -   fault: n1 crashes"));
+  CHECK_FALSE(has("frozen"));       // it was down
+  CHECK_FALSE(has("crash_before")); // nothing was committed
+  CHECK(has("n1  s1  answered decide_plan: unknown_approval"));
+}
+
+TEST_CASE("faults are not drawn for a world that has no node") {
+  sim::world world{1};
+  CHECK_THROWS_WITH(world.faults(sim::fault_mix{5min}, 3h), "the world has no node; add one");
+}
+
+TEST_CASE("P6: what goes on for ever while no time passes is a violation") {
+  sim::world world{1, {}};
+  std::function<void()> again = [&] { world.after(0ms, again); };
+  again();
+  try {
+    world.advance(1s);
+    FAIL("nothing was thrown");
+  } catch (const sim::violation& broken) {
+    CHECK(broken.promise() == "P6");
+    CHECK(broken.text() == "1000000 turns were taken, and no time has passed");
+  }
+}
+
 TEST_CASE("years of virtual time pass in no time") {
   sim::world world{1, {}};
   accept(world, propose_plan{seed_plan()});

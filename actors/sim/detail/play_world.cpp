@@ -14,9 +14,6 @@ namespace fermata::sim::detail {
 
 namespace {
 
-/// So many turns without the passing of time are a circle that nobody leaves.
-constexpr std::uint64_t most_turns_at_once = 1'000'000;
-
 /// Knows where each session stands.
 class register_of_sessions final : public witness {
 public:
@@ -52,21 +49,6 @@ private:
   std::map<session_id, entry> entries_;
   std::size_t live_ = 0;
 };
-
-void watch_for_circles(world& in) {
-  in.invariant("P6",
-               [since = std::chrono::milliseconds{0},
-                before = std::uint64_t{0}](world& seen) mutable -> std::string {
-                 if (seen.elapsed() != since) {
-                   since = seen.elapsed();
-                   before = seen.steps();
-                 }
-                 if (seen.steps() - before < most_turns_at_once)
-                   return {};
-                 return std::to_string(most_turns_at_once)
-                        + " turns were taken, and no time has passed";
-               });
-}
 
 /// Longer than any step or run takes that is not cut off by somebody.
 constexpr std::chrono::hours longest_move{24};
@@ -244,7 +226,6 @@ played_world play_world(const campaign_options& options, const stand_ins& strang
       in.set_clock(*options.begins);
     auto& counted = in.add(std::make_unique<coverage>());
     in.watch_promises();
-    watch_for_circles(in);
     try {
       narration{options, strangers, drawn, in}.tell();
     } catch (const violation& broken) {

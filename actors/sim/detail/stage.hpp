@@ -141,6 +141,8 @@ struct stage {
   /// One actor or function takes its turn. False: nobody could.
   bool turn();
   void take_turn(simulated_node& at, const choice& chosen);
+  /// Counts what happens at one moment, and reports a circle that nobody leaves.
+  void count_turn();
   /// Turns until nobody can take one.
   void run();
 
@@ -201,6 +203,7 @@ struct stage {
 
   milliseconds elapsed{0};
   std::uint64_t steps = 0;
+  std::uint64_t turns_at_once = 0; ///< Since time has passed.
   std::uint64_t crashes = 0;
   std::uint64_t sent_commands = 0;
   std::map<std::pair<milliseconds, std::uint64_t>, std::function<void()>> calendar;

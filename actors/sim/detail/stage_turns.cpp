@@ -14,6 +14,9 @@ constexpr milliseconds slowest_commit{30'000};
 constexpr std::uint64_t longest_starvation = 16;
 constexpr std::uint64_t starvation_rarity = 128;
 
+/// So many turns without the passing of time are a circle that nobody leaves.
+constexpr std::uint64_t most_turns_at_once = 1'000'000;
+
 } // namespace
 
 void stage::find_choices() {
@@ -82,6 +85,7 @@ bool stage::turn() {
     return false;
   const auto chosen = choose();
   ++steps;
+  count_turn();
   if (chosen.what == turn_of::network)
     links.deliver(chosen.which);
   else
@@ -103,6 +107,12 @@ void stage::take_turn(simulated_node& at, const choice& chosen) {
     at.process->run_actor(chosen.which);
   if (at.slow_until > elapsed)
     at.next_turn = elapsed + schedule.between(milliseconds{0}, slowest_turn);
+}
+
+void stage::count_turn() {
+  if (++turns_at_once == most_turns_at_once)
+    self.report(violation{"P6", std::to_string(most_turns_at_once)
+                                    + " turns were taken, and no time has passed"});
 }
 
 void stage::run() {
@@ -153,6 +163,7 @@ std::optional<milliseconds> stage::next_due() const {
 
 void stage::pass(milliseconds duration) {
   elapsed += duration;
+  turns_at_once = 0;
   clock->pass(duration);
   for (auto& one : nodes) {
     if (!one->process)
@@ -161,9 +172,10 @@ void stage::pass(milliseconds duration) {
     if (one->frozen_until <= elapsed)
       thaw(*one);
   }
-  while (!calendar.empty() && calendar.begin()->first.first <= elapsed) {
+  while (!broken && !calendar.empty() && calendar.begin()->first.first <= elapsed) {
     const auto what = std::move(calendar.extract(calendar.begin()).mapped());
     what();
+    count_turn();
   }
   tell_news();
   throw_if_broken();

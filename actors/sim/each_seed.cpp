@@ -42,10 +42,10 @@ std::optional<failed_run> run(std::uint64_t seed, const story& told, std::set<st
     return std::nullopt;
   } catch (const violation& broken) {
     failed.way = "violation of " + broken.promise();
-    failed.text = broken.promise() + ": " + broken.text();
+    failed.text = one_line(broken.promise() + ": " + broken.text());
   } catch (const std::exception& error) {
     failed.way = typeid(error).name();
-    failed.text = error.what();
+    failed.text = one_line(error.what());
   } catch (...) {
     failed.is_foreign = true;
     failed.text = "an assertion, or an exception that is no std::exception";

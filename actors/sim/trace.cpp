@@ -21,8 +21,7 @@ std::string clock_time(std::chrono::milliseconds at) {
   return text.data();
 }
 
-/// The text may quote what agents and people said; a line must stay a line, and a terminal as it
-/// is.
+/// The text may quote what agents and people said.
 void append_line(std::string& to, std::string_view text) {
   for (const auto letter : text) {
     const auto code = static_cast<unsigned char>(letter);
@@ -61,6 +60,12 @@ std::string line_of(const trace& of, std::size_t index) {
 }
 
 } // namespace
+
+std::string one_line(std::string_view text) {
+  std::string line;
+  append_line(line, text);
+  return line;
+}
 
 std::string describe(const trace_entry& entry) {
   std::string text;

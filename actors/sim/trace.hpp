@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fermata::sim {
@@ -30,6 +31,10 @@ struct trace_entry {
 };
 
 using trace = std::vector<trace_entry>;
+
+/// A text on one line, which leaves a terminal as it is: control characters are escaped as JSON
+/// does.
+[[nodiscard]] std::string one_line(std::string_view text);
 
 /// `1d 02:03:04.005  n1  s1  committed 17 call_answered c3`, on one line whatever the text has in
 /// it: control characters are escaped as JSON does. A `-` stands for no node and no session.

@@ -139,6 +139,14 @@ TEST_CASE("an invariant of one's own is asked while the story goes on") {
   CHECK(contains(report, "seed 1: no-session: there is a session"));
 }
 
+TEST_CASE("what a story says when it fails stays on its line") {
+  const auto report = report_of([](world&) {
+    throw violation{"P0\n", "clears\x1b[2J the\nscreen"};
+  });
+  CHECK(contains(report, "seed 1: P0\\u000a: clears\\u001b[2J the\\u000ascreen\n"));
+  CHECK(contains(report, "=> P0\\u000a: clears\\u001b[2J the\\u000ascreen"));
+}
+
 TEST_CASE("a story that is not the same the second time is told so") {
   int times = 0;
   const auto report = report_of([&](world&) {

@@ -320,9 +320,13 @@ void coverage::fault_hit(world&, const std::string&, fault_kind kind) {
 }
 
 void coverage::quiet(world& in) {
-  for (const auto& node : in.nodes())
-    if (const auto load = in.load(node); load && load->parked_messages > 0)
+  for (const auto& node : in.nodes()) {
+    const auto load = in.load(node);
+    if (!load || load->parked_messages == 0)
+      parking_.erase(node);
+    else if (parking_.insert(node).second)
       counts_.count(rare_state::messages_parked);
+  }
 }
 
 } // namespace fermata::sim

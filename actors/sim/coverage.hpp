@@ -152,6 +152,7 @@ private:
   reach_counts counts_;
   std::uint64_t resumes_ = 0;
   std::map<session_id, followed> sessions_;
+  std::set<std::string> parking_; ///< Nodes that had messages parked when last looked at.
 };
 
 } // namespace fermata::sim

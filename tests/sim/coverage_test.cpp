@@ -337,3 +337,32 @@ TEST_CASE("what a real world goes through is counted") {
   CHECK(all.at("rare/pause_over_crash") == 1);
   CHECK(counted.resumes() == 1);
 }
+
+TEST_CASE("parked messages are counted when there come to be some, however long they wait") {
+  world_options options;
+  options.policy = approval_policy::allow_everything();
+  options.limits.resident_sessions = 1;
+  options.setup = [](agent_registry&, tool_registry& tools) {
+    tool work;
+    work.name = *tool_name::parse("work");
+    work.run = blocking_tool{[](const tool_context&) -> result<json> { return 1; }};
+    REQUIRE_FALSE(tools.add(std::move(work)));
+  };
+  const auto plan =
+      *parse_plan(R"({"goal": "g", "subtasks": [{"id": "t", "steps": [{"tool": "work"}]}]})");
+  world in{1, options};
+  auto& seen = in.add(std::make_unique<coverage>());
+  const auto other = *session_id::parse("s2");
+  for (const std::uint64_t times : {1, 2}) {
+    in.hold_tools(true);
+    const auto working = in.send(session, propose_plan{plan});
+    in.run();
+    const auto waiting = in.send(other, propose_plan{plan});
+    in.advance(1min);
+    CHECK(in.load(node)->parked_messages == 1);
+    CHECK(seen.counts().by_name().at("rare/messages_parked") == times);
+    in.hold_tools(false);
+    in.advance(1h);
+    CHECK(waiting.accepted());
+  }
+}

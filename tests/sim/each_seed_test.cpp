@@ -170,6 +170,13 @@ TEST_CASE("within Catch2 the seed is shown with what fails") {
   CHECK(seeds.size() == 3);
 }
 
+TEST_CASE("within Catch2 each seed that passes is an assertion") {
+  CHECK_NOFAIL(false);
+  check_each_seed(1, 1, [](world&) {});
+  const auto passed = Catch::getResultCapture().lastAssertionPassed();
+  CHECK(passed);
+}
+
 TEST_CASE("seed ranges are read and written") {
   CHECK(*parse_seed_range("17") == seed_range{17, 17});
   CHECK(*parse_seed_range("0-18446744073709551615") == seed_range{0, ~std::uint64_t{0}});

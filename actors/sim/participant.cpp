@@ -1,5 +1,6 @@
 #include <fermata/actors/sim/participant.hpp>
 
+#include <fermata/actors/sim/must.hpp>
 #include <fermata/messages/fields.hpp>
 
 #include <algorithm>
@@ -58,6 +59,14 @@ std::uint64_t number_of(const pending_item& item) {
 }
 
 } // namespace
+
+command approval_of(const pending_item& item) {
+  if (const auto plan = plan_id::parse(item.id))
+    return decide_plan{plan->revision(), plan_verdict::approve};
+  decide_call approval{must(call_id::parse(item.id)), call_verdict::approve};
+  approval.digest = item.digest;
+  return approval;
+}
 
 bool may_pass(const caf::error& error) noexcept {
   switch (code_of(error)) {

@@ -96,6 +96,9 @@ private:
   std::map<session_id, std::map<std::uint64_t, task>> tasks_; ///< Nobody without tasks is in it.
 };
 
+/// The command that approves what waits for a decision: a plan or a call, as it is shown.
+[[nodiscard]] command approval_of(const pending_item& item);
+
 /// True for errors of the environment, after which the same may be said again with success.
 [[nodiscard]] bool may_pass(const caf::error& error) noexcept;
 

@@ -3,10 +3,12 @@
 // is. Seeds decide all of it; a failure names its seed, and the fewest faults that it takes.
 
 #include <fermata/actors/sim/catch.hpp>
+#include <fermata/actors/sim/must.hpp>
 #include <fermata/actors/sim/people.hpp>
 #include <fermata/actors/sim/waking_host.hpp>
 
 using namespace fermata;
+using sim::must;
 using namespace std::chrono_literals;
 
 namespace {
@@ -16,11 +18,6 @@ coro::task<step> publisher(step_context& ctx) {
   if (ctx.tool_results().empty())
     co_return step::call("publish", {{"version", "1.0"}});
   co_return step::finish(ctx.tool_results()[0].answer.content);
-}
-
-void must(const caf::error& error) {
-  if (error)
-    throw std::logic_error(message_of(error));
 }
 
 } // namespace
@@ -34,7 +31,8 @@ TEST_CASE("a release is published once, whoever clicks twice and whatever crashe
       must(agents.add("publisher", publisher));
       sim::server_tool_character slow;
       slow.most_time = 10min;
-      must(tools.add(sim::make_server_tool(*tool_name::parse("publish"), {}, slow, shop, seed)));
+      must(tools.add(
+          sim::make_server_tool(must(tool_name::parse("publish")), {}, slow, shop, seed)));
     };
     w.add_node("n1", node);
     w.add(std::make_unique<sim::waking_host>());
@@ -52,9 +50,9 @@ TEST_CASE("a release is published once, whoever clicks twice and whatever crashe
     w.faults(mix, 24h);
 
     sim::planned_session release;
-    release.id = *session_id::parse("release");
-    release.plans = {*parse_plan(
-        R"({"goal": "Release 1.0", "subtasks": [{"id": "publish", "agent": "publisher"}]})")};
+    release.id = must(session_id::parse("release"));
+    release.plans = {must(parse_plan(
+        R"({"goal": "Release 1.0", "subtasks": [{"id": "publish", "agent": "publisher"}]})"))};
     w.add(std::make_unique<sim::session_author>("author", std::vector{release})).begin(w);
 
     REQUIRE(w.run_until(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/coro/coro.hpp>
+#include <fermata/actors/sim/must.hpp>
 #include <fermata/actors/sim/world.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -32,10 +33,7 @@ inline call_id cid(std::uint64_t number, std::string_view session = "s1") {
 }
 
 inline plan_spec plan(std::string_view text) {
-  auto parsed = parse_plan(text);
-  if (!parsed)
-    throw std::runtime_error(message_of(parsed.error()));
-  return std::move(*parsed);
+  return sim::must(parse_plan(text));
 }
 
 inline decide_plan approve_plan(std::uint32_t revision = 1) {
@@ -105,11 +103,7 @@ inline std::string state_of(sim::world& world, std::string_view session = "s1") 
   return std::string{enum_names(state)[static_cast<std::size_t>(state)]};
 }
 
-/// Turns a setup mistake of a test into an exception.
-inline void must(const caf::error& error) {
-  if (error)
-    throw std::logic_error(message_of(error));
-}
+using sim::must;
 
 using setup_function = std::function<void(agent_registry&, tool_registry&)>;
 

@@ -2,6 +2,7 @@
 
 #include <fermata/actors/agents/script.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/actors/sim/must.hpp>
 
 #include <caf/abstract_actor.hpp>
 #include <caf/actor_registry.hpp>
@@ -75,11 +76,6 @@ tool watch(const tool& what, const run_hooks& hooks) {
       return run_watched(watched, self, context);
     }};
   return made;
-}
-
-void must(const caf::error& error) {
-  if (error)
-    throw std::logic_error(message_of(error));
 }
 
 runtime_options make_options(const node_options& options) {

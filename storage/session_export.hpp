@@ -86,8 +86,9 @@ using line_source = std::function<result<std::optional<std::string>>()>;
 struct import_options {
   /// False: the checksum and the counts of the end line must fit, so that damage is noticed. True:
   /// they need not, so that a test can begin with a session that somebody has edited. Then, too,
-  /// each line is checked by itself and the head against the events and timers; whether the records
-  /// fit each other is seen when the session is activated (`store_corrupt`).
+  /// each line is checked by itself, and the head against the events, the timer, and what waits by
+  /// the other records; whether these fit each other is seen when the session is activated
+  /// (`store_corrupt`).
   bool accept_edited = false;
   /// The largest export that is read, and the longest line of a file; an import holds two to three
   /// times as much in memory. An `lmdb_store` takes about 500 MB in one transaction.
@@ -124,7 +125,7 @@ struct imported_session {
                                                       const import_options& options = {});
 
 /// The same from a file. The file's name stands in front of what the errors say. Also:
-/// `invalid_field` when it cannot be opened, `io_error` when it cannot be read.
+/// `invalid_field` when it cannot be opened or is a directory, `io_error` when it cannot be read.
 [[nodiscard]] result<imported_session>
 import_session(store& into, const std::filesystem::path& file, const import_options& options = {});
 

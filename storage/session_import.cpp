@@ -34,6 +34,8 @@ result<bytes> encode(const json& value) {
   return record;
 }
 
+constexpr auto how_to_accept = " (import_options::accept_edited, or `fermata sim --edited`)";
+
 /// Reads the lines of one export into one commit.
 class importer {
 public:
@@ -238,12 +240,12 @@ private:
     if (!options_.accept_edited) {
       if (line->counts != counts_)
         return refused("counts: the lines before are " + to_text(to_json(counts_)) + ", not "
-                       + to_text(to_json(line->counts))
-                       + ": lines are missing, or it was edited (import_options::accept_edited)");
+                       + to_text(to_json(line->counts)) + ": lines are missing, or it was edited"
+                       + how_to_accept);
       if (line->crc32c != checksum_text(crc_))
         return refused("crc32c: the lines before have " + checksum_text(crc_) + ", not "
-                       + quoted_excerpt(line->crc32c)
-                       + ": they were damaged, or edited (import_options::accept_edited)");
+                       + quoted_excerpt(line->crc32c) + ": they were damaged, or edited"
+                       + how_to_accept);
     }
     return check_head();
   }
@@ -262,7 +264,35 @@ private:
         commit_.timers.empty() ? std::nullopt : std::optional{commit_.timers.front().due};
     if (head_->armed != armed)
       return refused("the head's \"armed\" and the timer are not the same");
+    if (const auto counted = count_waiting(); head_->waiting != counted)
+      return refused("the head's \"waiting\" is " + to_text(to_json(head_->waiting))
+                     + ", but by the other records it is " + to_text(to_json(counted)));
     return caf::none;
+  }
+
+  /// What waits for somebody or a timer, by the records of calls, subtasks and the draft.
+  [[nodiscard]] waiting_counts count_waiting() const {
+    waiting_counts counts;
+    for (const auto& [key, value] : commit_.records) {
+      if (key.kind == record_kind::call) {
+        count(from_record<call_record>(*value)->status, counts);
+      } else if (key == plan_key(head_->draft_revision)) {
+        counts.decision += !from_record<plan_record>(*value)->sent_back;
+      } else if (key.kind == record_kind::subtask && key.group == head_->active_revision) {
+        const auto subtask = *from_record<subtask_record>(*value);
+        counts.backoff += subtask.status == subtask_status::backing_off
+                          || (subtask.status == subtask_status::running && subtask.next_step);
+      }
+    }
+    return counts;
+  }
+
+  static void count(call_status status, waiting_counts& counts) {
+    counts.decision += status == call_status::awaiting_decision;
+    counts.result += status == call_status::awaiting_result;
+    counts.answer += status == call_status::awaiting_answer;
+    counts.outcome += status == call_status::awaiting_outcome;
+    counts.backoff += status == call_status::backing_off;
   }
 
   const line_source& lines_;
@@ -296,6 +326,8 @@ result<imported_session> import_session(store& into, const line_source& lines,
 
 result<imported_session> import_session(store& into, const std::filesystem::path& file,
                                         const import_options& options) {
+  if (std::error_code unknown; std::filesystem::is_directory(file, unknown))
+    return refused(file.string() + ": is a directory; expected a file that `fermata export` wrote");
   std::ifstream text{file, std::ios::binary};
   if (!text)
     return refused(file.string() + ": cannot be read: " + std::strerror(errno));

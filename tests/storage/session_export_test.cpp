@@ -68,6 +68,7 @@ head_record sample_head(const std::string& session, std::uint64_t events) {
   head.calls = 3;
   head.messages = events - 1;
   head.armed = at(-5);
+  head.waiting.decision = 40;
   return head;
 }
 
@@ -358,6 +359,19 @@ TEST_CASE("an edited export is loaded where that is asked for, and only there") 
   CHECK(verdict_on(changed, edited()) == "accepted");
 }
 
+TEST_CASE("an edited export whose head counts what waits otherwise than its records is refused") {
+  memory_store from;
+  put_session(from, "a");
+  const auto text = exported(from, "a");
+  const auto call = line_with(text, "\"index\":7,\"kind\":\"call\"");
+  for (const auto* status :
+       {"awaiting_result", "awaiting_answer", "awaiting_outcome", "backing_off", "answered"})
+    CHECK(
+        contains(verdict_on(with(text, call, with(call, "awaiting_decision", status)), edited()),
+                 ": end: the head's \"waiting\" is {\"answer\":0,\"backoff\":0,\"decision\":40,"));
+  CHECK(contains(verdict_on(with(text, call, ""), edited()), "\"decision\":39"));
+}
+
 TEST_CASE("what is wrong with a line is said with its number, and what would be accepted") {
   memory_store from;
   put_session(from, "a");
@@ -479,7 +493,9 @@ TEST_CASE("an import from a file says which, and what the source says ends it") 
                + ": cannot be read: No such file or directory");
   read = import_session(into, folder.path());
   REQUIRE_FALSE(read);
-  CHECK(is(read.error(), errc::io_error));
+  CHECK(verdict(read.error())
+        == "invalid_field: " + folder.path().string()
+               + ": is a directory; expected a file that `fermata export` wrote");
   const line_source broken = []() -> result<std::optional<std::string>> {
     return make_error(errc::shutting_down, "later");
   };

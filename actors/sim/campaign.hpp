@@ -92,6 +92,11 @@ struct campaign_report {
   std::chrono::milliseconds simulated{0}; ///< Virtual time, of all worlds together.
   std::chrono::milliseconds took{0};      ///< Real time, minimisation included.
   bool interrupted = false;               ///< It ended because it was told so.
+  /// How often the sessions of `campaign_options::store` were in each state in the end of a world
+  /// that broke nothing, by its name.
+  std::map<std::string, std::uint64_t> given;
+  /// Whom they name and stand-ins played: `agent miner`, `tool blast`.
+  std::vector<std::string> stand_ins;
   /// How often fault points and rare states were reached, by name (coverage.hpp); what never was is
   /// there with 0. Filled in at the end.
   std::map<std::string, std::uint64_t> reached;
@@ -112,6 +117,8 @@ struct campaign_report {
                       field("simulated_ms", &campaign_report::simulated),
                       field("took_ms", &campaign_report::took),
                       field("interrupted", &campaign_report::interrupted),
+                      optional_field("given", &campaign_report::given),
+                      optional_field("stand_ins", &campaign_report::stand_ins),
                       field("reached", &campaign_report::reached),
                       field("missed", &campaign_report::missed),
                       field("failure", &campaign_report::failure)};

@@ -317,6 +317,7 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   drawn.operators.emplace_back("operator", draw_operator(stream("operator")), some_node());
   workload_options workload;
   workload.sessions = options.sessions;
+  workload.taken = options.taken;
   workload.nodes = drawn.nodes;
   // All at the same moment, now and then: batches, queues, and no room.
   workload.begin_within = random.chance(0.3) ? milliseconds{0} : options.horizon / 2;

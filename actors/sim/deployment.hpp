@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,7 @@ struct deployment {
 struct deployment_options {
   std::size_t nodes = 1;
   std::size_t sessions = 4;
+  std::set<session_id> taken; ///< Names that none of them may have.
   /// Sessions begin in the first half of it.
   std::chrono::milliseconds horizon = std::chrono::hours{24};
 

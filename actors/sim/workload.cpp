@@ -170,8 +170,10 @@ planned_session draw_session(std::uint64_t seed, const std::string& name,
 
 std::vector<planned_session> draw_sessions(std::uint64_t seed, const workload_options& options) {
   std::vector<planned_session> drawn;
-  for (std::size_t i = 1; i <= options.sessions; ++i)
-    drawn.push_back(draw_session(seed, "s" + std::to_string(i), options));
+  for (std::size_t i = 1; drawn.size() < options.sessions; ++i)
+    if (const auto name = "s" + std::to_string(i);
+        !options.taken.contains(*session_id::parse(name)))
+      drawn.push_back(draw_session(seed, name, options));
   return drawn;
 }
 

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,15 +38,17 @@ struct workload_options {
   std::chrono::milliseconds begin_within{0}; ///< They begin some time within it.
   std::vector<planned_tool> tools;           ///< That the runtime has.
   std::vector<std::string> agents;           ///< Besides `script`: those that take no parameters.
-  bool planner = false; ///< The runtime has one: some sessions begin with a message.
+  bool planner = false;       ///< The runtime has one: some sessions begin with a message.
+  std::set<session_id> taken; ///< Names that are others'.
 
   workload_options() = default;
 };
 
-/// Draws sessions `s1`, `s2`, ...: one to three plans each, of one to eight subtasks with random
-/// dependencies, retries and time limits. Subtasks of agent `script` call the tools there are, one
-/// by one or several at once, and client tools that the plan declares; they ask people, sleep, and
-/// refer to what came before. Each session depends on the seed and its own name alone.
+/// Draws sessions `s1`, `s2`, ..., but none that is taken: one to three plans each, of one to eight
+/// subtasks with random dependencies, retries and time limits. Subtasks of agent `script` call the
+/// tools there are, one by one or several at once, and client tools that the plan declares; they
+/// ask people, sleep, and refer to what came before. Each session depends on the seed and its own
+/// name alone.
 [[nodiscard]] std::vector<planned_session> draw_sessions(std::uint64_t seed,
                                                          const workload_options& options);
 

@@ -274,8 +274,10 @@ With --json, standard output has one JSON object per line:
   verify       {store, sound}
   metrics      {metrics}: the text
   sim          {first_seed, last_seed, worlds, resumes, steps, crashes, simulated_ms, took_ms,
-               interrupted, reached, missed, failure}; reached: {NAME: how often} of faults, events,
-               states, answers, receipts, refusals and rare states; missed: [NAME]; failure: null or
+               interrupted, given, stand_ins, reached, missed, failure}; given: {STATE: how often} of
+               the session of --session, in the end; stand_ins: ["agent NAME", "tool NAME"];
+               reached: {NAME: how often} of faults, events, states, answers, receipts, refusals and
+               rare states; missed: [NAME]; failure: null or
                {seed, promise, text, faults, faults_before, sessions, sessions_before, runs, timeline:
                [{at_ms, step, node, session, text}]}
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.

@@ -115,6 +115,20 @@ void show_reached(console& out, const sim::campaign_report& report) {
     out.say(line);
 }
 
+/// What was done with the session of `--session`.
+void show_given(console& out, const sim::campaign_report& report) {
+  std::string states;
+  for (const auto& [state, times] : report.given)
+    states += (states.empty() ? "" : ", ") + state + " " + std::to_string(times);
+  if (!states.empty())
+    out.say("The given session was in the end: " + states);
+  std::string names;
+  for (const auto& name : report.stand_ins)
+    names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty())
+    out.say("Played by stand-ins: " + names);
+}
+
 void show_failure(console& out, const arguments& given, const sim::campaign_failure& failure) {
   out.say();
   out.say(out.painted(paint::bad, "Seed " + std::to_string(failure.seed) + " breaks "
@@ -174,6 +188,7 @@ void show_report(console& out, const arguments& given, const sim::campaign_repor
           + show_roughly(report.simulated) + " of virtual time, " + std::to_string(report.crashes)
           + (report.crashes == 1 ? " crash" : " crashes"));
   show_reached(out, report);
+  show_given(out, report);
   if (report.failure)
     show_failure(out, given, *report.failure);
   if (!report.missed.empty()) {

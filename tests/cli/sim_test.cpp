@@ -270,6 +270,24 @@ TEST_CASE("what a long campaign never reached is told") {
   CHECK_FALSE(contains(text, "Nothing was found."));
 }
 
+TEST_CASE("it is told what became of the session that was given, and who was played") {
+  auto report = failed_report();
+  report.given = {{"completed", 411}, {"failed", 2}};
+  report.stand_ins = {"agent miner", "tool blast"};
+  const auto text = shown(parsed({"sim"}), report);
+  CHECK(contains(text, "The given session was in the end: completed 411, failed 2\n"));
+  CHECK(contains(text, "Played by stand-ins: agent miner, tool blast\n"));
+}
+
+TEST_CASE("one seed is named as one, and no faults as none") {
+  auto report = failed_report();
+  report.first_seed = 413;
+  report.failure->faults = 0;
+  const auto text = shown(parsed({"sim"}), report);
+  CHECK(contains(text, " (seed 413) "));
+  CHECK(contains(text, "No fault and 1 of 4 sessions are enough"));
+}
+
 TEST_CASE("the progress bar follows seeds or time, whichever ends first") {
   sim::campaign_options options;
   options.seeds = {1, 200};

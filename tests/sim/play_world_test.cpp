@@ -27,7 +27,7 @@ bool has_line(const trace& seen, std::string_view session, std::string_view part
 
 /// A session of agents and tools that no world knows, in the middle of its plan: a call of a server
 /// tool waits for a decision, and another agent comes behind it.
-std::shared_ptr<memory_store> foreign_session() {
+std::shared_ptr<memory_store> foreign_session(const char* name = "foreign") {
   world_options options;
   options.setup = [](agent_registry&, tool_registry& tools) {
     tool blast;
@@ -42,7 +42,7 @@ std::shared_ptr<memory_store> foreign_session() {
         "miner", [](step_context&) -> coro::task<step> { co_return step::finish("done"); }));
   };
   world in{1, options};
-  const auto session = *session_id::parse("foreign");
+  const auto session = *session_id::parse(name);
   const auto proposed = in.send(session, propose_plan{*parse_plan(
                                              R"({"goal": "dig", "subtasks": [
           {"id": "blast", "steps": [{"tool": "blast", "arguments": {}}]},
@@ -102,6 +102,23 @@ TEST_CASE("sessions that were there before go on, with stand-ins for whom they n
   INFO((report.failure ? report.failure->text + "\n" + timeline(report.failure->timeline) : ""));
   CHECK(report.passed());
   CHECK(ran > 0);
+  CHECK(report.stand_ins == std::vector<std::string>{"agent miner", "tool blast"});
+  std::uint64_t ended = 0;
+  for (const auto& [state, times] : report.given)
+    ended += times;
+  CHECK(ended == 10);
+  CHECK(report.given.contains("completed"));
+}
+
+TEST_CASE("a session that was there before keeps its name for itself") {
+  auto options = seeds(1, 3);
+  options.store = foreign_session("s1");
+  options.sessions = 1;
+  options.on_trace = [](std::uint64_t, const trace& seen) {
+    CHECK_FALSE(has_line(seen, "s1", "sent propose_plan"));
+    CHECK(has_line(seen, "s2", "sent "));
+  };
+  CHECK(run_campaign(options).passed());
 }
 
 TEST_CASE("what a campaign is meant to reach depends on what it has") {

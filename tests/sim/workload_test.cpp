@@ -63,6 +63,14 @@ TEST_CASE("fewer sessions are the same sessions") {
   }
 }
 
+TEST_CASE("no session is drawn under a name that is taken, and the others are the same") {
+  auto options = sized(2, 3);
+  options.taken = {sid("s1"), sid("s3")};
+  const auto drawn = draw_deployment(1, options).sessions;
+  const auto all = draw_deployment(1, sized(2, 5)).sessions;
+  CHECK(drawn == std::vector{all[1], all[3], all[4]});
+}
+
 TEST_CASE("every drawn plan is one that a runtime takes") {
   const auto script = script_agent();
   std::set<std::string> agents;

@@ -114,6 +114,7 @@ public:
     }
     if (report_.failure)
       shrinking{report_, progress_, play_}.run(options_.minimise);
+    report_.stand_ins.assign(stand_ins_.begin(), stand_ins_.end());
     report_.reached = counts_.by_name();
     const auto meant = meant_to_be_reached(options_);
     for (const auto& name : meant)
@@ -148,6 +149,9 @@ private:
     report_.crashes += played.crashes;
     report_.simulated += played.simulated;
     counts_ += played.reached;
+    stand_ins_.insert(played.stand_ins.begin(), played.stand_ins.end());
+    for (const auto& [state, times] : played.given)
+      report_.given[state] += times;
     if (options_.on_trace)
       options_.on_trace(seed, played.seen);
     if (played.broken)
@@ -163,6 +167,7 @@ private:
   const player& play_;
   clock::time_point began_ = clock::now();
   reach_counts counts_;
+  std::set<std::string> stand_ins_;
   campaign_report report_;
 };
 

@@ -7,7 +7,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace fermata::sim::detail {
@@ -30,7 +33,9 @@ struct played_world {
   std::uint64_t steps = 0;
   std::uint64_t crashes = 0;
   std::chrono::milliseconds simulated{0};
-  trace seen; ///< Where one was asked for.
+  trace seen;                                 ///< Where one was asked for.
+  std::map<std::string, std::uint64_t> given; ///< As `campaign_report::given`.
+  std::set<std::string> stand_ins;            ///< As `campaign_report::stand_ins`.
 
   played_world() = default;
 };

@@ -86,6 +86,13 @@ void check_stores(const world& in) {
       throw violation{"P1", "the store of " + node + " is not sound: " + verified.problems.front()};
 }
 
+std::vector<session_summary> sessions_of(store& from) {
+  auto found = query_sessions(from, {}, std::numeric_limits<std::size_t>::max());
+  if (!found)
+    throw std::runtime_error{"the given store: " + message_of(found.error())};
+  return std::move(*found);
+}
+
 std::size_t drawn_or(std::size_t given, std::uint64_t most, seeded_random random) {
   return given != 0 ? given : 1 + static_cast<std::size_t>(random.below(most));
 }
@@ -115,6 +122,9 @@ struct scenario {
     wanted.nodes = drawn_or(options.nodes, 3, {seed, "campaign/nodes"});
     wanted.sessions = drawn_or(options.sessions, 8, {seed, "campaign/sessions"});
     wanted.horizon = options.horizon;
+    if (options.store)
+      for (const auto& one : sessions_of(*options.store->clone()))
+        wanted.taken.insert(one.session);
     people_and_sessions = draw_deployment(seed, wanted);
     if (!options.with_faults)
       return;
@@ -144,8 +154,8 @@ private:
 class narration {
 public:
   narration(const campaign_options& options, const stand_ins& strangers, const scenario& what,
-            world& in)
-      : options_{options}, strangers_{strangers}, what_{what}, in_{in},
+            world& in, played_world& played)
+      : options_{options}, strangers_{strangers}, what_{what}, in_{in}, played_{played},
         sessions_{in.add(std::make_unique<register_of_sessions>())},
         players_{
             enact(in, what.people_and_sessions,
@@ -170,6 +180,11 @@ public:
                                   + " does not take what is proposed to it, long after the last "
                                     "fault"};
     check_stores(in_);
+    for (const auto& session : given_)
+      if (const auto status = in_.status(session)) {
+        const auto state = static_cast<std::size_t>(status->state);
+        ++played_.given[std::string{enum_names(status->state)[state]}];
+      }
   }
 
 private:
@@ -179,7 +194,7 @@ private:
     at.restart_after = random.between(std::chrono::milliseconds{0}, std::chrono::minutes{10});
     if (options_.store && node == nodes.front()) {
       at.store = options_.store->clone();
-      strangers_.add_to(at, effects, in_.seed());
+      strangers_.add_to(at, effects, in_.seed(), played_.stand_ins);
     }
   }
 
@@ -188,11 +203,10 @@ private:
   void begin_with_stored() {
     if (!options_.store)
       return;
-    const auto found = query_sessions(in_.store(), {}, std::numeric_limits<std::size_t>::max());
-    if (!found)
-      throw std::runtime_error{"the given store: " + message_of(found.error())};
-    sessions_.enter(*found);
-    for (const auto& one : *found) {
+    const auto found = sessions_of(in_.store());
+    sessions_.enter(found);
+    for (const auto& one : found) {
+      given_.push_back(one.session);
       players_.look_at(in_, one.session);
       static_cast<void>(in_.wake(one.session));
     }
@@ -207,8 +221,10 @@ private:
   const stand_ins& strangers_;
   const scenario& what_;
   world& in_;
+  played_world& played_;
   register_of_sessions& sessions_;
   cast players_;
+  std::vector<session_id> given_; ///< The sessions that were there in the beginning.
 };
 
 played_world play_world(const campaign_options& options, const stand_ins& strangers,
@@ -227,7 +243,7 @@ played_world play_world(const campaign_options& options, const stand_ins& strang
     auto& counted = in.add(std::make_unique<coverage>());
     in.watch_promises();
     try {
-      narration{options, strangers, drawn, in}.tell();
+      narration{options, strangers, drawn, in, played}.tell();
     } catch (const violation& broken) {
       played.broken = broken;
     } catch (const std::exception& error) {

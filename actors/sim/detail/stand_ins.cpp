@@ -1,6 +1,7 @@
 #include <fermata/actors/sim/detail/stand_ins.hpp>
 
 #include <fermata/actors/sim/chance_agent.hpp>
+#include <fermata/actors/sim/must.hpp>
 #include <fermata/actors/sim/server_tool.hpp>
 #include <fermata/storage/records.hpp>
 
@@ -102,25 +103,27 @@ stand_ins::stand_ins(const memory_store& store) {
   tools_.erase(question_tool());
 }
 
-void stand_ins::add_to(node_options& node, std::shared_ptr<outside> effects,
-                       std::uint64_t seed) const {
-  node.setup = [own = node.setup, strangers = *this, effects = std::move(effects),
-                seed](agent_registry& agents, tool_registry& tools) {
+void stand_ins::add_to(node_options& node, std::shared_ptr<outside> effects, std::uint64_t seed,
+                       std::set<std::string>& played) const {
+  node.setup = [own = node.setup, strangers = *this, effects = std::move(effects), seed,
+                &played](agent_registry& agents, tool_registry& tools) {
     if (own)
       own(agents, tools);
-    for (const auto& name : strangers.agents_)
-      if (!name.empty() && agents.find(name) == nullptr)
-        if (auto error = agents.add(name.str(), chance_agent(seed)))
-          throw std::logic_error(message_of(error));
+    for (const auto& name : strangers.agents_) {
+      if (name.empty() || agents.find(name) != nullptr)
+        continue;
+      must(agents.add(name.str(), chance_agent(seed)));
+      played.insert("agent " + name.str());
+    }
     for (const auto& [name, seen] : strangers.tools_) {
       if (tools.find(name) != nullptr)
         continue;
       server_tool_character character;
       character.idempotent = seen.idempotent;
-      auto played = make_server_tool(name, nullptr, character, effects, seed);
-      played.version = seen.version;
-      if (auto error = tools.add(std::move(played)))
-        throw std::logic_error(message_of(error));
+      auto stand_in = make_server_tool(name, nullptr, character, effects, seed);
+      stand_in.version = seen.version;
+      must(tools.add(std::move(stand_in)));
+      played.insert("tool " + name.str());
     }
   };
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 
 namespace fermata::sim::detail {
 
@@ -21,9 +22,10 @@ public:
   /// For the sessions of a store. Errors: `std::runtime_error` if it cannot be read.
   explicit stand_ins(const memory_store& store);
 
-  /// Has a node fill in those that its own `setup` does not have. What the tools do is recorded in
-  /// `effects`.
-  void add_to(node_options& node, std::shared_ptr<outside> effects, std::uint64_t seed) const;
+  /// Has a node fill in those that its own `setup` does not have, and name them in `played`, which
+  /// outlives it: `agent miner`, `tool blast`. What the tools do is recorded in `effects`.
+  void add_to(node_options& node, std::shared_ptr<outside> effects, std::uint64_t seed,
+              std::set<std::string>& played) const;
 
 private:
   struct seen_tool {

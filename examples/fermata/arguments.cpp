@@ -303,21 +303,27 @@ void add_simulation(CLI::App& app, arguments& given) {
                                         "seeds that nobody has run yet")
       ->option_text("FROM-TO");
   add_duration(sim, "--for", given, "End after so long, of real time");
-  sim->add_option("--nodes", simulation.nodes, "In each world; absent: 1 to 3, as the seed says")
+  sim->add_option("--nodes", simulation.nodes,
+                  "In each world, 1 to 16; absent: 1 to 3, as the seed says")
       ->option_text("N")
       ->check(CLI::Range(1, 16).description(""));
   sim->add_option("--sessions", simulation.sessions,
-                  "In each world; absent: 1 to 8, as the seed says")
+                  "In each world, 1 to 10000; absent: 1 to 8, as the seed says")
       ->option_text("N")
       ->check(CLI::Range(1, 10'000).description(""));
   sim->add_flag("--no-faults", simulation.without_faults,
                 "Nothing crashes or breaks; people are as difficult as ever");
+  const auto names_file = [](const std::string& name) {
+    return name.empty() ? std::string{"the name of the file is missing"} : std::string{};
+  };
   sim->add_option("--session", simulation.session_file,
                   "Each world begins with this session, as `fermata export` wrote it")
-      ->option_text("FILE");
+      ->option_text("FILE")
+      ->check(names_file);
   sim->add_flag("--edited", simulation.edited, "Take that file although somebody has edited it");
   sim->add_option("--trace", simulation.trace_file, "Write what happens in each world to this file")
-      ->option_text("FILE");
+      ->option_text("FILE")
+      ->check(names_file);
 }
 
 void add_timing(CLI::App& app, arguments& given) {
@@ -379,6 +385,19 @@ caf::error check_outcome(const arguments& given) {
   return caf::none;
 }
 
+caf::error check_simulation(const arguments& given) {
+  for (const auto& [option, value] :
+       {std::pair{"--store", &given.store}, std::pair{"--models", &given.models},
+        std::pair{"--policy", &given.policy}, std::pair{"--log", &given.log}})
+    if (!value->empty())
+      return usage(std::string{"sim takes no "} + option + ": its worlds have their own");
+  if (given.simulation.edited && given.simulation.session_file.empty())
+    return usage("--edited goes with --session FILE");
+  if (given.after && given.after->count() == 0)
+    return usage("--for: in no time no world can be run");
+  return caf::none;
+}
+
 /// What CLI11 cannot say of options that go together.
 caf::error check_together(const arguments& given) {
   if (given.command == "outcome")
@@ -393,8 +412,8 @@ caf::error check_together(const arguments& given) {
     return usage("serve approves nothing by itself; --approve takes none or reads");
   if (given.command == "serve" && !given.listen.empty() && given.token_file.empty())
     return usage("--listen needs --token-file FILE: the secret that clients show");
-  if (given.command == "sim" && given.simulation.edited && given.simulation.session_file.empty())
-    return usage("--edited goes with --session FILE");
+  if (given.command == "sim")
+    return check_simulation(given);
   if (given.command == "suspend" && given.at && given.after)
     return usage("suspend takes --until TIME or --for DURATION, not both");
   if (given.command == "deadline"

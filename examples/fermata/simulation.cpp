@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <random>
@@ -207,6 +208,12 @@ result<exit_status> run_simulation(const arguments& given, console& out) {
     return std::move(options.error());
   trace_file traces;
   if (!given.simulation.trace_file.empty()) {
+    std::error_code differ; // or one of them does not exist
+    if (std::filesystem::equivalent(given.simulation.session_file, given.simulation.trace_file,
+                                    differ))
+      return make_error(errc::invalid_field,
+                        "--trace would overwrite the session that --session reads; name another "
+                        "file");
     if (auto error = traces.open(given.simulation.trace_file))
       return error;
     options->on_trace = [&](std::uint64_t seed, const sim::trace& seen) { traces.add(seed, seen); };

@@ -203,8 +203,16 @@ TEST_CASE("bad usage of sim is bad input") {
                                              {"--nodes", "0"},
                                              {"--sessions", "0"},
                                              {"--for", "soon"},
+                                             {"--for", "0s"},
                                              {"--edited"},
                                              {"--session", "/nonexistent"},
+                                             {"--session", "."},
+                                             {"--session", ""},
+                                             {"--trace", ""},
+                                             {"--store", "/nonexistent"},
+                                             {"--policy", "/nonexistent"},
+                                             {"--models", "/nonexistent"},
+                                             {"--log", "-"},
                                              {"--trace", "/nonexistent/trace.txt"}}) {
     auto all = words;
     all.insert(all.begin(), "sim");
@@ -236,6 +244,15 @@ TEST_CASE("worlds begin with a session that was exported, and go on with it") {
   }
 }
 
+TEST_CASE("a trace does not overwrite the session that the worlds begin with") {
+  const sandbox box;
+  const auto file = exported(box);
+  const auto before = box.read("mine.jsonl");
+  const auto ended = box.run({"sim", "--seeds", "1", "--session", file, "--trace", "./mine.jsonl"});
+  CHECK(ended.status == 2);
+  CHECK(box.read("mine.jsonl") == before);
+}
+
 TEST_CASE("an exported session that was edited is taken only when that is said") {
   const sandbox box;
   const auto file = exported(box);
@@ -244,7 +261,9 @@ TEST_CASE("an exported session that was edited is taken only when that is said")
   REQUIRE(where != std::string::npos);
   text.replace(where, 10, "\"demand\"  ");
   box.write("mine.jsonl", text);
-  CHECK(box.run({"sim", "--seeds", "1", "--session", file}).status == 2);
+  const auto refused = box.run({"sim", "--seeds", "1", "--session", file});
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.error().at("message").get<std::string>(), "--edited"));
   const auto taken = box.run({"sim", "--seeds", "1", "--session", file, "--edited"});
   CHECK(taken.lines.size() == 1);
 }

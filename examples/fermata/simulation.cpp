@@ -98,19 +98,27 @@ std::uint64_t per_second(std::uint64_t number, std::chrono::milliseconds in) {
   return number * 1'000 / static_cast<std::uint64_t>(std::max<std::int64_t>(1, in.count()));
 }
 
+std::string show_seeds(const sim::seed_range& seeds) {
+  return (seeds.first == seeds.last ? "seed " : "seeds ") + sim::to_text(seeds);
+}
+
 /// One line for each group of what was reached.
 void show_reached(console& out, const sim::campaign_report& report) {
   std::string group;
   std::string line;
   for (const auto& [name, times] : report.reached) {
+    if (times == 0)
+      continue;
     const auto slash = name.find('/');
     if (name.substr(0, slash) != group) {
       if (!line.empty())
         out.say(line);
       group = name.substr(0, slash);
-      line = out.painted(paint::heading, group) + ":";
+      line = out.painted(paint::heading, group) + ": ";
+    } else {
+      line += ", ";
     }
-    line += " " + name.substr(slash + 1) + " " + std::to_string(times) + ",";
+    line += name.substr(slash + 1) + " " + std::to_string(times);
   }
   if (!line.empty())
     out.say(line);
@@ -135,9 +143,12 @@ void show_failure(console& out, const arguments& given, const sim::campaign_fail
   out.say(out.painted(paint::bad, "Seed " + std::to_string(failure.seed) + " breaks "
                                       + escape_line(failure.promise) + ": "
                                       + escape_line(out.redaction().text(failure.text))));
-  out.say(std::to_string(failure.faults) + " of " + count(failure.faults_before, "fault") + " and "
-          + std::to_string(failure.sessions) + " of " + count(failure.sessions_before, "session")
-          + " are enough for that, as " + count(failure.runs, "more run") + " found out:");
+  out.say((failure.faults == 0
+               ? "No fault"
+               : std::to_string(failure.faults) + " of " + count(failure.faults_before, "fault"))
+          + " and " + std::to_string(failure.sessions) + " of "
+          + count(failure.sessions_before, "session") + " are enough for that, as "
+          + count(failure.runs, "more run") + " found out:");
   out.say();
   if (!out.as_json())
     out.write(escape_block(sim::timeline(out.shown(failure).timeline, lines_shown)));
@@ -178,16 +189,14 @@ std::string replay_line(const arguments& given, std::uint64_t seed) {
 }
 
 void show_report(console& out, const arguments& given, const sim::campaign_report& report) {
-  out.say(count(report.worlds, "world")
-          + (report.worlds == 0
-                 ? ""
-                 : " (seeds " + sim::to_text(sim::seed_range{report.first_seed, report.last_seed})
-                       + ")")
-          + " in " + show_duration(report.took) + (report.interrupted ? ", interrupted" : "") + ": "
-          + count(report.resumes, "resume") + " ("
-          + std::to_string(per_second(report.resumes, report.took)) + " a second), "
-          + show_roughly(report.simulated) + " of virtual time, " + std::to_string(report.crashes)
-          + (report.crashes == 1 ? " crash" : " crashes"));
+  out.say(
+      count(report.worlds, "world")
+      + (report.worlds == 0 ? "" : " (" + show_seeds({report.first_seed, report.last_seed}) + ")")
+      + " in " + show_duration(report.took) + (report.interrupted ? ", interrupted" : "") + ": "
+      + count(report.resumes, "resume") + " ("
+      + std::to_string(per_second(report.resumes, report.took)) + " a second), "
+      + show_roughly(report.simulated) + " of virtual time, " + std::to_string(report.crashes)
+      + (report.crashes == 1 ? " crash" : " crashes"));
   show_reached(out, report);
   show_given(out, report);
   if (report.failure)
@@ -220,7 +229,8 @@ result<exit_status> run_simulation(const arguments& given, console& out) {
   }
   // Known also to who sees nothing of the end.
   out.say(given.simulation.seeds || !given.after
-              ? "Seeds " + sim::to_text(options->seeds) + "."
+              ? (options->seeds.first == options->seeds.last ? "Seed " : "Seeds ")
+                    + sim::to_text(options->seeds) + "."
               : "Seeds from " + std::to_string(options->seeds.first) + " on.");
   out.flush();
   const auto report = run_campaign(*options, out);

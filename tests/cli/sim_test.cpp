@@ -283,9 +283,12 @@ TEST_CASE("what a long campaign never reached is told") {
   auto report = failed_report();
   report.failure.reset();
   report.missed = {"event/late_result", "fault/freeze"};
+  report.reached["rare/denied_call"] = 2;
+  report.reached["rare/edited_call_ran"] = 0;
   const auto text = shown(parsed({"sim"}), report);
   CHECK(contains(text, "Never reached: event/late_result, fault/freeze"));
-  CHECK(contains(text, "rare: plan_expired 17"));
+  CHECK(contains(text, "rare: denied_call 2, plan_expired 17\n"));
+  CHECK_FALSE(contains(text, "edited_call_ran"));
   CHECK_FALSE(contains(text, "Nothing was found."));
 }
 

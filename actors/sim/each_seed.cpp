@@ -48,7 +48,8 @@ std::optional<failed_run> run(std::uint64_t seed, const story& told, std::set<st
     failed.text = one_line(error.what());
   } catch (...) {
     failed.is_foreign = true;
-    failed.text = "an assertion, or an exception that is no std::exception";
+    failed.text = "an assertion failed, the first of those that are reported above (the others are "
+                  "of runs with fewer faults), or it threw what is no std::exception";
   }
   failed.faults = in.planned_faults();
   failed.seen = in.trace();
@@ -79,9 +80,12 @@ std::set<std::size_t> all_but(const std::vector<std::size_t>& kept, std::size_t 
     throw failed_seed{seed, text
                                 + "The same run ends otherwise the second time: the story depends "
                                   "on something besides the world and its seed.\n"};
-  text += std::to_string(smallest.parts.size()) + " of its " + std::to_string(failed.faults)
-          + " faults are enough" + (smallest.is_minimal ? "" : " (there may be fewer)") + ":\n"
-          + timeline(shown->seen, longest_timeline) + "=> " + shown->text;
+  text += smallest.parts.empty()
+              ? std::string{"It fails without any fault:\n"}
+              : std::to_string(smallest.parts.size()) + " of its " + std::to_string(failed.faults)
+                    + " faults are enough" + (smallest.is_minimal ? "" : " (there may be fewer)")
+                    + ":\n";
+  text += timeline(shown->seen, longest_timeline) + "=> " + shown->text;
   throw failed_seed{seed, text};
 }
 

@@ -134,7 +134,7 @@ using campaign_progress = std::function<bool(const campaign_report& so_far, std:
 
 /// Runs a world for each seed, until one fails or all are done, or it is told to end. What a world
 /// does follows from its seed and the options alone; a defect is found by breaking a promise of P1
-/// to P10, as the monitors see it, by an exception, by a store that is not sound in the end, by a
+/// to P11, as the monitors see it, by an exception, by a store that is not sound in the end, by a
 /// session that does not come to an end although all others do what they can (P6), and by a world
 /// in which a million turns are taken while no time passes.
 ///

@@ -10,8 +10,8 @@
 namespace fermata::sim {
 
 /// A seed for which a story failed. `what()` is the report for people: the seed, how to run it
-/// again, what was violated, and the timeline of the shortest run that was found to fail in the
-/// same way.
+/// again, what was violated, and the timeline of a shorter run that fails in the same way, to which
+/// no single fault could be spared.
 class failed_seed : public std::runtime_error {
 public:
   failed_seed(std::uint64_t seed, const std::string& report)
@@ -27,7 +27,7 @@ private:
 using story = std::function<void(world&)>;
 
 /// Runs a story once for each seed, each in a world of its own that is watched by the monitors of
-/// P1 to P10. A story fails by throwing: a `violation`, an exception of its own, or whatever a test
+/// P1 to P11. A story fails by throwing: a `violation`, an exception of its own, or whatever a test
 /// framework throws (Catch2: REQUIRE, not CHECK; see catch.hpp). What follows from the seed, and
 /// what the story says in the world's name (`world::random`), is the same each time; a story that
 /// depends on anything else cannot be run again.

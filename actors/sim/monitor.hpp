@@ -23,8 +23,8 @@ private:
   std::string text_;
 };
 
-/// A witness that judges. It may throw `violation` from each of its functions but `run_began` and
-/// `run_ended`, and calls `violate` in all.
+/// A witness that judges, added with `world::add`. It may throw `violation` from each of its
+/// functions but `run_began` and `run_ended`, which tools call, and call `violate` in all.
 class monitor : public witness {
 public:
   /// "P4: a call gets exactly one result", for reports.

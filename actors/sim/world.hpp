@@ -200,7 +200,7 @@ public:
     add_witness(std::move(one));
     return added;
   }
-  /// Adds the monitors of P1 to P10 and the reference model.
+  /// Adds the monitors of P1 to P11 and the reference model.
   void watch_promises();
   /// Adds an invariant of one's own, which is asked after each turn of an actor: empty while it
   /// holds.

@@ -160,7 +160,7 @@ inline constexpr std::array<command_help, 36> command_helps{{
      "that\n"
      "are not known here are played by stand-ins:\n"
      "  fermata sim --session release-42.jsonl --seeds 1-200\n"
-     "A failure is reported with the shortest run that was found, as a timeline. No store is "
+     "A failure is reported with a shorter run that still fails, as a timeline. No store is "
      "touched.\n"},
 }};
 

@@ -75,8 +75,8 @@ constexpr std::array<std::string_view, 3> enum_names(reconciliation::verdict) {
 /// the tool's `retry` says. Exceptions are caught and become `tool_failed`.
 using blocking_tool = std::function<result<json>(const tool_context&)>;
 
-/// Runs as a coroutine on the tool worker's actor, which is `self` for `coro::ask` and
-/// `coro::delay`. Failures are thrown as `coro::failure`. The context outlives the task.
+/// Runs as a coroutine on the tool worker's actor (<caf/event_based_actor.hpp>), `self` for
+/// `coro::ask` and `coro::delay`. Failures are thrown as `coro::failure`. The context outlives it.
 using coroutine_tool =
     std::function<coro::task<json>(caf::event_based_actor* self, const tool_context&)>;
 

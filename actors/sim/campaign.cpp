@@ -47,6 +47,21 @@ constexpr std::array refusals{
     "refusal/timed_out",         "refusal/shutting_down",    "refusal/io_error",
     "refusal/disk_full",         "refusal/store_corrupt"};
 
+/// Some kinds alone need not bring about what faults do together.
+bool has_chosen_kinds(const campaign_options& options) {
+  return options.faults && !options.faults->weights.empty();
+}
+
+/// May a fault of this kind, `fault/crash`, happen at all?
+bool can_hit(const campaign_options& options, std::string_view name) {
+  if (!options.with_faults || !has_chosen_kinds(options))
+    return options.with_faults;
+  const auto kinds = enum_names(fault_kind{});
+  const auto found = std::find(kinds.begin(), kinds.end(), name.substr(name.find('/') + 1));
+  const auto weight = options.faults->weights.find(static_cast<fault_kind>(found - kinds.begin()));
+  return weight != options.faults->weights.end() && weight->second > 0;
+}
+
 template <std::size_t Size>
 bool contains(const std::array<const char*, Size>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -68,7 +83,8 @@ std::vector<std::string> meant_to_be_reached(const campaign_options& options) {
     return names;
   const auto add = [&](const std::string& name) {
     const bool lacks_faults =
-        !options.with_faults && (name.starts_with("fault/") || contains(needs_faults, name));
+        (name.starts_with("fault/") && !can_hit(options, name))
+        || ((!options.with_faults || has_chosen_kinds(options)) && contains(needs_faults, name));
     const bool lacks_links = options.nodes == 1 && contains(needs_links, name);
     if (!lacks_faults && !lacks_links && !contains(never, name))
       names.push_back(name);

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 namespace fermata::sim {
 
 namespace {
+
+/// Some turns more than it takes to go on behind a pause.
+constexpr std::uint64_t most_turns_first = 40;
 
 bool lasts(fault_kind kind) {
   switch (kind) {
@@ -41,7 +45,7 @@ std::chrono::milliseconds draw_duration(std::chrono::milliseconds longest, seede
   return std::min(longest, random.between(most / 2, most));
 }
 
-fault_kind draw_kind(const fault_mix& mix, bool has_peers, seeded_random& random) {
+std::optional<fault_kind> draw_kind(const fault_mix& mix, bool has_peers, seeded_random& random) {
   constexpr auto kinds = enum_names(fault_kind{}).size();
   const auto weight = [&](fault_kind kind) {
     if (needs_peers(kind) && !has_peers)
@@ -54,6 +58,8 @@ fault_kind draw_kind(const fault_mix& mix, bool has_peers, seeded_random& random
   double total = 0;
   for (std::size_t kind = 0; kind < kinds; ++kind)
     total += weight(static_cast<fault_kind>(kind));
+  if (total <= 0)
+    return std::nullopt;
   constexpr std::uint64_t grain = 1'000'000;
   auto left = total * static_cast<double>(random.below(grain)) / static_cast<double>(grain);
   for (std::size_t kind = 0; kind < kinds; ++kind) {
@@ -62,7 +68,7 @@ fault_kind draw_kind(const fault_mix& mix, bool has_peers, seeded_random& random
       return static_cast<fault_kind>(kind);
     left -= one;
   }
-  return fault_kind::crash;
+  return std::nullopt; // not reached: `left` is less than what all come to
 }
 
 std::string show(std::chrono::milliseconds duration) {
@@ -90,13 +96,18 @@ std::vector<fault> draw_faults(const fault_mix& mix, const std::vector<std::stri
       at += std::max(own.between(mix.every / 2, mix.every * 3 / 2), std::chrono::milliseconds{1});
       if (at >= horizon)
         break;
+      const auto kind = draw_kind(mix, nodes.size() > 1, own);
+      if (!kind)
+        break;
       fault one;
-      one.kind = draw_kind(mix, nodes.size() > 1, own);
+      one.kind = *kind;
       one.node = node;
       one.at = at;
       const auto duration = draw_duration(mix.longest, own);
       if (lasts(one.kind))
         one.duration = duration;
+      if (own.chance(0.5))
+        one.turns = 1 + own.below(most_turns_first);
       drawn.push_back(std::move(one));
     }
   }

@@ -20,7 +20,7 @@ enum class fault_kind : std::uint8_t {
   lose_ack,      ///< Its next commit is stored, but reported as an I/O error.
   failed_commit, ///< Its next commit fails with an I/O error.
   disk_full,     ///< All commits fail for `duration`.
-  slow_commits,  ///< Commits take `duration` from now on, for a while.
+  slow_commits,  ///< Commits take up to 30 s each, for `duration`.
   read_error,    ///< Its next read of the store fails.
   flipped_bit,   ///< Its next read of the store has one bit flipped: to be detected, not believed.
   freeze,        ///< The process stands still for `duration`, as with SIGSTOP.
@@ -46,12 +46,16 @@ struct fault {
   std::string node;
   std::chrono::milliseconds at{0};       ///< After the beginning of the world.
   std::chrono::milliseconds duration{0}; ///< For those that last.
+  /// How many turns are taken from `at` on before it happens, whoever takes them and whenever: so
+  /// it comes into the middle of things. 0: it happens at `at`, when nothing moves.
+  std::uint64_t turns = 0;
 
   fault() = default;
   friend bool operator==(const fault&, const fault&) = default;
   static constexpr auto fields() {
     return std::tuple{field("kind", &fault::kind), field("node", &fault::node),
-                      field("at_ms", &fault::at), field("duration_ms", &fault::duration)};
+                      field("at_ms", &fault::at), field("duration_ms", &fault::duration),
+                      optional_field("turns", &fault::turns)};
   }
 };
 
@@ -69,8 +73,9 @@ struct fault_mix {
   explicit fault_mix(std::chrono::milliseconds mean) : every{mean} {}
 };
 
-/// Draws the faults of some nodes for a time from the beginning on, in the order of time. Faults of
-/// links are drawn only if there are several nodes.
+/// Draws the faults of some nodes for a time from the beginning on, in the order of time; half of
+/// them come into the middle of things. Faults of links are drawn only if there are several nodes,
+/// and none at all where no kind that is wanted can be.
 [[nodiscard]] std::vector<fault> draw_faults(const fault_mix& mix,
                                              const std::vector<std::string>& nodes,
                                              std::chrono::milliseconds horizon,

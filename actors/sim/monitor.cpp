@@ -24,7 +24,7 @@ std::vector<std::unique_ptr<monitor>> promise_monitors(const world& of) {
   const auto known = std::make_shared<ledger>(of);
   std::vector<std::unique_ptr<monitor>> all;
   all.push_back(std::make_unique<journal_monitor>(known));
-  all.push_back(std::make_unique<durability_monitor>(known));
+  all.push_back(std::make_unique<durability_monitor>());
   all.push_back(std::make_unique<answer_monitor>(known));
   all.push_back(std::make_unique<state_monitor>(known));
   all.push_back(std::make_unique<effect_monitor>(known));

@@ -184,8 +184,6 @@ void participant::take_turn(world& in, const session_id& session, std::uint64_t 
 }
 
 ticket participant::say(world& in, const session_id& session, command body) const {
-  if (node_.empty())
-    return in.send(session, std::move(body));
   return in.send(session, std::move(body), node_);
 }
 

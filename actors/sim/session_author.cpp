@@ -120,8 +120,7 @@ void session_author::move_on(progress& of) {
 }
 
 ticket session_author::say(world& in, const session_id& session, command body) const {
-  return node_.empty() ? in.send(session, std::move(body))
-                       : in.send(session, std::move(body), node_);
+  return in.send(session, std::move(body), node_);
 }
 
 seeded_random session_author::whims(const world& in, const progress& of,

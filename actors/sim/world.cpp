@@ -256,7 +256,7 @@ void world::note(std::string text, const std::string& node, const std::string& s
 }
 
 memory_store& world::store() const noexcept {
-  return *implementation_->nodes.front()->store;
+  return *implementation_->first().store;
 }
 
 memory_store& world::store(const std::string& node) const {
@@ -264,11 +264,11 @@ memory_store& world::store(const std::string& node) const {
 }
 
 caf::actor_system& world::system() const {
-  return implementation_->first().process->system();
+  return implementation_->first_process().system();
 }
 
 caf::actor world::directory() const {
-  return implementation_->first().process->node.directory;
+  return implementation_->first_process().node.directory;
 }
 
 std::size_t world::actors() const {

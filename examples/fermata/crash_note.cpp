@@ -15,6 +15,21 @@ static_assert(decltype(running_seed)::is_always_lock_free, "a signal handler rea
 
 std::array<struct sigaction, crash_note::signals.size()> previous{};
 
+/// For handlers, where the process's own stack has overflowed.
+constexpr std::size_t stack_size_bytes = 65'536;
+alignas(16) std::array<char, stack_size_bytes> other_stack;
+
+/// Does nothing where somebody else, such as a sanitizer, has provided one.
+void provide_stack() {
+  stack_t present{};
+  if (::sigaltstack(nullptr, &present) != 0 || (present.ss_flags & SS_DISABLE) == 0)
+    return;
+  stack_t ours{};
+  ours.ss_sp = other_stack.data();
+  ours.ss_size = other_stack.size();
+  ::sigaltstack(&ours, nullptr);
+}
+
 void restore() {
   for (std::size_t i = 0; i < previous.size(); ++i)
     ::sigaction(crash_note::signals[i], &previous[i], nullptr);
@@ -44,9 +59,11 @@ void tell(int) {
 } // namespace
 
 crash_note::crash_note() {
+  provide_stack();
   for (std::size_t i = 0; i < signals.size(); ++i) {
     struct sigaction action {};
     action.sa_handler = tell;
+    action.sa_flags = SA_ONSTACK;
     ::sigaction(signals[i], &action, &previous[i]);
   }
 }

@@ -109,12 +109,14 @@ public:
     bool good = true;
     for (const auto& one : all_mutations())
       good = check(one) && good;
+    const auto unclean =
+        std::count_if(clean_.begin(), clean_.end(), [](const auto& seed) { return !seed.second; });
     if (!needed_.empty())
-      std::printf("all %zu: median %llu, worst %llu seeds; nothing is found in these seeds where "
-                  "nothing is planted\n",
+      std::printf("all %zu: median %llu, worst %llu seeds; where nothing is planted something is "
+                  "found in %td of these seeds\n",
                   all_mutations().size(), static_cast<unsigned long long>(median_of(needed_)),
-                  static_cast<unsigned long long>(worst_of(needed_)));
-    return good;
+                  static_cast<unsigned long long>(worst_of(needed_)), unclean);
+    return good && unclean == 0;
   }
 
 private:

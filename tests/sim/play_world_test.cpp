@@ -138,6 +138,12 @@ TEST_CASE("what a campaign is meant to reach depends on what it has") {
   CHECK_FALSE(has(options, "rare/timer_due_while_down"));
   CHECK(has(options, "event/late_result"));
   CHECK(has(options, "refusal/stale_approval"));
+  options.with_faults = true;
+  options.faults.emplace().weights = {{fault_kind::crash, 1}, {fault_kind::freeze, 0}};
+  CHECK(has(options, "fault/crash"));
+  CHECK_FALSE(has(options, "fault/freeze"));
+  CHECK_FALSE(has(options, "fault/disk_full"));
+  CHECK_FALSE(has(options, "refusal/disk_full"));
   options.sessions = 3;
   CHECK(meant_to_be_reached(options).empty());
 }

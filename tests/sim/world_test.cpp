@@ -56,6 +56,16 @@ sim::fault make_fault(sim::fault_kind kind, std::chrono::milliseconds at,
   return made;
 }
 
+sim::world_options allowing_options() {
+  sim::world_options options;
+  options.policy = approval_policy::allow_everything();
+  return options;
+}
+
+coro::task<json> paid() {
+  co_return "paid";
+}
+
 sim::node_options networked() {
   sim::node_options options;
   options.on_network = true;
@@ -323,4 +333,91 @@ TEST_CASE("years of virtual time pass in no time") {
   world.advance(std::chrono::hours{24 * 365 * 3});
   CHECK(world.now().time_since_epoch() > std::chrono::hours{24 * 365 * 62});
   accept(world, approve_plan());
+}
+
+TEST_CASE("a fault that waits for turns comes into the middle of things") {
+  sim::world in{1, allowing_options()};
+  auto fault = make_fault(sim::fault_kind::crash, 1min);
+  fault.turns = 2;
+  in.plan_faults({fault});
+  in.advance(1h);
+  CHECK(in.crashes() == 0); // nothing moves
+  const auto sent =
+      in.send(sid(), propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})")});
+  in.run();
+  CHECK(in.crashes() == 1);
+  CHECK(sent.lost());
+  in.plan_faults({fault});
+  in.advance(1h);
+  in.stop_faults();
+  accept(in, propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})")});
+  CHECK(in.crashes() == 1);
+}
+
+TEST_CASE("a node whose disk was slow for a moment is calm behind it") {
+  sim::world in{1, allowing_options()};
+  in.plan_faults({make_fault(sim::fault_kind::slow_commits, 0ms, 1ms)});
+  const auto sent =
+      in.send(sid(), propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})")});
+  in.advance(1s);
+  CHECK(sent.accepted());
+  CHECK(in.is_calm("n1"));
+}
+
+TEST_CASE("a process whose store dies while it stops has crashed") {
+  sim::world in{1, allowing_options()};
+  const auto sent =
+      in.send(sid(), propose_plan{plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})")});
+  in.store().fail_next(memory_fault::crash_after);
+  in.restart();
+  CHECK(in.crashes() == 1);
+  CHECK(sent.lost());
+  CHECK(facts<plan_proposed>(in).size() == 1);
+}
+
+TEST_CASE("a dead process begins no tool") {
+  std::size_t began = 0;
+  for (std::uint64_t turns = 1; turns <= 60; ++turns) {
+    sim::world* seen = nullptr;
+    auto options = allowing_options();
+    options.setup = [&](agent_registry&, tool_registry& tools) {
+      tool made;
+      made.name = *tool_name::parse("pay");
+      made.idempotent = true;
+      made.run =
+          coroutine_tool{[&](caf::event_based_actor*, const tool_context&) -> coro::task<json> {
+            ++began;
+            CHECK(seen->is_up("n1"));
+            return paid();
+          }};
+      REQUIRE_FALSE(tools.add(std::move(made)));
+    };
+    sim::world in{turns, options};
+    seen = &in;
+    auto fault = make_fault(sim::fault_kind::crash, 0ms);
+    fault.turns = turns;
+    in.plan_faults({fault});
+    in.advance(1ms);
+    static_cast<void>(in.send(sid(), propose_plan{plan(R"({"goal": "g", "subtasks":
+        [{"id": "a", "steps": [{"tool": "pay", "arguments": {}}]}]})")}));
+    in.advance(1h);
+  }
+  CHECK(began > 0);
+}
+
+TEST_CASE("no faults are drawn where none of the kinds that are wanted can be") {
+  sim::fault_mix mix{1min};
+  mix.weights = {{sim::fault_kind::partition, 1}};
+  sim::seeded_random random{1, "faults"};
+  CHECK(sim::draw_faults(mix, {"n1"}, 24h, random).empty());
+  CHECK_FALSE(sim::draw_faults(mix, {"n1", "n2"}, 24h, random).empty());
+}
+
+TEST_CASE("half of the faults that are drawn come into the middle of things") {
+  sim::seeded_random random{1, "faults"};
+  const auto drawn = sim::draw_faults(sim::fault_mix{1min}, {"n1"}, 24h, random);
+  const auto waiting =
+      std::count_if(drawn.begin(), drawn.end(), [](const auto& one) { return one.turns > 0; });
+  CHECK(waiting > static_cast<std::ptrdiff_t>(drawn.size()) / 3);
+  CHECK(waiting < static_cast<std::ptrdiff_t>(drawn.size()) * 2 / 3);
 }

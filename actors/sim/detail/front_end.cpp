@@ -4,7 +4,11 @@
 
 #include <caf/event_based_actor.hpp>
 
+#include <caf/actor_addr.hpp>
+
 #include <chrono>
+#include <memory>
+#include <set>
 
 namespace fermata::sim::detail {
 
@@ -14,10 +18,15 @@ constexpr std::chrono::minutes patience{1};
 
 caf::behavior front_end(caf::event_based_actor* self,
                         std::function<void(const caf::actor_addr&)> broken) {
-  self->set_down_handler([broken](const caf::down_msg& gone) { broken(gone.source); });
+  const auto monitored = std::make_shared<std::set<caf::actor_addr>>();
+  self->set_down_handler([broken, monitored](const caf::down_msg& gone) {
+    monitored->erase(gone.source);
+    broken(gone.source);
+  });
   return {
-      [self](remote_request_ptr& asked) {
-        self->monitor(asked->directory);
+      [self, monitored](remote_request_ptr& asked) {
+        if (monitored->insert(asked->directory.address()).second)
+          self->monitor(asked->directory);
         auto directory = asked->directory;
         auto what = std::move(asked->what);
         self->request(directory, patience, std::move(what))

@@ -50,6 +50,10 @@ private:
   std::size_t live_ = 0;
 };
 
+std::string named(session_state state) {
+  return std::string{enum_names(state)[static_cast<std::size_t>(state)]};
+}
+
 /// Longer than any step or run takes that is not cut off by somebody.
 constexpr std::chrono::hours longest_move{24};
 
@@ -58,10 +62,8 @@ void check_end(const world& in, const session_id& session, const register_of_ses
   if (accepts_new_plan(at.state))
     return;
   const auto says = [&](const std::string& what) {
-    return violation{"P6",
-                     "session " + session.str() + " is "
-                         + std::string{enum_names(at.state)[static_cast<std::size_t>(at.state)]}
-                         + " long after the last fault, and " + what};
+    return violation{"P6", "session " + session.str() + " is " + named(at.state)
+                               + " long after the last fault, and " + what};
   };
   if (at.state == session_state::running) {
     if (in.elapsed() - at.last_moved > longest_move)
@@ -173,7 +175,12 @@ public:
     go_on_for(options_.settling);
     in_.end();
     for (const auto& [session, entry] : sessions_.entries())
-      check_end(in_, session, entry);
+      if (options_.store)
+        check_end(in_, session, entry); // there may be nobody who deals with what was given
+      else if (!accepts_new_plan(entry.state))
+        throw violation{"P6", "session " + session.str() + " is " + named(entry.state)
+                                  + " long after the last fault, and everybody has done what he "
+                                    "can"};
     for (const auto& session : players_.unfinished())
       if (!in_.status(session) || accepts_new_plan(in_.status(session)->state))
         throw violation{"P6", "session " + session.str()

@@ -50,20 +50,24 @@ private:
 struct watched_tool {
   tool inner;
   run_hooks hooks;
+  std::shared_ptr<const bool> is_dying;
 };
 using watched_ptr = std::shared_ptr<const watched_tool>;
 
 coro::task<json> run_watched(watched_ptr watched, caf::event_based_actor* self,
                              const tool_context& context) {
+  if (*watched->is_dying)
+    throw std::runtime_error{"its process is dead"};
   watched_run run{watched->hooks, watched->inner, context};
   auto content = co_await std::get<coroutine_tool>(watched->inner.run)(self, context);
   run.over(&content);
   co_return std::move(content);
 }
 
-tool watch(const tool& what, const run_hooks& hooks) {
+tool watch(const tool& what, const run_hooks& hooks, std::shared_ptr<const bool> is_dying) {
   auto made = what;
-  auto watched = std::make_shared<const watched_tool>(watched_tool{what, hooks});
+  auto watched =
+      std::make_shared<const watched_tool>(watched_tool{what, hooks, std::move(is_dying)});
   if (std::holds_alternative<blocking_tool>(what.run))
     made.run = blocking_tool{[watched](const tool_context& context) {
       watched_run run{watched->hooks, watched->inner, context};
@@ -119,7 +123,7 @@ simulated_process::simulated_process(const node_options& options,
   if (options.setup)
     options.setup(shared->agents, tools);
   for (const auto& [name, one] : tools.all())
-    must(shared->tools.add(watch(one, hooks)));
+    must(shared->tools.add(watch(one, hooks, is_dying_)));
   if (options.setup_models)
     options.setup_models(shared->models);
   node = spawn_node(*system_, shared);
@@ -128,7 +132,10 @@ simulated_process::simulated_process(const node_options& options,
 }
 
 simulated_process::~simulated_process() {
-  shared->options.observer.reset(); // nobody outside hears what a dying process says
+  // Nobody outside hears what a dying process says, and nothing outside is begun.
+  shared->options.observer.reset();
+  shared->options.on_live = {};
+  *is_dying_ = true;
   pool_->jobs.clear();
   caf::anon_send_exit(node.directory, caf::exit_reason::kill);
   caf::anon_send_exit(node.journal, caf::exit_reason::kill);
@@ -178,22 +185,25 @@ std::optional<std::chrono::milliseconds> simulated_process::next_timeout() const
                   std::chrono::milliseconds{1});
 }
 
-void simulated_process::run_all(const std::function<void()>& between) {
+bool simulated_process::run_all(const std::function<bool()>& between) {
   while (ready_actors() > 0 || ready_functions() > 0) {
     ready_actors() > 0 ? run_actor(0) : run_function(0);
-    between();
+    if (!between())
+      return false;
   }
+  return true;
 }
 
-void simulated_process::stop(const std::function<void()>& between) {
+void simulated_process::stop(const std::function<bool()>& between) {
   shared->stopping = true;
   caf::anon_send(node.directory, atoms::stop_atom_v);
   shared->workers.stop_all();
-  run_all(between);
+  if (!run_all(between))
+    return;
   caf::anon_send(node.journal, atoms::stop_atom_v);
   if (front_end)
     caf::anon_send_exit(std::exchange(front_end, {}), caf::exit_reason::user_shutdown);
-  run_all(between);
+  static_cast<void>(run_all(between));
 }
 
 } // namespace fermata::sim::detail

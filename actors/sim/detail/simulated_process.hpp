@@ -63,7 +63,7 @@ public:
                     const run_hooks& hooks,
                     const std::function<void(caf::actor_system_config&)>& prepare);
   /// Kills it: nothing that an actor does from here on has an effect, since the store has crashed
-  /// or is replaced, and answers are ignored.
+  /// or is replaced, answers are ignored, and no tool is begun.
   ~simulated_process();
   simulated_process(const simulated_process&) = delete;
   simulated_process& operator=(const simulated_process&) = delete;
@@ -83,8 +83,9 @@ public:
   /// How long until the next timeout; at least 1 ms.
   [[nodiscard]] std::optional<std::chrono::milliseconds> next_timeout() const;
 
-  /// Stops it as a host does, first come, first served. Calls `between` after each turn.
-  void stop(const std::function<void()>& between);
+  /// Stops it as a host does, first come, first served. Calls `between` after each turn: false, it
+  /// has died in the middle of it.
+  void stop(const std::function<bool()>& between);
 
   [[nodiscard]] caf::actor_system& system() { return *system_; }
   [[nodiscard]] std::size_t actors() const { return system_->registry().running(); }
@@ -94,7 +95,9 @@ public:
   caf::actor front_end; ///< Null: it is on no network.
 
 private:
-  void run_all(const std::function<void()>& between);
+  bool run_all(const std::function<bool()>& between);
+
+  std::shared_ptr<bool> is_dying_ = std::make_shared<bool>(false);
 
   caf::actor_system_config config_;
   std::shared_ptr<simulated_pool> pool_;

@@ -95,6 +95,8 @@ struct stage {
 
   simulated_node& node(const std::string& name);
   simulated_node& first();
+  /// Throws `std::logic_error` while it is down.
+  simulated_process& first_process();
   simulated_node& home(const session_id& session);
   /// Starts its process, on what is stored.
   void start(simulated_node& at);
@@ -160,6 +162,8 @@ struct stage {
   void plan(const fault& one);
   /// Its time has come.
   void strike(simulated_node& at, const fault& one);
+  /// Those that wait for turns to be taken first.
+  void strike_between_turns();
   void strike_links(simulated_node& at, const fault& one, milliseconds until);
   /// Ends the partitions whose time is over.
   void mend_partitions();
@@ -204,6 +208,8 @@ struct stage {
   milliseconds elapsed{0};
   std::uint64_t steps = 0;
   std::uint64_t turns_at_once = 0; ///< Since time has passed.
+  /// Faults whose time has come, by the number of the turn that they come behind.
+  std::multimap<std::uint64_t, std::pair<simulated_node*, fault>> strikes;
   std::uint64_t crashes = 0;
   std::uint64_t sent_commands = 0;
   std::map<std::pair<milliseconds, std::uint64_t>, std::function<void()>> calendar;

@@ -18,9 +18,20 @@ void stage::plan(const fault& one) {
   auto& at = node(one.node);
   const auto when = std::max(one.at, elapsed);
   at_time(when, [this, &at, one] {
-    if (!faults_stopped)
+    if (faults_stopped)
+      return;
+    if (one.turns == 0)
       strike(at, one);
+    else
+      strikes.emplace(steps + one.turns, std::pair{&at, one});
   });
+}
+
+void stage::strike_between_turns() {
+  while (!strikes.empty() && strikes.begin()->first <= steps) {
+    const auto [at, one] = strikes.extract(strikes.begin()).mapped();
+    strike(*at, one);
+  }
 }
 
 void stage::strike(simulated_node& at, const fault& one) {
@@ -81,8 +92,12 @@ void stage::strike_links(simulated_node& at, const fault& one, milliseconds unti
     at.slow_link_until = std::max(at.slow_link_until, until);
     delay_links(at, slowest_link);
     at_time(until, [this, &at] {
-      if (at.slow_link_until <= elapsed)
-        delay_links(at, milliseconds{0});
+      if (at.slow_link_until > elapsed)
+        return;
+      delay_links(at, milliseconds{0});
+      for (const auto& peer : nodes) // their links with this one are theirs, too
+        if (peer->slow_link_until > elapsed)
+          delay_links(*peer, slowest_link);
     });
   } else {
     for (const auto& peer : nodes)
@@ -146,6 +161,7 @@ void stage::wake_at(milliseconds when) {
 
 void stage::stop_faults() {
   faults_stopped = true;
+  strikes.clear();
   for (auto& one : nodes) {
     one->store->disarm();
     one->store->fail_writes({});

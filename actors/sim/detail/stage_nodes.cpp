@@ -39,6 +39,12 @@ simulated_node& stage::first() {
   return *nodes.front();
 }
 
+simulated_process& stage::first_process() {
+  if (!first().process)
+    throw std::logic_error("the node " + first().name + " is down");
+  return *first().process;
+}
+
 simulated_node& stage::home(const session_id& session) {
   const auto placed = homes.find(session);
   return placed == homes.end() ? first() : *placed->second;
@@ -117,14 +123,17 @@ void stage::kill(simulated_node& at) {
 void stage::stop(simulated_node& at) {
   if (!at.process)
     return;
-  at.process->stop([this] { tell_news(); });
+  at.process->stop([&] {
+    tell_news();
+    return !at.store->crashed();
+  });
   tell_news(); // of what it held
+  if (at.store->crashed())
+    return kill(at); // it died while it stopped
   ++at.life;
   if (at.options.on_network)
     links.leave(at.name);
   at.process.reset();
-  if (at.store->crashed())
-    at.store->restart(); // it died while it stopped
   gone(at);
 }
 
@@ -153,7 +162,10 @@ void stage::bring_up_after(simulated_node& at, milliseconds delay) {
   if (delay.count() == 0)
     bring_up(at);
   else
-    at_time(elapsed + delay, [this, &at] { bring_up(at); });
+    at_time(elapsed + delay, [this, &at, dead = at.life] {
+      if (at.life == dead) // else somebody has started it in between, and perhaps stopped it again
+        bring_up(at);
+    });
 }
 
 } // namespace fermata::sim::detail

@@ -43,16 +43,15 @@ void stage::find_choices(simulated_node& at) {
 }
 
 bool stage::journal_waits(simulated_node& at) {
-  if (at.slow_commits_until <= elapsed || !at.process->place_of_journal())
+  if (at.slow_commits_until <= elapsed || !at.process->place_of_journal()) {
+    at.commit_due.reset();
     return false;
+  }
   if (!at.commit_due) {
     at.commit_due = elapsed + schedule.between(milliseconds{1}, slowest_commit);
     pending_news.push_back(hit{&at, fault_kind::slow_commits, false});
   }
-  if (*at.commit_due > elapsed)
-    return true;
-  at.commit_due.reset();
-  return false;
+  return *at.commit_due > elapsed;
 }
 
 const choice& stage::choose() {
@@ -95,12 +94,15 @@ bool stage::turn() {
     kill(*chosen.at);
     bring_up_after(*chosen.at, chosen.at->options.restart_after);
   }
+  strike_between_turns();
   check_invariants();
   throw_if_broken();
   return true;
 }
 
 void stage::take_turn(simulated_node& at, const choice& chosen) {
+  if (chosen.what == turn_of::actor && at.process->place_of_journal() == chosen.which)
+    at.commit_due.reset(); // its next turn is slow by itself
   if (chosen.what == turn_of::function)
     at.process->run_function(chosen.which);
   else
@@ -156,7 +158,7 @@ std::optional<milliseconds> stage::next_due() const {
     if (one->next_turn > elapsed)
       consider(one->next_turn);
     if (one->commit_due)
-      consider(*one->commit_due);
+      consider(std::min(*one->commit_due, one->slow_commits_until));
   }
   return due;
 }

@@ -14,8 +14,6 @@ namespace fermata::sim {
 /// and the same heads that there were before (P7).
 class durability_monitor final : public monitor {
 public:
-  explicit durability_monitor(ledger_ptr known) : known_{std::move(known)} {}
-
   [[nodiscard]] std::string_view name() const override {
     return "P1 P7: what was stored is still there after a crash";
   }
@@ -40,7 +38,6 @@ private:
   void check_fresh(world& in, store::view& view, const session_id& session, trail& of);
   void check_all(world& in, store::view& view, const session_id& session, const trail& of);
 
-  ledger_ptr known_;
   std::map<session_id, trail> sessions_;
 };
 

@@ -491,18 +491,23 @@ TEST_CASE("P8: a run that begins twice, or with another key, is found") {
       "the last run whose claim is stored is 1");
 }
 
+/// Buys, and dies before it is stored what became of that.
+void lose_run(sim::world& world) {
+  accept(world, propose_plan{one_purchase()});
+  accept(world, approve_plan());
+  const auto outcome = world.store().writes() + 2; // the claim is one write, the outcome the next
+  world.store().on_write([=](std::uint64_t number) {
+    return number == outcome ? memory_fault::crash_before : memory_fault::none;
+  });
+  (void)world.send(sid(), approve(1));
+  world.run();
+  REQUIRE(world.crashes() == 1);
+  wake(world);
+}
+
 TEST_CASE("P8: a run that was lost with its process, and whose call fails by itself, is found") {
   const auto story = [](sim::world& world) {
-    accept(world, propose_plan{one_purchase()});
-    accept(world, approve_plan());
-    const auto outcome = world.store().writes() + 2; // the claim is one write, the outcome the next
-    world.store().on_write([=](std::uint64_t number) {
-      return number == outcome ? memory_fault::crash_before : memory_fault::none;
-    });
-    (void)world.send(sid(), approve(1));
-    world.run();
-    REQUIRE(world.crashes() == 1);
-    wake(world);
+    lose_run(world);
     accept(world, resolve_outcome{cid(1), outcome_resolution::failed});
   };
   const auto hides_who_said_so = [](liar& teller) {
@@ -515,6 +520,22 @@ TEST_CASE("P8: a run that was lost with its process, and whose call fails by its
   const auto text = caught(hides_who_said_so, story, with_shop(), only<sim::effect_monitor>);
   begins(text, "P8: session s1");
   has(text, "its run 1 was lost with the process");
+}
+
+TEST_CASE("P8: a run that never began may fail by itself, although one before it was lost") {
+  const auto story = [](sim::world& world) {
+    lose_run(world);
+    world.hold_tools(true);
+    accept(world, resolve_outcome{cid(1), outcome_resolution::rerun});
+    world.advance(24h);
+    world.hold_tools(false);
+    world.advance(1min);
+    const auto told = facts<outcome_resolved>(world);
+    REQUIRE(told.size() == 2);
+    CHECK(told.back().by == "tool");
+    CHECK(told.back().resolution == outcome_resolution::failed);
+  };
+  CHECK(caught([](liar&) {}, story, with_shop(), only<sim::effect_monitor>) == "nothing");
 }
 
 TEST_CASE("P9: a run with other arguments than those that were approved is found") {

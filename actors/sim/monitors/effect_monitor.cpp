@@ -123,7 +123,9 @@ void effect_monitor::check_answer(world& in, const known_session& known, const s
   const bool is_told = resolved != nullptr && resolved->by != "tool";
   if (call.verdict == call_verdict::respond || is_told)
     return;
-  if (fact.answer.outcome == call_outcome::failed && !run.empty() && run.mapped().lost)
+  // A later one that never began may fail by itself: somebody has said what became of the lost one.
+  const bool last_is_lost = !run.empty() && run.mapped().lost && run.mapped().number == call.runs;
+  if (fact.answer.outcome == call_outcome::failed && last_is_lost)
     violate(in, "P8",
             about(what.session, what.events[at].number) + "call " + std::to_string(fact.call)
                 + " has failed by itself, but its run " + std::to_string(run.mapped().number)

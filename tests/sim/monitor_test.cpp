@@ -522,22 +522,6 @@ TEST_CASE("P8: a run that was lost with its process, and whose call fails by its
   has(text, "its run 1 was lost with the process");
 }
 
-TEST_CASE("P8: a run that never began may fail by itself, although one before it was lost") {
-  const auto story = [](sim::world& world) {
-    lose_run(world);
-    world.hold_tools(true);
-    accept(world, resolve_outcome{cid(1), outcome_resolution::rerun});
-    world.advance(24h);
-    world.hold_tools(false);
-    world.advance(1min);
-    const auto told = facts<outcome_resolved>(world);
-    REQUIRE(told.size() == 2);
-    CHECK(told.back().by == "tool");
-    CHECK(told.back().resolution == outcome_resolution::failed);
-  };
-  CHECK(caught([](liar&) {}, story, with_shop(), only<sim::effect_monitor>) == "nothing");
-}
-
 TEST_CASE("P9: a run with other arguments than those that were approved is found") {
   has(caught([](liar& teller) {
         teller.on_run = [](auto& context) { context.arguments = {{"item", "rum"}}; };

@@ -1,4 +1,4 @@
-#include <fermata/messages/detail/cbor.hpp>
+#include <fermata/messages/cbor.hpp>
 
 #include <bit>
 #include <limits>

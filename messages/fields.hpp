@@ -1,6 +1,6 @@
 #pragma once
 
-#include <fermata/messages/detail/cbor.hpp>
+#include <fermata/messages/cbor.hpp>
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/ids.hpp>
 #include <fermata/messages/json.hpp>

@@ -28,11 +28,6 @@ inline void expect(bool is_so, const std::string& what) {
     throw std::runtime_error{"this is not so: " + what};
 }
 
-template <class Enum>
-std::string name(Enum value) {
-  return std::string{enum_names(value)[static_cast<std::size_t>(value)]};
-}
-
 inline std::string date_of(timestamp when) {
   const std::chrono::year_month_day date{std::chrono::floor<std::chrono::days>(when)};
   const auto two_digits = [](unsigned number) {
@@ -50,10 +45,10 @@ struct line_of {
            + " (subtasks: " + std::to_string(it.subtasks) + ")";
   }
   std::string operator()(const plan_decided& it) const {
-    return plan(it.revision) + name(it.verdict) + by(it.by) + why(it.feedback);
+    return plan(it.revision) + enum_name(it.verdict) + by(it.by) + why(it.feedback);
   }
   std::string operator()(const plan_ended& it) const {
-    return plan(it.revision) + "is " + name(it.status) + by(it.by) + why(it.reason);
+    return plan(it.revision) + "is " + enum_name(it.status) + by(it.by) + why(it.reason);
   }
   std::string operator()(const subtask_started& it) const {
     return it.subtask.str() + " starts, attempt " + std::to_string(it.attempt);
@@ -89,10 +84,11 @@ struct line_of {
     return it.subtask.str() + " says: " + it.text;
   }
   std::string operator()(const call_proposed& it) const {
-    return call(it.call) + it.tool.str() + " " + to_text(it.arguments) + " is " + name(it.status);
+    return call(it.call) + it.tool.str() + " " + to_text(it.arguments) + " is "
+           + enum_name(it.status);
   }
   std::string operator()(const call_decided& it) const {
-    return call(it.call) + name(it.verdict) + (it.arguments.is_null() ? "" : " to ")
+    return call(it.call) + enum_name(it.verdict) + (it.arguments.is_null() ? "" : " to ")
            + (it.arguments.is_null() ? "" : to_text(it.arguments)) + by(it.by) + why(it.feedback);
   }
   std::string operator()(const call_claimed& it) const {
@@ -105,10 +101,11 @@ struct line_of {
     return call(it.call) + "was running, and nobody knows what it did" + why(it.reason);
   }
   std::string operator()(const outcome_resolved& it) const {
-    return call(it.call) + "was running: " + name(it.resolution) + by(it.by) + why(it.reason);
+    return call(it.call) + "was running: " + enum_name(it.resolution) + by(it.by) + why(it.reason);
   }
   std::string operator()(const call_answered& it) const {
-    return call(it.call) + name(it.answer.outcome) + by(it.by) + why(to_text(it.answer.content));
+    return call(it.call) + enum_name(it.answer.outcome) + by(it.by)
+           + why(to_text(it.answer.content));
   }
   std::string operator()(const late_result& it) const {
     return call(it.call) + "got a late result";
@@ -203,7 +200,7 @@ private:
   }
 
   static session_status tell_state(const session_status& status) {
-    std::cout << indent << "=> " << name(status.state);
+    std::cout << indent << "=> " << enum_name(status.state);
     const auto& waiting = status.waiting;
     for (const auto& [what, count] :
          {std::pair{"outcome", waiting.outcome}, std::pair{"decision", waiting.decision},

@@ -77,6 +77,12 @@ concept named_enum = std::is_enum_v<T> && requires(T value) {
   enum_names(value);
 };
 
+/// As documents and messages name an enumerator.
+template <named_enum Enum>
+[[nodiscard]] std::string enum_name(Enum value) {
+  return std::string{enum_names(value).at(static_cast<std::size_t>(value))};
+}
+
 template <class T>
 [[nodiscard]] json to_json(const T& value);
 
@@ -274,9 +280,7 @@ struct codec<T> {
 
 template <named_enum T>
 struct codec<T> {
-  static json encode(T value) {
-    return std::string{enum_names(value).at(static_cast<std::size_t>(value))};
-  }
+  static json encode(T value) { return enum_name(value); }
   static T decode(const json& in, unknown_fields) {
     const auto names = enum_names(T{});
     if (!in.is_string())

@@ -299,9 +299,8 @@ private:
       const bool rejected = outcome == call_outcome::rejected;
       if ((rejected ? written->on_rejected : written->on_error) == reaction::go_on)
         continue;
-      auto reason = indexed("steps", index) + " (" + call.tool.str() + ") "
-                    + std::string{enum_names(outcome)[static_cast<std::size_t>(outcome)]} + ": "
-                    + shown(call.answer.content);
+      auto reason = indexed("steps", index) + " (" + call.tool.str() + ") " + enum_name(outcome)
+                    + ": " + shown(call.answer.content);
       if ((outcome == call_outcome::failed && !may_have_happened(call.answer.content))
           || outcome == call_outcome::expired)
         return step::fail_retryable(std::move(reason));

@@ -202,8 +202,7 @@ call_status granted_status(tool_kind kind) {
 }
 
 json synthetic_content(call_outcome outcome, const std::string& reason) {
-  return {{std::string{enum_names(outcome)[static_cast<std::size_t>(outcome)]}, true},
-          {"reason", reason}};
+  return {{enum_name(outcome), true}, {"reason", reason}};
 }
 
 void end_open_calls(const session_data& data, call_outcome outcome, const std::string& reason,

@@ -21,11 +21,6 @@ std::string in_quotes(std::string_view text) {
   return "\"" + std::string{text} + "\"";
 }
 
-template <class Enum>
-std::string name(Enum value) {
-  return std::string{enum_names(value)[static_cast<std::size_t>(value)]};
-}
-
 /// Decides on one command; one overload for each.
 class decider {
 public:
@@ -157,7 +152,7 @@ public:
     if (call->answer->outcome != call_outcome::cancelled)
       return make_error(errc::already_answered,
                         "cancellation refused: the call " + body.call.str()
-                            + " has its result: " + name(call->answer->outcome));
+                            + " has its result: " + enum_name(call->answer->outcome));
     decided.kind = receipt_kind::duplicate;
     decided.first_event = call->answer_event;
     return decided;
@@ -208,7 +203,8 @@ public:
       return answer_again(*call, resolution_answer(body));
     if (call->status != call_status::awaiting_outcome)
       return make_error(errc::not_allowed,
-                        "outcome refused: the call " + body.call.str() + " is " + name(call->status)
+                        "outcome refused: the call " + body.call.str() + " is "
+                            + enum_name(call->status)
                             + "; only one that is awaiting_outcome can be resolved");
     verdict decided;
     outcome_resolved fact;
@@ -551,7 +547,7 @@ private:
     if (body.verdict != call_verdict::approve && body.verdict != call_verdict::reject)
       return make_error(errc::invalid_field, "remember: only approve and reject can be remembered, "
                                              "not "
-                                                 + name(body.verdict));
+                                                 + enum_name(body.verdict));
     if (const auto ruling =
             env_.policy.rule_on_call(call.tool, current_agent(data_), call.arguments);
         !ruling.may_remember)
@@ -636,7 +632,8 @@ private:
     if (call.answer && call.answer->outcome == call_outcome::expired)
       return make_error(errc::superseded, text + "has expired");
     if (call.verdict)
-      return make_error(errc::already_decided, text + "was decided before: " + name(*call.verdict));
+      return make_error(errc::already_decided,
+                        text + "was decided before: " + enum_name(*call.verdict));
     if (call.kind == tool_kind::person)
       return make_error(errc::not_allowed, text + "is a question; answer_question answers it");
     const auto ruling = is_remembered(call.ruled_by) ? "the remembered " + call.ruled_by
@@ -779,9 +776,9 @@ private:
       return *position;
     std::string names;
     for (const auto one : accepted)
-      names += (names.empty() ? "" : ", ") + name(one);
+      names += (names.empty() ? "" : ", ") + enum_name(one);
     return make_error(errc::not_allowed, "refused: the subtask " + in_quotes(id.str()) + " is "
-                                             + name(status) + "; to be " + std::string{to_be}
+                                             + enum_name(status) + "; to be " + std::string{to_be}
                                              + " it must be one of " + names);
   }
 

@@ -6,7 +6,7 @@ caf::error check_command(session_state state, const command& body) {
   const auto type = name_of(body);
   if (allows(state, type))
     return caf::none;
-  const auto state_name = enum_names(state)[static_cast<std::size_t>(state)];
+  const auto state_name = enum_name(state);
   std::string allowed;
   for (const auto& rule : command_rules)
     if (rule.allowed[static_cast<std::size_t>(state)])

@@ -395,8 +395,7 @@ bool is_malformed(const command& body, const limits& limits) {
 std::string describe(const result<receipt>& answer) {
   if (!answer)
     return std::string{name_of(code_of(answer.error()))} + " (" + message_of(answer.error()) + ")";
-  return std::string{enum_names(answer->kind)[static_cast<std::size_t>(answer->kind)]} + ", event "
-         + std::to_string(answer->event);
+  return enum_name(answer->kind) + ", event " + std::to_string(answer->event);
 }
 
 } // namespace fermata::sim

@@ -33,14 +33,10 @@ result<chosen_policy> read_policy(const std::optional<chosen_file>& file) {
   return chosen;
 }
 
-std::string name_of(policy_action action) {
-  return std::string{enum_names(action)[static_cast<std::size_t>(action)]};
-}
-
 /// A rule in words, for a list of them.
 std::string describe(const policy_rule& rule) {
   const auto& match = rule.match;
-  std::string text = name_of(rule.action);
+  std::string text = enum_name(rule.action);
   if (match.kind)
     text += *match.kind == policy_subject::plan ? "  plans" : "  calls";
   else
@@ -68,7 +64,7 @@ void show_rules(console& out, const chosen_policy& chosen) {
           + std::to_string(spec.rules.size()) + " rules, the first that fits decides.");
   for (std::size_t i = 0; i < spec.rules.size(); ++i)
     out.say("  " + std::to_string(i + 1) + "  " + describe(spec.rules[i]));
-  out.say("  default  " + name_of(spec.otherwise));
+  out.say("  default  " + enum_name(spec.otherwise));
 }
 
 caf::error show_ruling(const arguments& given, console& out, const chosen_policy& chosen) {
@@ -93,7 +89,7 @@ caf::error show_ruling(const arguments& given, console& out, const chosen_policy
       return arguments.error();
     ruling = chosen.policy.rule_on_call(*tool, agent, *arguments);
   }
-  json line{{"policy", chosen.source}, {"action", name_of(ruling.action)}, {"by", ruling.name()}};
+  json line{{"policy", chosen.source}, {"action", enum_name(ruling.action)}, {"by", ruling.name()}};
   if (ruling.expires_after.count() > 0)
     line["expires_after_ms"] = ruling.expires_after.count();
   if (!ruling.prompt.empty())
@@ -101,7 +97,7 @@ caf::error show_ruling(const arguments& given, console& out, const chosen_policy
   if (ruling.action == policy_action::ask)
     line["may_remember"] = ruling.may_remember;
   out.print(line);
-  std::string text = name_of(ruling.action) + " (" + ruling.name() + ")";
+  std::string text = enum_name(ruling.action) + " (" + ruling.name() + ")";
   if (ruling.expires_after.count() > 0)
     text += ", expires after " + show_duration(ruling.expires_after);
   if (!ruling.prompt.empty())
@@ -131,7 +127,7 @@ caf::error check_policy(const arguments& given, console& out) {
     return show_ruling(given, out, *chosen);
   out.print({{"policy", chosen->source},
              {"rules", chosen->policy.spec().rules.size()},
-             {"default", name_of(chosen->policy.spec().otherwise)}});
+             {"default", enum_name(chosen->policy.spec().otherwise)}});
   show_rules(out, *chosen);
   return caf::none;
 }

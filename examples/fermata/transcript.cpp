@@ -4,15 +4,6 @@
 
 namespace fermata::command_line {
 
-namespace {
-
-template <class Enum>
-std::string_view name(Enum value) {
-  return enum_names(value)[static_cast<std::size_t>(value)];
-}
-
-} // namespace
-
 transcript_item shown_item(transcript_item item, const redactor& by) {
   item.text = by.text(item.text);
   if (item.call)
@@ -24,14 +15,14 @@ json transcript_json(const transcript_item& item, const session_id& session) {
   json line{{"subtask", item.subtask.str()}};
   if (!item.call) {
     line["text"] = item.text;
-    line["source"] = name(item.source);
+    line["source"] = enum_name(item.source);
     return line;
   }
   const auto& call = *item.call;
   line["call"] = call_id{session, call.number}.str();
   line["tool"] = call.tool.str();
   line["arguments"] = call.arguments;
-  line["status"] = name(call.status);
+  line["status"] = enum_name(call.status);
   line["answer"] = call.answer ? to_json(*call.answer) : json(nullptr);
   return line;
 }

@@ -81,10 +81,11 @@ response handle(runtime& rt, const request& asked) {
     return refuse(status ? pending.error() : status.error());
   auto waiting = json::array();
   for (const auto& item : *pending)
-    waiting.push_back({{"id", item.id}, {"for", name(item.waiting_for)}, {"ask", item.arguments}});
+    waiting.push_back(
+        {{"id", item.id}, {"for", enum_name(item.waiting_for)}, {"ask", item.arguments}});
   return answer(
       http::status::ok,
-      {{"state", name(status->state)},
+      {{"state", enum_name(status->state)},
        {"pending", waiting},
        {"result", status->subtasks.empty() ? json(nullptr) : status->subtasks.back().result}});
 }

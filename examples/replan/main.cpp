@@ -37,7 +37,7 @@ public:
     must(session_.send(revise_plan{plan}).get());
     story_.tell();
     for (const auto& change : must(query_plan_diff(rt_.store(), session_.id())).subtasks)
-      std::cout << "   | " << change.subtask.str() << " is " << name(change.fate) << ": "
+      std::cout << "   | " << change.subtask.str() << " is " << enum_name(change.fate) << ": "
                 << change.because << '\n';
     approve();
   }

@@ -189,10 +189,6 @@ std::optional<errc> expected_error(session_state state, std::string_view command
   return std::nullopt;
 }
 
-std::string state_name(session_state state) {
-  return std::string{enum_names(state)[static_cast<std::size_t>(state)]};
-}
-
 std::string allowed_list(session_state state) {
   std::string list;
   for (const auto& rule : core::command_rules)
@@ -519,7 +515,7 @@ TEST_CASE("every command in every state does what the table says, or says what i
   for (std::size_t s = 0; s < enum_names(session_state{}).size(); ++s) {
     const auto state = static_cast<session_state>(s);
     for (const auto& body : one_of_each()) {
-      CAPTURE(state_name(state), name_of(body));
+      CAPTURE(enum_name(state), name_of(body));
       ++pairs;
       sim::world world{1, table_options()};
       if (!reach(world, state)) {
@@ -545,7 +541,7 @@ TEST_CASE("every command in every state does what the table says, or says what i
         CHECK(is(error, std::holds_alternative<propose_plan>(body) ? errc::session_busy
                                                                    : errc::not_allowed));
         CHECK(message_of(error)
-              == std::string{name_of(body)} + " refused: the session is " + state_name(state)
+              == std::string{name_of(body)} + " refused: the session is " + enum_name(state)
                      + "; allowed are " + allowed_list(state));
       } else if (const auto expected = expected_error(state, name_of(body))) {
         REQUIRE_FALSE(sent.accepted());

@@ -74,7 +74,7 @@ inline std::vector<receipt> drive(sim::world& world, const scenario& story) {
       send(world, story.first, receipts);
       continue;
     }
-    if (enum_names(status->state)[static_cast<std::size_t>(status->state)] == story.end)
+    if (enum_name(status->state) == story.end)
       break;
     const auto woken = world.wake(sid());
     world.run();

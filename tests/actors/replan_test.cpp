@@ -98,8 +98,7 @@ std::string fates(sim::world& world, std::optional<std::uint32_t> revision = {})
   REQUIRE(diff);
   std::string text;
   for (const auto& change : diff->subtasks)
-    text += (text.empty() ? "" : ", ") + change.subtask.str() + " "
-            + std::string{enum_names(change.fate)[static_cast<std::size_t>(change.fate)]};
+    text += (text.empty() ? "" : ", ") + change.subtask.str() + " " + enum_name(change.fate);
   return text;
 }
 

@@ -69,7 +69,7 @@ json known_of(store& of) {
 using sights = std::set<std::string>;
 
 void see(sights& seen, const session_status& status) {
-  seen.insert(std::string{enum_names(status.state)[static_cast<std::size_t>(status.state)]});
+  seen.insert(enum_name(status.state));
   const auto waiting = to_json(status.waiting);
   for (const auto& [name, count] : waiting.items())
     if (count != 0)

@@ -99,8 +99,7 @@ inline session_status status_of(sim::world& world, std::string_view session = "s
 }
 
 inline std::string state_of(sim::world& world, std::string_view session = "s1") {
-  const auto state = status_of(world, session).state;
-  return std::string{enum_names(state)[static_cast<std::size_t>(state)]};
+  return enum_name(status_of(world, session).state);
 }
 
 using sim::must;

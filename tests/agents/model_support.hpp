@@ -35,7 +35,7 @@ inline std::string kind_of(const step& taken) {
 inline std::string told(const std::vector<model_message>& messages) {
   std::string text;
   for (const auto& message : messages) {
-    text += enum_names(message.role)[static_cast<std::size_t>(message.role)];
+    text += enum_name(message.role);
     if (!message.call.empty())
       text += " " + message.call + (message.is_error ? " (error)" : "");
     text += ": " + message.text;

@@ -30,8 +30,7 @@ std::string fates(const std::vector<subtask_spec>& before,
   std::string text;
   for (const auto& change : compare_plans(before, statuses, next)) {
     CHECK_FALSE(change.because.empty());
-    text += (text.empty() ? "" : ", ") + change.subtask.str() + " "
-            + std::string{enum_names(change.fate)[static_cast<std::size_t>(change.fate)]};
+    text += (text.empty() ? "" : ", ") + change.subtask.str() + " " + enum_name(change.fate);
   }
   return text;
 }

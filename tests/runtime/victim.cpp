@@ -253,7 +253,7 @@ int run_command(const std::vector<std::string>& words) {
     need(send(session, failed));
   }
   const auto status = paused(session);
-  say({{"ended", std::string{enum_names(status.state)[static_cast<std::size_t>(status.state)]}}});
+  say({{"ended", enum_name(status.state)}});
   return 0;
 }
 
@@ -303,7 +303,7 @@ int run_disk_full(const std::vector<std::string>& words) {
   need(send(session, tool_result{call_id{session.id(), 2}, 2}));
   need(send(other, tool_result{call_id{other.id(), 1}, 1}));
   const auto ended = paused(session);
-  say({{"ended", std::string{enum_names(ended.state)[static_cast<std::size_t>(ended.state)]}}});
+  say({{"ended", enum_name(ended.state)}});
   return 0;
 }
 

@@ -117,7 +117,7 @@ inline std::string text(const std::string& what) {
   return what;
 }
 inline std::string text(const receipt& what) {
-  return std::string{enum_names(what.kind)[static_cast<std::size_t>(what.kind)]};
+  return enum_name(what.kind);
 }
 inline std::string text(const caf::error& error) {
   if (error.category() == error_category)

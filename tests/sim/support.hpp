@@ -17,9 +17,7 @@ public:
   void answered(sim::world&, const sim::command_answer& what) override {
     auto text = std::string{name_of(what.body)} + " ";
     if (what.answer)
-      text +=
-          std::string{enum_names(what.answer->kind)[static_cast<std::size_t>(what.answer->kind)]}
-          + " " + std::to_string(what.answer->event);
+      text += enum_name(what.answer->kind) + " " + std::to_string(what.answer->event);
     else
       text += name_of(code_of(what.answer.error()));
     lines.push_back(std::move(text));

@@ -62,8 +62,7 @@ void stage::tell(const answered& what) {
 
 void stage::tell(const hit& what) {
   if (keeps_trace && !what.noted)
-    note("fault: hit by " + std::string{enum_names(what.kind)[static_cast<std::size_t>(what.kind)]},
-         what.at->name);
+    note("fault: hit by " + enum_name(what.kind), what.at->name);
   for (const auto& one : witnesses)
     one->fault_hit(self, what.at->name, what.kind);
 }
@@ -71,8 +70,7 @@ void stage::tell(const hit& what) {
 std::string stage::show(const result<receipt>& answer) {
   if (!answer)
     return std::string{name_of(code_of(answer.error()))};
-  return std::string{enum_names(answer->kind)[static_cast<std::size_t>(answer->kind)]} + " "
-         + std::to_string(answer->event);
+  return enum_name(answer->kind) + " " + std::to_string(answer->event);
 }
 
 void stage::run_began(const simulated_node& at, const tool& what, const tool_context& context) {

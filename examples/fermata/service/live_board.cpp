@@ -12,8 +12,7 @@ namespace fermata::service {
 namespace {
 
 json to_object(const live_update& update, const redactor& redaction) {
-  json object{{"kind", enum_names(update.kind)[static_cast<std::size_t>(update.kind)]},
-              {"content", redaction.value(update.content)}};
+  json object{{"kind", enum_name(update.kind)}, {"content", redaction.value(update.content)}};
   if (!update.subtask.empty())
     object["subtask"] = update.subtask.str();
   if (update.call)

@@ -13,9 +13,6 @@ constexpr std::uint8_t largest_in_head = 23;
 constexpr std::uint8_t one_byte_follows = 24;
 constexpr std::uint8_t eight_bytes_follow = 27;
 
-constexpr std::uint8_t false_item = 0xf4;
-constexpr std::uint8_t true_item = 0xf5;
-constexpr std::uint8_t null_item = 0xf6;
 constexpr std::uint8_t float_item = 0xfa;
 constexpr std::uint8_t double_item = 0xfb;
 
@@ -100,16 +97,16 @@ bool cbor_reader::size(cbor_major expected, std::size_t& out) noexcept {
 }
 
 bool cbor_reader::take_null() noexcept {
-  if (rest_.empty() || rest_.front() != null_item)
+  if (rest_.empty() || rest_.front() != cbor_null)
     return false;
   rest_ = rest_.subspan(1);
   return true;
 }
 
 bool cbor_reader::boolean(bool& out) noexcept {
-  if (rest_.empty() || (rest_.front() != true_item && rest_.front() != false_item))
+  if (rest_.empty() || (rest_.front() != cbor_true && rest_.front() != cbor_false))
     return false;
-  out = rest_.front() == true_item;
+  out = rest_.front() == cbor_true;
   rest_ = rest_.subspan(1);
   return true;
 }

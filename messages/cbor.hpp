@@ -24,14 +24,19 @@ enum class cbor_major : std::uint8_t {
   simple
 };
 
+// Items that are one byte.
+inline constexpr std::uint8_t cbor_false = 0xf4;
+inline constexpr std::uint8_t cbor_true = 0xf5;
+inline constexpr std::uint8_t cbor_null = 0xf6;
+
 /// Appends items to bytes; each byte is the one that `to_cbor` writes.
 class cbor_writer {
 public:
   /// `out` must outlive the writer.
   explicit cbor_writer(bytes& out) : out_{out} {}
 
-  void null() { out_.push_back(0xf6); }
-  void boolean(bool value) { out_.push_back(value ? 0xf5 : 0xf4); }
+  void null() { out_.push_back(cbor_null); }
+  void boolean(bool value) { out_.push_back(value ? cbor_true : cbor_false); }
   void unsigned_integer(std::uint64_t value) { head(cbor_major::unsigned_integer, value); }
   void integer(std::int64_t value) {
     if (value >= 0)

@@ -11,6 +11,9 @@ endforeach()
 add_library(fermata_build_options INTERFACE)
 target_compile_options(fermata_build_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   $<$<BOOL:${FERMATA_WARNINGS_AS_ERRORS}>:-Werror>)
+# g++ collects garbage once it has so many KB: never, of what is compiled here, which saves a tenth of the time.
+target_compile_options(fermata_build_options INTERFACE
+  "$<$<CXX_COMPILER_ID:GNU>:SHELL:--param ggc-min-heapsize=2000000>")
 if(FERMATA_SANITIZE)
   # Using a null pointer faults without the check for it, which takes a third of the time to build.
   target_compile_options(fermata_build_options INTERFACE

@@ -26,6 +26,11 @@ caf::error check_admission(const services& shared) {
   return caf::none;
 }
 
+std::shared_ptr<const void> count_presence(const services_ptr& shared) {
+  ++shared->resident;
+  return {shared.get(), [shared](const services*) { --shared->resident; }};
+}
+
 runtime_load services::load() const {
   runtime_load now;
   now.commands_under_way = under_way;
@@ -129,7 +134,8 @@ void directory::pass_on(resident& to, delivery_ptr message) {
 directory::resident* directory::find_or_activate(const session_id& id) {
   if (const auto found = residents_.find(id); found != residents_.end())
     return &found->second;
-  if (residents_.size() >= shared_->options.limits.resident_sessions)
+  // Those that are on their way out still take the memory that is bounded.
+  if (residents_.size() + leaving_.size() >= shared_->options.limits.resident_sessions)
     return nullptr;
   resident added;
   added.waiting = std::make_shared<std::atomic<std::uint32_t>>(0);
@@ -139,9 +145,8 @@ directory::resident* directory::find_or_activate(const session_id& id) {
   peers.worker = worker_;
   peers.waiting = added.waiting;
   // Before it can do anything that an observer is told of.
-  const auto resident_sessions = residents_.size() + 1;
-  shared_->resident = static_cast<std::uint32_t>(resident_sessions);
-  shared_->observe([&](auto& observer) { observer.activated(id, resident_sessions); });
+  peers.present = count_presence(shared_);
+  shared_->observe([&](auto& observer) { observer.activated(id, residents_.size() + 1); });
   added.actor = self_->spawn<caf::linked>(session_actor, shared_, std::move(peers), id);
   added.place = by_use_.insert(by_use_.end(), id);
   added.used = self_->clock().now();
@@ -179,8 +184,11 @@ void directory::remove(std::unordered_map<session_id, resident>::iterator gone) 
   const auto id = gone->first;
   by_use_.erase(gone->second.place);
   residents_.erase(gone);
-  shared_->resident = static_cast<std::uint32_t>(residents_.size());
   shared_->observe([&](auto& observer) { observer.passivated(id, residents_.size()); });
+  make_use_of_room();
+}
+
+void directory::make_use_of_room() {
   if (stopping_)
     stop_worker();
   else
@@ -189,8 +197,7 @@ void directory::remove(std::unordered_map<session_id, resident>::iterator gone) 
 
 bool directory::ended(const caf::actor_addr& who) {
   if (leaving_.erase(who) > 0) {
-    if (stopping_)
-      stop_worker();
+    make_use_of_room();
     return true;
   }
   if (stopping_ && worker_ == who) {

@@ -59,6 +59,8 @@ private:
   void arm_tick();
   void make_room();
   void remove(std::unordered_map<session_id, resident>::iterator gone);
+  /// Somebody has left.
+  void make_use_of_room();
   void stop_worker();
 
   caf::event_based_actor* self_;

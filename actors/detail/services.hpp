@@ -27,7 +27,7 @@ struct services {
   worker_table workers;
   stream_hub hub;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
-  std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory.
+  std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory (`count_presence`).
   std::atomic<std::uint32_t> parked{0};    ///< Messages for sessions that there is no room for.
   std::atomic<std::uint64_t> observer_failures{0};
   std::atomic<bool> stopping{false};
@@ -65,6 +65,10 @@ struct services {
   [[nodiscard]] runtime_load load() const;
 };
 using services_ptr = std::shared_ptr<services>;
+
+/// Counts a session as resident as long as what it returns lives: kept by the session itself, so
+/// that what is counted is what is in memory.
+[[nodiscard]] std::shared_ptr<const void> count_presence(const services_ptr& shared);
 
 /// Tells the observer what becomes of a command that is admitted now; empty where there is none.
 [[nodiscard]] reply::witness watch_answer(const services_ptr& shared, const session_id& session,

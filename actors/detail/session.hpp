@@ -21,7 +21,8 @@ struct session_peers {
   caf::actor journal;
   caf::actor worker;
   std::shared_ptr<std::atomic<std::uint32_t>>
-      waiting; ///< Counted up by the directory, down by the session.
+      waiting;                         ///< Counted up by the directory, down by the session.
+  std::shared_ptr<const void> present; ///< See `count_presence`; kept as long as the session lives.
   session_peers() = default;
 };
 

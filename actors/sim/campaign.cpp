@@ -74,7 +74,7 @@ campaign_report run_campaign(const campaign_options& options, const campaign_pro
 }
 
 replayed_seed replay_seed(const campaign_options& options, std::uint64_t seed) {
-  return detail::replay_seed(seed, detail::real_worlds(options));
+  return detail::replay_seed(options, seed, detail::real_worlds(options));
 }
 
 std::vector<std::string> meant_to_be_reached(const campaign_options& options) {

@@ -36,6 +36,11 @@ struct campaign_options {
   std::chrono::milliseconds settling = std::chrono::hours{24 * 30};
   /// False: a failure is reported as it was found.
   bool minimise = true;
+  /// Of each world only these faults and sessions, by their places in the order of drawing, as
+  /// `campaign_failure` names what is left of it; places that there are not are left out. Nothing:
+  /// all.
+  std::optional<std::vector<std::size_t>> only_faults;
+  std::optional<std::vector<std::size_t>> only_sessions;
   /// From so many worlds on, a campaign fails if it has never reached something that it is meant
   /// to reach (`reached`).
   std::uint64_t worlds_to_reach_all = 1'000;
@@ -59,9 +64,9 @@ struct campaign_failure {
   std::string promise;
   std::string text; ///< Of the first run.
   /// What is left in the smallest run that fails in the same way, of what there was.
-  std::size_t faults = 0;
+  std::vector<std::size_t> faults; ///< For `campaign_options::only_faults`.
   std::size_t faults_before = 0;
-  std::size_t sessions = 0;
+  std::vector<std::size_t> sessions; ///< For `campaign_options::only_sessions`.
   std::size_t sessions_before = 0;
   std::size_t runs = 0; ///< That it took to find it.
   trace timeline;       ///< Of that run.

@@ -37,7 +37,11 @@ inline void check_each_seed(std::uint64_t from, std::uint64_t to, const story& t
     }
     if (thrown)
       std::rethrow_exception(thrown);
+#ifdef CATCH_CONFIG_PREFIX_ALL
+    CATCH_SUCCEED("seed " << in.seed());
+#else
     SUCCEED("seed " << in.seed());
+#endif
   });
 }
 

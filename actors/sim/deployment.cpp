@@ -148,7 +148,8 @@ planned_limits draw_limits(seeded_random random) {
   small(drawn.late_results, 0, 1);
   small(drawn.plan_messages, 1, 3);
   small(drawn.subtask_attempts, 3, 5);
-  small(drawn.calls_per_step, 4, 4);
+  small(drawn.calls_per_step, 2, 4);
+  small(drawn.subtask_entries, 3, 12);
   return drawn;
 }
 
@@ -284,6 +285,7 @@ limits planned_limits::to_limits() const {
   made.plan_messages = plan_messages;
   made.subtask_attempts = subtask_attempts;
   made.calls_per_step = calls_per_step;
+  made.subtask_entries = subtask_entries;
   return made;
 }
 

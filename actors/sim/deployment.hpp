@@ -33,6 +33,7 @@ struct planned_limits {
   std::uint32_t plan_messages = limits{}.plan_messages;
   std::uint32_t subtask_attempts = limits{}.subtask_attempts;
   std::uint32_t calls_per_step = limits{}.calls_per_step;
+  std::uint32_t subtask_entries = limits{}.subtask_entries;
 
   planned_limits() = default;
   friend bool operator==(const planned_limits&, const planned_limits&) = default;
@@ -46,7 +47,8 @@ struct planned_limits {
                       optional_field("late_results", &planned_limits::late_results),
                       optional_field("plan_messages", &planned_limits::plan_messages),
                       optional_field("subtask_attempts", &planned_limits::subtask_attempts),
-                      optional_field("calls_per_step", &planned_limits::calls_per_step)};
+                      optional_field("calls_per_step", &planned_limits::calls_per_step),
+                      optional_field("subtask_entries", &planned_limits::subtask_entries)};
   }
 };
 

@@ -1,5 +1,6 @@
 #include <fermata/actors/sim/participant.hpp>
 
+#include <fermata/actors/sim/expectation.hpp>
 #include <fermata/actors/sim/must.hpp>
 #include <fermata/messages/fields.hpp>
 
@@ -69,20 +70,8 @@ command approval_of(const pending_item& item) {
 }
 
 bool may_pass(const caf::error& error) noexcept {
-  switch (code_of(error)) {
-  case errc::overloaded:
-  case errc::shutting_down:
-  case errc::timed_out:
-  case errc::store_busy:
-  case errc::store_unavailable:
-  case errc::store_corrupt: // a flipped bit that was found; the next read may be sound
-  case errc::disk_full:
-  case errc::io_error:
-  case errc::conflict:
-    return true;
-  default:
-    return false;
-  }
+  // store_corrupt among them: a flipped bit that was found; the next read may be sound.
+  return is(error, errc::conflict) || is_environmental(code_of(error));
 }
 
 std::chrono::milliseconds patience(std::uint32_t attempts) {

@@ -17,11 +17,6 @@ finding wrong(std::string promise, std::string text) {
   return found;
 }
 
-template <class Enum>
-std::string named(Enum value) {
-  return std::string{enum_names(value)[static_cast<std::size_t>(value)]};
-}
-
 std::string named(const subtask_id& id) {
   return "subtask \"" + id.str() + "\"";
 }
@@ -157,7 +152,7 @@ public:
   finding operator()(const plan_ended& fact) {
     const bool of_draft = s_.draft && s_.draft->revision() == fact.revision;
     if (!of_draft && (!s_.has_plan_in_force() || s_.active->revision() != fact.revision))
-      return wrong("reference", revision(fact.revision) + " ends as " + named(fact.status)
+      return wrong("reference", revision(fact.revision) + " ends as " + enum_name(fact.status)
                                     + ", but it is neither a draft nor in force");
     auto found = of_draft ? end_draft(fact) : end_active(fact);
     if (!found)
@@ -199,11 +194,11 @@ public:
 
   finding operator()(const state_changed& fact) {
     if (fact.from != s_.recorded)
-      return wrong("P5", "the state changes from " + named(fact.from) + ", but it was "
-                             + named(s_.recorded));
+      return wrong("P5", "the state changes from " + enum_name(fact.from) + ", but it was "
+                             + enum_name(s_.recorded));
     if (fact.to != s_.state())
-      return wrong("P5", "the state changes to " + named(fact.to)
-                             + ", but what was recorded before comes to " + named(s_.state()));
+      return wrong("P5", "the state changes to " + enum_name(fact.to)
+                             + ", but what was recorded before comes to " + enum_name(s_.state()));
     s_.recorded = fact.to;
     return {};
   }
@@ -217,6 +212,12 @@ public:
     if (fact.number != s_.messages + 1)
       return wrong("P1", "message " + std::to_string(fact.number) + " follows message "
                              + std::to_string(s_.messages));
+    if (s_.is_live()) {
+      const auto& live = s_.facts_of(s_.draft ? *s_.draft : *s_.active);
+      if (auto found = check_room("plan_messages", fact.number - live.first_message,
+                                  s_.limits.plan_messages))
+        return found;
+    }
     s_.messages = fact.number;
     s_.entries += s_.running.has_value();
     s_.attempt.unheard = s_.attempt.unheard || (s_.running && s_.attempt.step_under_way);
@@ -255,6 +256,7 @@ public:
     s_.running = position;
     s_.attempt = {};
     s_.attempt.first_call = s_.calls.size() + 1;
+    s_.attempt.first_entry = s_.entries;
     return {};
   }
 
@@ -283,7 +285,7 @@ public:
         && !(by_deadline
              && is_one_of(status, {subtask_status::pending, subtask_status::blocked,
                                    subtask_status::backing_off})))
-      return wrong("P3", named(fact.subtask) + " fails, but it is " + named(status));
+      return wrong("P3", named(fact.subtask) + " fails, but it is " + enum_name(status));
     if (s_.running == position && !s_.open.empty())
       return wrong("P3", named(fact.subtask) + " fails with " + open_calls());
     if (fact.retry_at && subtask.attempts >= subtask.spec.retry.max_attempts)
@@ -309,7 +311,7 @@ public:
     const auto status = s_.active->status(*position);
     if (is_one_of(status,
                   {subtask_status::done, subtask_status::skipped, subtask_status::cancelled}))
-      return wrong("P6", named(fact.subtask) + " is cancelled, but it is " + named(status));
+      return wrong("P6", named(fact.subtask) + " is cancelled, but it is " + enum_name(status));
     if (s_.running == position && !s_.open.empty())
       return wrong("P4", named(fact.subtask) + " is cancelled with " + open_calls());
     if (s_.running == position)
@@ -325,7 +327,7 @@ public:
     if (s_.active->status(*position) != subtask_status::pending
         || !s_.active->is_held_up(*position))
       return wrong("P6", named(fact.subtask) + " is blocked, but it is "
-                             + named(s_.active->status(*position))
+                             + enum_name(s_.active->status(*position))
                              + (s_.active->is_held_up(*position)
                                     ? ""
                                     : ", and nothing that it depends on holds it up"));
@@ -357,7 +359,7 @@ public:
       return unknown(fact.subtask);
     const auto status = s_.active->status(*position);
     if (!is_one_of(status, {subtask_status::failed, subtask_status::cancelled}))
-      return wrong("P3", named(fact.subtask) + " is skipped, but it is " + named(status));
+      return wrong("P3", named(fact.subtask) + " is skipped, but it is " + enum_name(status));
     s_.active->set_status(*position, subtask_status::skipped);
     return {};
   }
@@ -369,9 +371,12 @@ public:
       return found;
     if (auto found = check_calls_of_script())
       return found;
+    if (auto found = check_entries())
+      return found;
     s_.active->set_next_step(*s_.running, fact.until);
     ++s_.entries;
     ++s_.attempt.steps;
+    s_.attempt.said = false;
     s_.attempt.slept = true;
     return {};
   }
@@ -405,8 +410,11 @@ public:
   finding operator()(const agent_said& fact) {
     if (auto found = step_of(fact.subtask, "says something"))
       return found;
+    if (auto found = check_entries())
+      return found;
     take_back_step();
     ++s_.entries;
+    s_.attempt.said = true;
     return {};
   }
 
@@ -436,13 +444,17 @@ public:
         return found;
       if (auto found = check_calls_of_script())
         return found;
-    }
+      if (auto found = check_entries())
+        return found;
+    } else if (auto found = check_room("calls_per_step", s_.attempt.last_step_calls,
+                                       s_.limits.calls_per_step))
+      return found;
     if (!s_.running || running_id() != fact.subtask)
       return wrong("P3", named(fact.subtask) + " calls a tool, but it is not running");
     if (!is_one_of(fact.status, {call_status::answered, granted(fact.kind)})
         && !(fact.status == call_status::awaiting_decision && fact.kind != tool_kind::person))
-      return wrong("P5", "the call of " + fact.tool.str() + ", a " + named(fact.kind)
-                             + " tool, begins as " + named(fact.status));
+      return wrong("P5", "the call of " + fact.tool.str() + ", a " + enum_name(fact.kind)
+                             + " tool, begins as " + enum_name(fact.status));
     if (auto found = check_rule(fact))
       return found;
     if (auto found = note_digest(fact.digest, fact.call))
@@ -457,14 +469,14 @@ public:
     if (call == nullptr)
       return unknown(fact.call);
     if (call->status != call_status::awaiting_decision || call->verdict)
-      return wrong("P4", named(*call) + " is decided on, but it is " + named(call->status)
+      return wrong("P4", named(*call) + " is decided on, but it is " + enum_name(call->status)
                              + (call->verdict ? ", and was decided on before" : ""));
     if (has_expired(*call))
       return wrong("P4", named(*call) + " is decided on although it had expired before");
     const bool grants = is_one_of(fact.verdict, {call_verdict::approve, call_verdict::edit});
     if (fact.status != (grants ? granted(call->kind) : call_status::answered))
-      return wrong("P5",
-                   named(*call) + " is " + named(fact.status) + " after " + named(fact.verdict));
+      return wrong("P5", named(*call) + " is " + enum_name(fact.status) + " after "
+                             + enum_name(fact.verdict));
     const bool edited = fact.verdict == call_verdict::edit && fact.arguments != call->arguments;
     const bool covers_other = edited || fact.fingerprint != call->fingerprint;
     if ((fact.digest != call->digest) != covers_other)
@@ -503,6 +515,9 @@ public:
     if (fact.tool != call->tool || fact.tool_version != call->tool_version)
       return wrong("P9", "a decision on " + named(*call) + " is remembered for " + fact.tool.str()
                              + ", version " + std::to_string(fact.tool_version));
+    if (auto found = check_room("remembered_decisions", s_.remembered.size(),
+                                s_.limits.remembered_decisions))
+      return found;
     call->remembered = fact.scope;
     s_.decisions = fact.decision;
     s_.remembered.emplace(fact.decision, fact);
@@ -523,7 +538,7 @@ public:
     if (call->status != call_status::queued)
       return wrong(call->status == call_status::awaiting_decision ? "P9" : "P8",
                    named(*call) + " is claimed for run " + std::to_string(fact.run) + ", but it is "
-                       + named(call->status));
+                       + enum_name(call->status));
     if (fact.run != call->runs + 1)
       return wrong("P8", "run " + std::to_string(fact.run) + " of " + named(*call)
                              + " is claimed after run " + std::to_string(call->runs));
@@ -565,7 +580,7 @@ public:
         fact.call, {call_status::awaiting_decision, call_status::queued, call_status::claimed},
         "is asked again", [&](reference_call& call) {
           if (call.verdict && call.status == call_status::awaiting_decision)
-            return wrong("P4", named(call) + " is asked again after " + named(*call.verdict));
+            return wrong("P4", named(call) + " is asked again after " + enum_name(*call.verdict));
           const bool covers_other =
               fact.fingerprint != call.fingerprint || fact.tool_version != call.tool_version;
           if (covers_other && fact.digest == call.digest)
@@ -601,7 +616,7 @@ public:
                 [&](reference_call& call) {
                   if (call.status == call_status::claimed && fact.by != "reconcile"
                       && !(fact.by == "idempotent" && call.idempotent))
-                    return wrong("P8", named(call) + " is resolved as " + named(fact.resolution)
+                    return wrong("P8", named(call) + " is resolved as " + enum_name(fact.resolution)
                                            + " by \"" + fact.by
                                            + "\", but nobody has said that its outcome is unknown"
                                            + (fact.by == "idempotent"
@@ -620,14 +635,14 @@ public:
     if (call == nullptr)
       return unknown(fact.call);
     if (call->answer)
-      return wrong("P4", named(*call) + " is answered twice: " + named(call->answer->outcome)
+      return wrong("P4", named(*call) + " is answered twice: " + enum_name(call->answer->outcome)
                              + " at event " + std::to_string(call->answer_event) + ", and now "
-                             + named(fact.answer.outcome));
+                             + enum_name(fact.answer.outcome));
     if (auto found = check_answer(*call, fact.answer.outcome))
       return found;
     if (fact.answer.outcome != call_outcome::expired && has_expired(*call))
       return wrong("P4", named(*call) + " is answered although it had expired before: "
-                             + named(fact.answer.outcome));
+                             + enum_name(fact.answer.outcome));
     if (is_one_of(call->status, {call_status::claimed, call_status::awaiting_outcome})
         && is_one_of(fact.answer.outcome, {call_outcome::cancelled, call_outcome::expired})) {
       call->cut_off = true;
@@ -649,9 +664,8 @@ public:
       return unknown(fact.call);
     if (!call->answer)
       return wrong("P4", "a result of " + named(*call) + " is late, but it has no answer yet");
-    if (call->late >= s_.limits.late_results)
-      return wrong("P4", "more than " + std::to_string(s_.limits.late_results) + " late results of "
-                             + named(*call) + " are recorded");
+    if (auto found = check_room("late_results", call->late, s_.limits.late_results))
+      return found;
     ++call->late;
     return {};
   }
@@ -675,6 +689,22 @@ private:
   }
   static finding unknown(std::uint64_t call) {
     return wrong("P4", "there is no call " + std::to_string(call));
+  }
+
+  /// P10: there is room for one more.
+  static finding check_room(std::string_view limit_name, std::size_t count, std::size_t limit) {
+    if (count < limit)
+      return {};
+    return wrong("P10", "there are " + std::to_string(count) + " already; "
+                            + std::string{limit_name} + " is " + std::to_string(limit));
+  }
+
+  /// An agent may take one more step of its attempt: what it says and does in it is recorded.
+  [[nodiscard]] finding check_entries() const {
+    const auto entries = s_.entries - s_.attempt.first_entry;
+    // What a step says before it calls is an entry as well.
+    return check_room("subtask_entries", entries,
+                      std::size_t{s_.limits.subtask_entries} + s_.attempt.said);
   }
 
   [[nodiscard]] std::string open_calls() const {
@@ -799,7 +829,7 @@ private:
       return unknown(id);
     const auto status = s_.active->status(*position);
     if (!is_one_of(status, from))
-      return wrong("P6", named(id) + " becomes pending, but it is " + named(status));
+      return wrong("P6", named(id) + " becomes pending, but it is " + enum_name(status));
     s_.active->set_status(*position, subtask_status::pending);
     return {};
   }
@@ -884,7 +914,7 @@ private:
     auto& draft = s_.revisions.at(fact.revision);
     if (fact.status != plan_status::cancelled)
       return wrong("reference", "the draft " + revision(fact.revision) + " ends as "
-                                    + named(fact.status) + "; it can only be cancelled");
+                                    + enum_name(fact.status) + "; it can only be cancelled");
     if (fact.by == "timer" && !is_due(draft.expires_at, at_) && !is_deadline_of_plan())
       return wrong("P6", "the draft " + revision(fact.revision) + " expires before its time");
     s_.entries += s_.awaits_own_proposal();
@@ -902,7 +932,7 @@ private:
   finding end_active(const plan_ended& fact) {
     auto& plan = *s_.active;
     if (!s_.open.empty())
-      return wrong("P4", "the plan ends as " + named(fact.status) + " with " + open_calls());
+      return wrong("P4", "the plan ends as " + enum_name(fact.status) + " with " + open_calls());
     switch (fact.status) {
     case plan_status::completed:
       if (!plan.is_complete())
@@ -919,7 +949,7 @@ private:
                        subtask_status::backing_off, subtask_status::failed});
       break;
     default:
-      return wrong("reference", "a plan in force ends as " + named(fact.status));
+      return wrong("reference", "a plan in force ends as " + enum_name(fact.status));
     }
     facts().status = fact.status;
     end_attempt();
@@ -940,8 +970,8 @@ private:
     if (call == nullptr)
       return unknown(number);
     if (!is_one_of(call->status, from))
-      return wrong("P5",
-                   named(*call) + " " + std::string{does} + ", but it is " + named(call->status));
+      return wrong("P5", named(*call) + " " + std::string{does} + ", but it is "
+                             + enum_name(call->status));
     return change(*call);
   }
 
@@ -958,7 +988,7 @@ private:
   [[nodiscard]] finding check_rule(const call_proposed& fact) const {
     constexpr std::string_view prefix = "decision ";
     if (fact.ruled_by.empty() && fact.status != call_status::answered)
-      return wrong("P9", "the call of " + fact.tool.str() + " is " + named(fact.status)
+      return wrong("P9", "the call of " + fact.tool.str() + " is " + enum_name(fact.status)
                              + ", but no rule says so");
     if (!fact.ruled_by.starts_with(prefix))
       return {};
@@ -973,7 +1003,7 @@ private:
     const auto status =
         decision.verdict == call_verdict::reject ? call_status::answered : granted(fact.kind);
     if (!fits || fact.status != status)
-      return wrong("P9", "the call of " + fact.tool.str() + " is " + named(fact.status) + " by "
+      return wrong("P9", "the call of " + fact.tool.str() + " is " + enum_name(fact.status) + " by "
                              + fact.ruled_by
                              + (fits ? ", which says otherwise" : ", which is about another"));
     return {};
@@ -1006,6 +1036,7 @@ private:
     }
     ++s_.entries;
     ++s_.attempt.steps;
+    s_.attempt.said = false;
     s_.attempt.slept = false;
     s_.attempt.last_step_call = fact.call;
     s_.attempt.last_step_calls = 1;
@@ -1015,7 +1046,7 @@ private:
   [[nodiscard]] finding check_answer(const reference_call& call, call_outcome outcome) const {
     const bool owed = s_.owes_answer == call.number;
     const auto refuse = [&](const char* promise, const std::string& why) {
-      return wrong(promise, named(call) + " is answered as " + named(outcome) + ", but " + why);
+      return wrong(promise, named(call) + " is answered as " + enum_name(outcome) + ", but " + why);
     };
     switch (outcome) {
     case call_outcome::cancelled:
@@ -1099,8 +1130,8 @@ finding check_between(const reference_session& session) {
     return wrong("P4", "call " + std::to_string(session.owes_answer)
                            + " was to be answered in the same transaction");
   if (session.recorded != session.state())
-    return wrong("P5", "the session is said to be " + named(session.recorded)
-                           + ", but what is recorded comes to " + named(session.state()));
+    return wrong("P5", "the session is said to be " + enum_name(session.recorded)
+                           + ", but what is recorded comes to " + enum_name(session.state()));
   if (session.recorded == session_state::waiting && session.waiting().total() == 0)
     return wrong("P6", "the session waits, but for nobody and nothing");
   if (session.has_plan_in_force() && session.active->count(subtask_status::blocked) > 0)

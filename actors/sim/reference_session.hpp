@@ -86,10 +86,12 @@ struct reference_revision {
 /// The attempt of the running subtask.
 struct reference_attempt {
   std::uint64_t first_call = 0;
+  std::uint64_t first_entry = 0;    ///< Entries of the session before it.
   std::uint32_t steps = 0;          ///< Steps that called or slept.
   bool slept = false;               ///< The last of them.
   std::uint64_t last_step_call = 0; ///< The first call of the last one; 0: it slept.
   std::uint32_t last_step_calls = 0;
+  bool said = false; ///< In the step that has begun, besides what it does.
   /// The number of a call that expired while a run of it had no known end; 0: none did.
   std::uint64_t cut_off = 0;
   /// Its agent was taking a step when the transaction began that is being applied.

@@ -81,7 +81,8 @@ public:
   /// The process of a node has died, or was stopped, and all that it held in memory is gone.
   virtual void node_down(world&, const std::string& /*node*/) {}
   virtual void node_up(world&, const std::string& /*node*/) {}
-  /// A fault has hit: not only was it planned, there was something to go wrong.
+  /// A fault has hit: not only was it planned, the node was up; one of its disk has struck
+  /// something that was read or written.
   virtual void fault_hit(world&, const std::string& /*node*/, fault_kind) {}
   /// Nothing can happen any more without the passing of time.
   virtual void quiet(world&) {}

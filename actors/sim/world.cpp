@@ -203,12 +203,16 @@ bool world::is_up(const std::string& node) const {
   return implementation_->node(node).process != nullptr;
 }
 
+bool world::is_responsive(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  return at.process && std::max({at.frozen_until, at.slow_until, at.next_turn}) <= elapsed();
+}
+
 bool world::is_calm(const std::string& node) const {
   const auto& at = implementation_->node(node);
-  const auto lasts =
-      std::max({at.frozen_until, at.slow_until, at.next_turn, at.tools_hang_until,
-                at.disk_full_until, at.slow_commits_until, at.cut_until, at.slow_link_until});
-  return at.process && !at.tools_held && !at.commit_due && lasts <= implementation_->elapsed;
+  const auto lasts = std::max({at.tools_hang_until, at.disk_full_until, at.slow_commits_until,
+                               at.cut_until, at.slow_link_until});
+  return is_responsive(node) && !at.tools_held && !at.commit_due && lasts <= elapsed();
 }
 
 const node_options& world::options(const std::string& node) const {
@@ -290,6 +294,11 @@ std::size_t world::resident_sessions() const {
     count += all > others ? all - others : 0;
   }
   return count;
+}
+
+std::size_t world::waiting_functions(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  return at.process ? at.process->ready_functions() : 0;
 }
 
 std::optional<runtime_load> world::load(const std::string& node) const {

@@ -153,7 +153,8 @@ public:
   /// Lets these faults happen, from now on; `at` counts from the beginning of the world.
   void plan_faults(const std::vector<fault>& faults);
   /// Draws faults for the nodes that there are by now, until `horizon`, and plans them. Without a
-  /// node it throws `std::logic_error`, as `send` does.
+  /// node it throws `std::logic_error`, as `send` does. Those of links end in a `repair` and with
+  /// no delay, also of what a story has cut, held or delayed by itself.
   void faults(const fault_mix& mix, std::chrono::milliseconds horizon);
   /// Ends all that lasts, and lets no planned fault happen any more.
   void stop_faults();
@@ -168,7 +169,7 @@ public:
   /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
   void set_clock(timestamp to);
   /// Lets no blocking function run, as if all threads of the pool hung, until it is called again
-  /// with false. Holds over crashes.
+  /// with false. Holds over crashes; a stop in order lets them end before.
   void hold_tools(bool held);
   void hold_tools(const std::string& node, bool held);
   /// Gives all nodes another policy from their next start on, as an operator does.
@@ -186,6 +187,9 @@ public:
   /// True while it is up and no fault lasts there that takes time: it is not frozen or slow, its
   /// disk, its tools and its links work. Where nothing can run then, nothing is under way.
   [[nodiscard]] bool is_calm(const std::string& node) const;
+  /// True while its actors take their turns: it is up, and neither frozen nor slow. Its disk, its
+  /// tools and its links may be.
+  [[nodiscard]] bool is_responsive(const std::string& node) const;
   /// How a node is set up. What was changed of it since its start holds from the next one on.
   [[nodiscard]] const node_options& options(const std::string& node) const;
   /// Of all nodes together.
@@ -227,6 +231,8 @@ public:
   [[nodiscard]] std::size_t resident_sessions() const;
   /// How many actors live at all.
   [[nodiscard]] std::size_t actors() const;
+  /// How many blocking functions wait for their turn on a node.
+  [[nodiscard]] std::size_t waiting_functions(const std::string& node) const;
   /// How full a node is; nothing while it is down.
   [[nodiscard]] std::optional<runtime_load> load(const std::string& node) const;
 

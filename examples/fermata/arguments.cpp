@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <string_view>
@@ -287,6 +288,31 @@ void add_service(CLI::App& app, arguments& given) {
   add_approve(serve, given);
 }
 
+/// Reads places in a list: `3,17`, or `none`.
+std::vector<std::size_t> parse_places(const std::string& option, const std::string& text) {
+  std::vector<std::size_t> places;
+  if (text == "none")
+    return places;
+  for (const auto& word : CLI::detail::split(text, ',')) {
+    std::size_t place = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), place);
+    if (error != std::errc{} || end != word.data() + word.size())
+      throw CLI::ValidationError{option, "expected places, counted from 0, as in 3,17, or none"};
+    places.push_back(place);
+  }
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  return places;
+}
+
+void add_places(CLI::App* sim, const std::string& option,
+                std::optional<std::vector<std::size_t>>& into, const std::string& help) {
+  sim->add_option_function<std::string>(
+         option, [option, &into](const std::string& text) { into = parse_places(option, text); },
+         help)
+      ->option_text("PLACES");
+}
+
 void add_simulation(CLI::App& app, arguments& given) {
   auto& simulation = given.simulation;
   auto* sim = add_command(app, "sim",
@@ -313,6 +339,10 @@ void add_simulation(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 10'000).description(""));
   sim->add_flag("--no-faults", simulation.without_faults,
                 "Nothing crashes or breaks; people are as difficult as ever");
+  add_places(sim, "--only-faults", simulation.only_faults,
+             "Of each world only these faults, as a smallest run names them: 3,17, or none");
+  add_places(sim, "--only-sessions", simulation.only_sessions,
+             "Of each world only these random sessions, in the same way");
   const auto names_file = [](const std::string& name) {
     return name.empty() ? std::string{"the name of the file is missing"} : std::string{};
   };

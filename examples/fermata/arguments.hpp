@@ -26,9 +26,11 @@ struct simulation_arguments {
   std::size_t nodes = 0;                ///< 0: not given.
   std::size_t sessions = 0;             ///< 0: not given.
   bool without_faults = false;
-  std::string trace_file;   ///< Empty: not given.
-  std::string session_file; ///< Of an export; empty: not given.
-  bool edited = false;      ///< The export need not fit its checksum.
+  std::optional<std::vector<std::size_t>> only_faults;   ///< Nothing: not given.
+  std::optional<std::vector<std::size_t>> only_sessions; ///< Nothing: not given.
+  std::string trace_file;                                ///< Empty: not given.
+  std::string session_file;                              ///< Of an export; empty: not given.
+  bool edited = false;                                   ///< The export need not fit its checksum.
 };
 
 /// The command line, taken apart but not interpreted: ids and JSON are still text.

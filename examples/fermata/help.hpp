@@ -160,8 +160,9 @@ inline constexpr std::array<command_help, 36> command_helps{{
      "that\n"
      "are not known here are played by stand-ins:\n"
      "  fermata sim --session release-42.jsonl --seeds 1-200\n"
-     "A failure is reported with a shorter run that still fails, as a timeline. No store is "
-     "touched.\n"},
+     "A failure is reported with a shorter run that still fails, as a timeline, and with the "
+     "command "
+     "that\nruns just that. No store is touched.\n"},
 }};
 
 inline constexpr const char* footer = R"(
@@ -230,8 +231,9 @@ Exit status:
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
 `export` ends with 130 when it is interrupted, and leaves no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
-`sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named never
-reached something that they should; with 130 when it was interrupted before that, after it has printed what there is.
+`sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named
+never reached something that they should; with 130 when it was interrupted before that, after it has
+printed what there is.
 
 With --json, standard output has one JSON object per line:
   run, resume, revise, approve, reject, edit, respond, answer, result, outcome, retry, skip, fail,

@@ -81,6 +81,8 @@ result<sim::campaign_options> read_options(const arguments& given) {
   options.nodes = simulation.nodes;
   options.sessions = simulation.sessions;
   options.with_faults = !simulation.without_faults;
+  options.only_faults = simulation.only_faults;
+  options.only_sessions = simulation.only_sessions;
   if (!simulation.session_file.empty())
     if (auto error = take_session(given, options))
       return error;
@@ -98,8 +100,9 @@ std::uint64_t per_second(std::uint64_t number, std::chrono::milliseconds in) {
   return number * 1'000 / static_cast<std::uint64_t>(std::max<std::int64_t>(1, in.count()));
 }
 
-std::string show_seeds(const sim::seed_range& seeds) {
-  return (seeds.first == seeds.last ? "seed " : "seeds ") + sim::to_text(seeds);
+/// `word`: "seed", or "Seed".
+std::string show_seeds(const sim::seed_range& seeds, const std::string& word) {
+  return word + (seeds.first == seeds.last ? " " : "s ") + sim::to_text(seeds);
 }
 
 /// One line for each group of what was reached.
@@ -143,17 +146,30 @@ void show_failure(console& out, const arguments& given, const sim::campaign_fail
   out.say(out.painted(paint::bad, "Seed " + std::to_string(failure.seed) + " breaks "
                                       + escape_line(failure.promise) + ": "
                                       + escape_line(out.redaction().text(failure.text))));
-  out.say((failure.faults == 0
-               ? "No fault"
-               : std::to_string(failure.faults) + " of " + count(failure.faults_before, "fault"))
-          + " and " + std::to_string(failure.sessions) + " of "
-          + count(failure.sessions_before, "session") + " are enough for that, as "
-          + count(failure.runs, "more run") + " found out:");
+  const auto faults = failure.faults.size();
+  const auto sessions = failure.sessions.size();
+  out.say((faults == 0 ? "No fault"
+                       : std::to_string(faults) + " of " + count(failure.faults_before, "fault"))
+          + " and " + std::to_string(sessions) + " of " + count(failure.sessions_before, "session")
+          + " are enough for that, as " + count(failure.runs, "more run") + " found out:");
   out.say();
   if (!out.as_json())
     out.write(escape_block(sim::timeline(out.shown(failure).timeline, lines_shown)));
   out.say();
   out.say("The whole of it again: " + replay_line(given, failure.seed));
+  if (faults < failure.faults_before || sessions < failure.sessions_before) {
+    auto smaller = given;
+    smaller.simulation.only_faults = failure.faults;
+    smaller.simulation.only_sessions = failure.sessions;
+    out.say("That shorter run:       " + replay_line(smaller, failure.seed));
+  }
+}
+
+std::string show_places(const std::vector<std::size_t>& places) {
+  std::string text;
+  for (const auto place : places)
+    text += (text.empty() ? "" : ",") + std::to_string(place);
+  return text.empty() ? "none" : text;
 }
 
 sim::campaign_report run_campaign(const sim::campaign_options& options, console& out) {
@@ -180,6 +196,10 @@ std::string replay_line(const arguments& given, std::uint64_t seed) {
     add("--sessions", std::to_string(simulation.sessions));
   if (simulation.without_faults)
     words.emplace_back("--no-faults");
+  if (simulation.only_faults)
+    add("--only-faults", show_places(*simulation.only_faults));
+  if (simulation.only_sessions)
+    add("--only-sessions", show_places(*simulation.only_sessions));
   if (!simulation.session_file.empty())
     add("--session", simulation.session_file);
   if (simulation.edited)
@@ -189,14 +209,15 @@ std::string replay_line(const arguments& given, std::uint64_t seed) {
 }
 
 void show_report(console& out, const arguments& given, const sim::campaign_report& report) {
-  out.say(
-      count(report.worlds, "world")
-      + (report.worlds == 0 ? "" : " (" + show_seeds({report.first_seed, report.last_seed}) + ")")
-      + " in " + show_duration(report.took) + (report.interrupted ? ", interrupted" : "") + ": "
-      + count(report.resumes, "resume") + " ("
-      + std::to_string(per_second(report.resumes, report.took)) + " a second), "
-      + show_roughly(report.simulated) + " of virtual time, " + std::to_string(report.crashes)
-      + (report.crashes == 1 ? " crash" : " crashes"));
+  out.say(count(report.worlds, "world")
+          + (report.worlds == 0
+                 ? ""
+                 : " (" + show_seeds({report.first_seed, report.last_seed}, "seed") + ")")
+          + " in " + show_duration(report.took) + (report.interrupted ? ", interrupted" : "") + ": "
+          + count(report.resumes, "resume") + " ("
+          + std::to_string(per_second(report.resumes, report.took)) + " a second), "
+          + show_roughly(report.simulated) + " of virtual time, " + std::to_string(report.crashes)
+          + (report.crashes == 1 ? " crash" : " crashes"));
   show_reached(out, report);
   show_given(out, report);
   if (report.failure)
@@ -229,8 +250,7 @@ result<exit_status> run_simulation(const arguments& given, console& out) {
   }
   // Known also to who sees nothing of the end.
   out.say(given.simulation.seeds || !given.after
-              ? (options->seeds.first == options->seeds.last ? "Seed " : "Seeds ")
-                    + sim::to_text(options->seeds) + "."
+              ? show_seeds(options->seeds, "Seed") + "."
               : "Seeds from " + std::to_string(options->seeds.first) + " on.");
   out.flush();
   const auto report = run_campaign(*options, out);

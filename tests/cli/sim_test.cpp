@@ -77,9 +77,9 @@ sim::campaign_report failed_report() {
   failure.seed = 413;
   failure.promise = "P4";
   failure.text = "call s1:c3 has two results";
-  failure.faults = 1;
+  failure.faults = {17};
   failure.faults_before = 143;
-  failure.sessions = 1;
+  failure.sessions = {2};
   failure.sessions_before = 4;
   failure.runs = 31;
   sim::trace_entry entry;
@@ -320,6 +320,8 @@ TEST_CASE("a failure is told with its timeline, and with the command that runs i
   CHECK(contains(text, "0d 01:01:00.000  n1  s1  says "));
   CHECK_FALSE(contains(text, "\x1b[2J"));
   CHECK(contains(text, "fermata sim --seeds 413 --nodes 2 --no-faults --trace seed-413.txt"));
+  CHECK(contains(text, "fermata sim --seeds 413 --nodes 2 --no-faults --only-faults 17 "
+                       "--only-sessions 2 --trace seed-413.txt"));
   CHECK_FALSE(contains(text, "Nothing was found."));
 }
 
@@ -348,10 +350,22 @@ TEST_CASE("it is told what became of the session that was given, and who was pla
 TEST_CASE("one seed is named as one, and no faults as none") {
   auto report = failed_report();
   report.first_seed = 413;
-  report.failure->faults = 0;
+  report.failure->faults.clear();
   const auto text = shown(parsed({"sim"}), report);
   CHECK(contains(text, " (seed 413) "));
   CHECK(contains(text, "No fault and 1 of 4 sessions are enough"));
+}
+
+TEST_CASE("places are numbers, in any order, or none") {
+  const auto some = parsed({"sim", "--only-faults", "17,3,3", "--only-sessions", "none"});
+  CHECK(some.simulation.only_faults == std::vector<std::size_t>{3, 17});
+  CHECK(some.simulation.only_sessions == std::vector<std::size_t>{});
+  CHECK_FALSE(parsed({"sim"}).simulation.only_faults);
+  for (const auto* wrong : {"", "3,", "-1", "3;4", "all"}) {
+    const char* words[] = {"fermata", "sim", "--only-faults", wrong};
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_arguments(4, words));
+  }
 }
 
 TEST_CASE("the progress bar follows seeds or time, whichever ends first") {

@@ -340,8 +340,44 @@ TEST_CASE("P4: nothing ends with calls that have no answer") {
   CHECK(made.refuse({make<late_result>([](auto& fact) { fact.call = 2; })}, "no call 2") == "P4");
   for (std::uint32_t i = 0; i < made.session.limits.late_results; ++i)
     made.add({make<late_result>([](auto& fact) { fact.call = 1; })});
-  CHECK(made.refuse({make<late_result>([](auto& fact) { fact.call = 1; })}, "late results")
-        == "P4");
+  CHECK(made.refuse({make<late_result>([](auto& fact) { fact.call = 1; })},
+                    "there are 16 already; late_results is 16")
+        == "P10");
+}
+
+TEST_CASE("P10: a session has no more of anything than its limits allow") {
+  auto made = history::begun();
+  made.session.limits.calls_per_step = 2;
+  made.session.limits.subtask_entries = 2;
+  made.session.limits.plan_messages = 1;
+  made.session.limits.remembered_decisions = 0;
+  const auto more = [](std::uint64_t number) {
+    return calls(number, call_status::awaiting_result, tool_kind::client, false);
+  };
+  const auto says = [](std::uint64_t number) {
+    return make<message_received>([&](auto& fact) { fact.number = number; });
+  };
+  const auto speaks = make<agent_said>([](auto& fact) { fact.subtask = stid("a"); });
+  CHECK(made.refuse({calls(1, call_status::awaiting_result), more(2), more(3)},
+                    "there are 2 already; calls_per_step is 2")
+        == "P10");
+  made.add({calls(1, call_status::awaiting_result), more(2), moves(running, waiting)});
+  made.add({says(1)});
+  CHECK(made.refuse({says(2)}, "there are 1 already; plan_messages is 1") == "P10");
+  CHECK(made.refuse({make<decision_remembered>([](auto& fact) {
+                      fact.call = 1;
+                      fact.decision = 1;
+                      fact.tool = tid("ask");
+                    })},
+                    "there are 0 already; remembered_decisions is 0")
+        == "P10");
+  made.add({answers(1), answers(2), moves(waiting, running)});
+  // The step and the message are two.
+  const auto full = "there are 2 already; subtask_entries is 2";
+  CHECK(made.refuse({speaks}, full) == "P10");
+  CHECK(made.refuse({calls(3, call_status::awaiting_result)}, full) == "P10");
+  made.session.limits.subtask_entries = 3;
+  made.add({speaks, calls(3, call_status::awaiting_result), moves(running, waiting)});
 }
 
 TEST_CASE("P4: only the plan that awaits a decision is decided on, once") {

@@ -3,6 +3,8 @@
 #include <fermata/actors/sim/minimise.hpp>
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 namespace fermata::sim::detail {
 
@@ -12,13 +14,22 @@ namespace {
 constexpr std::size_t most_fault_runs = 200;
 constexpr std::size_t most_session_runs = 50;
 
-campaign_failure describe_failure(std::uint64_t seed, const played_world& found) {
+std::vector<std::size_t> first_places(std::size_t count) {
+  std::vector<std::size_t> places(count);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  return places;
+}
+
+campaign_failure describe_failure(std::uint64_t seed, const kept_parts& kept,
+                                  const played_world& found) {
   campaign_failure failure;
   failure.seed = seed;
   failure.promise = found.broken->promise();
   failure.text = found.broken->text();
-  failure.faults = failure.faults_before = found.faults;
-  failure.sessions = failure.sessions_before = found.sessions;
+  failure.faults = kept.faults.value_or(first_places(found.faults));
+  failure.faults_before = found.faults;
+  failure.sessions = kept.sessions.value_or(first_places(found.sessions));
+  failure.sessions_before = found.sessions;
   return failure;
 }
 
@@ -26,8 +37,10 @@ campaign_failure describe_failure(std::uint64_t seed, const played_world& found)
 /// promise.
 class shrinking {
 public:
-  shrinking(campaign_report& report, const campaign_progress& progress, const player& play)
-      : report_{report}, failure_{*report.failure}, progress_{progress}, play_{play} {}
+  shrinking(campaign_report& report, kept_parts kept, const campaign_progress& progress,
+            const player& play)
+      : report_{report}, failure_{*report.failure}, progress_{progress}, play_{play},
+        kept_{std::move(kept)} {}
 
   void run(bool minimises) {
     if (!fails())
@@ -40,22 +53,12 @@ public:
 
 private:
   void shrink_all() {
-    auto faults = all(failure_.faults_before);
-    shrink(faults, kept_.faults, most_fault_runs);
-    auto sessions = all(failure_.sessions_before);
-    shrink(sessions, kept_.sessions, most_session_runs);
+    shrink(failure_.faults, kept_.faults, most_fault_runs);
+    const auto sessions = failure_.sessions.size();
+    shrink(failure_.sessions, kept_.sessions, most_session_runs);
     // With fewer sessions some of the faults may not be needed any more.
-    if (sessions.size() < failure_.sessions_before)
-      shrink(faults, kept_.faults, most_fault_runs);
-    failure_.faults = faults.size();
-    failure_.sessions = sessions.size();
-  }
-
-  static std::vector<std::size_t> all(std::size_t count) {
-    std::vector<std::size_t> parts(count);
-    for (std::size_t index = 0; index < count; ++index)
-      parts[index] = index;
-    return parts;
+    if (failure_.sessions.size() < sessions)
+      shrink(failure_.faults, kept_.faults, most_fault_runs);
   }
 
   /// Leaves out of `parts` what is not needed; `kept` is where the player is told of them.
@@ -103,17 +106,19 @@ class campaign {
 public:
   campaign(const campaign_options& options, const campaign_progress& progress, const player& play)
       : options_{options}, progress_{progress}, play_{play} {
+    kept_.faults = options.only_faults;
+    kept_.sessions = options.only_sessions;
     report_.first_seed = options.seeds.first;
   }
 
   campaign_report run() {
     for (auto seed = options_.seeds.first; begins(seed); ++seed) {
-      add(seed, play_(seed, {}, static_cast<bool>(options_.on_trace)));
+      add(seed, play_(seed, kept_, static_cast<bool>(options_.on_trace)));
       if (report_.failure || seed == options_.seeds.last)
         break;
     }
     if (report_.failure)
-      shrinking{report_, progress_, play_}.run(options_.minimise);
+      shrinking{report_, kept_, progress_, play_}.run(options_.minimise);
     report_.stand_ins.assign(stand_ins_.begin(), stand_ins_.end());
     report_.reached = counts_.by_name();
     const auto meant = meant_to_be_reached(options_);
@@ -155,7 +160,7 @@ private:
     if (options_.on_trace)
       options_.on_trace(seed, played.seen);
     if (played.broken)
-      report_.failure = describe_failure(seed, played);
+      report_.failure = describe_failure(seed, kept_, played);
   }
 
   void note_time() {
@@ -165,6 +170,7 @@ private:
   const campaign_options& options_;
   const campaign_progress& progress_;
   const player& play_;
+  kept_parts kept_;
   clock::time_point began_ = clock::now();
   reach_counts counts_;
   std::set<std::string> stand_ins_;
@@ -178,11 +184,14 @@ campaign_report run_campaign(const campaign_options& options, const campaign_pro
   return campaign{options, progress, play}.run();
 }
 
-replayed_seed replay_seed(std::uint64_t seed, const player& play) {
-  auto played = play(seed, {}, true);
+replayed_seed replay_seed(const campaign_options& options, std::uint64_t seed, const player& play) {
+  kept_parts kept;
+  kept.faults = options.only_faults;
+  kept.sessions = options.only_sessions;
+  auto played = play(seed, kept, true);
   replayed_seed replayed;
   if (played.broken)
-    replayed.failure = describe_failure(seed, played);
+    replayed.failure = describe_failure(seed, kept, played);
   replayed.seen = std::move(played.seen);
   return replayed;
 }

@@ -49,6 +49,7 @@ using player =
                                            const campaign_progress& progress, const player& play);
 
 /// The same for one seed.
-[[nodiscard]] replayed_seed replay_seed(std::uint64_t seed, const player& play);
+[[nodiscard]] replayed_seed replay_seed(const campaign_options& options, std::uint64_t seed,
+                                        const player& play);
 
 } // namespace fermata::sim::detail

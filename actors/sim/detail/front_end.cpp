@@ -2,9 +2,8 @@
 
 #include <fermata/messages/type_ids.hpp>
 
-#include <caf/event_based_actor.hpp>
-
 #include <caf/actor_addr.hpp>
+#include <caf/event_based_actor.hpp>
 
 #include <chrono>
 #include <memory>

@@ -50,10 +50,6 @@ private:
   std::size_t live_ = 0;
 };
 
-std::string named(session_state state) {
-  return std::string{enum_names(state)[static_cast<std::size_t>(state)]};
-}
-
 /// Longer than any step or run takes that is not cut off by somebody.
 constexpr std::chrono::hours longest_move{24};
 
@@ -62,7 +58,7 @@ void check_end(const world& in, const session_id& session, const register_of_ses
   if (accepts_new_plan(at.state))
     return;
   const auto says = [&](const std::string& what) {
-    return violation{"P6", "session " + session.str() + " is " + named(at.state)
+    return violation{"P6", "session " + session.str() + " is " + enum_name(at.state)
                                + " long after the last fault, and " + what};
   };
   if (at.state == session_state::running) {
@@ -147,7 +143,8 @@ private:
   static std::vector<T> chosen(const std::vector<T>& of, const std::vector<std::size_t>& places) {
     std::vector<T> some;
     for (const auto place : places)
-      some.push_back(of[place]);
+      if (place < of.size())
+        some.push_back(of[place]);
     return some;
   }
 };
@@ -178,7 +175,7 @@ public:
       if (options_.store)
         check_end(in_, session, entry); // there may be nobody who deals with what was given
       else if (!accepts_new_plan(entry.state))
-        throw violation{"P6", "session " + session.str() + " is " + named(entry.state)
+        throw violation{"P6", "session " + session.str() + " is " + enum_name(entry.state)
                                   + " long after the last fault, and everybody has done what he "
                                     "can"};
     for (const auto& session : players_.unfinished())
@@ -188,10 +185,8 @@ public:
                                     "fault"};
     check_stores(in_);
     for (const auto& session : given_)
-      if (const auto status = in_.status(session)) {
-        const auto state = static_cast<std::size_t>(status->state);
-        ++played_.given[std::string{enum_names(status->state)[state]}];
-      }
+      if (const auto status = in_.status(session))
+        ++played_.given[enum_name(status->state)];
   }
 
 private:

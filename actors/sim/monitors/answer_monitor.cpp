@@ -52,7 +52,7 @@ public:
     return found->second.verdict == body.verdict
                ? ""
                : "recorded of revision " + std::to_string(body.revision) + " is "
-                     + shown(*found->second.verdict);
+                     + enum_name(*found->second.verdict);
   }
   std::string operator()(const decide_call& body) const {
     if (auto text = expect<call_decided, decision_remembered, decision_forgotten>(); !text.empty())
@@ -80,7 +80,7 @@ public:
     const auto* call = model_.find_call(body.call.number());
     return call->answer->outcome == call_outcome::cancelled
                ? ""
-               : "recorded is that the call " + shown(call->answer->outcome);
+               : "recorded is that the call " + enum_name(call->answer->outcome);
   }
   std::string operator()(const resolve_outcome& body) const {
     return expect<outcome_resolved>(body.call.number());
@@ -120,7 +120,7 @@ private:
       return call->asked_again_event > event_ || call->decision_event < event_
                  ? ""
                  : "recorded of " + body.call.str() + " is "
-                       + (call->verdict ? shown(*call->verdict) : std::string{"no decision"});
+                       + (call->verdict ? enum_name(*call->verdict) : std::string{"no decision"});
     if (body.verdict == call_verdict::edit && call->arguments != body.arguments)
       return "the arguments that will run are " + fermata::to_text(call->arguments);
     if (body.verdict == call_verdict::approve && !body.digest.empty()
@@ -284,8 +284,8 @@ void answer_monitor::judge_receipt(world& in, const known_session& at, const una
   if (std::none_of(asked.moments.begin(), asked.moments.end(),
                    [&](const moment& one) { return one.state == given.state; }))
     violate(in, "P5",
-            told(what) + ", and the state " + shown(given.state) + ", but it is "
-                + shown(at.model.recorded));
+            told(what) + ", and the state " + enum_name(given.state) + ", but it is "
+                + enum_name(at.model.recorded));
 }
 
 void answer_monitor::judge_accepted(world& in, const known_session& at, const unanswered& asked,
@@ -306,8 +306,8 @@ void answer_monitor::judge_accepted(world& in, const known_session& at, const un
                    told(what) + ", but " + text);
   if (const auto state = at.find_event(given.event)->state; state != given.state)
     violate(in, "P5",
-            told(what) + ", and the state " + shown(given.state) + ", but it was " + shown(state)
-                + " then");
+            told(what) + ", and the state " + enum_name(given.state) + ", but it was "
+                + enum_name(state) + " then");
 }
 
 } // namespace fermata::sim

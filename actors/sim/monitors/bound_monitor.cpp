@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
+#include <vector>
 
 namespace fermata::sim {
 
@@ -73,11 +75,22 @@ bool begins_step(const event_body& body) {
 void bound_monitor::stored(world& in, const stored_commit& what) {
   check_load(in, what.node);
   check_sizes(in, what);
+  check_values(in, what);
   check_fold(in, what);
   check_records(in, what);
 }
 
+void bound_monitor::sent(world& in, const sent_command& what) {
+  if (what.node == in.home(what.session))
+    waiting_.emplace(what.number, waiting_command{what.node, what.session});
+}
+
+void bound_monitor::node_down(world&, const std::string& node) {
+  std::erase_if(waiting_, [&](const auto& one) { return one.second.node == node; });
+}
+
 void bound_monitor::answered(world& in, const command_answer& what) {
+  waiting_.erase(what.number);
   check_load(in, in.home(what.session));
   if (what.answer || !is(what.answer.error(), errc::limit_exceeded))
     return;
@@ -87,11 +100,42 @@ void bound_monitor::answered(world& in, const command_answer& what) {
     violate(in, "P10", about(what.session) + "limit_exceeded names no limit: " + text);
 }
 
-void bound_monitor::run_began(world&, const tool_run& run) {
+void bound_monitor::run_began(world& in, const tool_run& run) {
   largest_result_ = std::max(largest_result_, run.what.result_size_bytes);
+  if (!std::holds_alternative<blocking_tool>(run.what.run))
+    return;
+  const auto functions = 1 + in.waiting_functions(run.node);
+  const auto most = known_->node(run.node).limits.blocking_threads;
+  if (functions > most)
+    violate(in, "P10",
+            run.node + " has started " + std::to_string(functions)
+                + " blocking functions; blocking_threads is " + std::to_string(most));
+}
+
+void bound_monitor::check_waiting(world& in) {
+  std::map<std::string, std::size_t> of_nodes;
+  std::map<session_id, std::size_t> of_sessions;
+  for (const auto& [number, one] : waiting_) {
+    const auto& limits = known_->node(one.node).limits;
+    const auto of_node = ++of_nodes[one.node];
+    const auto of_session = ++of_sessions[one.session];
+    if (of_node > limits.runtime_queue)
+      violate(in, "P10",
+              one.node + " has not answered " + std::to_string(of_node)
+                  + " commands; runtime_queue is " + std::to_string(limits.runtime_queue));
+    const auto load = in.load(one.node);
+    // The session has taken one of them; before it is in memory, all are the runtime's.
+    if (of_session > limits.session_queue + std::size_t{1} && in.is_responsive(one.node) && load
+        && load->parked_messages == 0)
+      violate(in, "P10",
+              about(one.session) + std::to_string(of_session)
+                  + " commands wait for it; session_queue is "
+                  + std::to_string(limits.session_queue));
+  }
 }
 
 void bound_monitor::quiet(world& in) {
+  check_waiting(in);
   for (const auto& [name, node] : known_->nodes()) {
     const auto load = in.load(name);
     if (!load || in.elapsed() - node.active < longest_wait || !in.is_calm(name)
@@ -118,6 +162,64 @@ void bound_monitor::check_load(world& in, const std::string& node) {
     violate(in, "P10",
             node + " has " + std::to_string(load->commands_under_way)
                 + " commands under way; runtime_queue is " + std::to_string(limits.runtime_queue));
+}
+
+namespace {
+
+/// What the limits say of one value, where they say something.
+struct sized_value {
+  std::string_view limit_name;
+  std::size_t size_bytes;
+  std::size_t limit;
+};
+
+template <class Body>
+std::vector<sized_value> sizes_of(const Body& body, const limits& limits, std::size_t result) {
+  std::vector<sized_value> sizes;
+  const auto add_text = [&]<class Text>(const Text& text) {
+    if constexpr (std::is_same_v<Text, std::string>) // some name a subtask there
+      sizes.push_back({"text_size_bytes", text.size(), limits.text_size_bytes});
+  };
+  if constexpr (std::is_same_v<Body, agent_said>)
+    sizes.push_back({"result_size_bytes", body.text.size(), limits.result_size_bytes});
+  else if constexpr (requires { body.text; })
+    add_text(body.text);
+  if constexpr (requires { body.goal; })
+    add_text(body.goal);
+  if constexpr (requires { body.feedback; })
+    add_text(body.feedback);
+  if constexpr (requires { body.by; })
+    add_text(body.by);
+  if constexpr (requires { body.arguments; })
+    sizes.push_back({"arguments_size_bytes", fermata::to_text(body.arguments).size(),
+                     limits.arguments_size_bytes});
+  if constexpr (requires { body.result; })
+    sizes.push_back({"result_size_bytes", fermata::to_text(body.result).size(), result});
+  if constexpr (requires { body.answer.content; })
+    sizes.push_back({"result_size_bytes", fermata::to_text(body.answer.content).size(), result});
+  return sizes;
+}
+
+} // namespace
+
+void bound_monitor::check_values(world& in, const stored_commit& what) {
+  const auto& limits = known_->node(what.node).limits;
+  const auto result = std::max(limits.result_size_bytes, largest_result_);
+  const auto least =
+      std::min({limits.text_size_bytes, limits.arguments_size_bytes, limits.result_size_bytes});
+  for (std::size_t i = 0; i < what.events.size(); ++i) {
+    // CBOR may need less than JSON text, of a number three times less.
+    if (what.raw.events[i].size() * cbor_growth < least)
+      continue;
+    const auto sizes = std::visit([&](const auto& body) { return sizes_of(body, limits, result); },
+                                  what.events[i].body);
+    for (const auto& one : sizes)
+      if (one.size_bytes > one.limit)
+        violate(in, "P10",
+                about(what.session, what.events[i].number) + "a value of "
+                    + std::to_string(one.size_bytes) + " bytes is stored; "
+                    + std::string{one.limit_name} + " is " + std::to_string(one.limit));
+  }
 }
 
 void bound_monitor::check_sizes(world& in, const stored_commit& what) {

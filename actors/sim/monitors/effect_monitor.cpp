@@ -1,5 +1,6 @@
 #include <fermata/actors/sim/monitors/effect_monitor.hpp>
 
+#include <fermata/actors/sim/reference_policy.hpp>
 #include <fermata/actors/tools/schema.hpp>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ std::pair<std::string, std::string> check_claim(const reference_call* call,
     return {"P1", "but the last run whose claim is stored is " + std::to_string(call->runs)};
   // A cancellation that crosses the start of a run makes it late.
   if (call->status != call_status::claimed && !call->cut_off)
-    return {"P8", "but the call is " + shown(call->status)};
+    return {"P8", "but the call is " + enum_name(call->status)};
   return {};
 }
 
@@ -98,6 +99,8 @@ void effect_monitor::stored(world& in, const stored_commit& what) {
       check_proposal(in, known, what, i);
     else if (std::holds_alternative<call_decided>(body))
       check_decision(in, known, what, i);
+    else if (const auto* proposed = std::get_if<plan_proposed>(&body))
+      check_plan(in, what, i, *proposed);
     else if (const auto* retried = std::get_if<call_backed_off>(&body)) {
       const auto running = known_->running.find(call_id{what.session, retried->call});
       if (running != known_->running.end() && running->second == retried->run)
@@ -170,16 +173,36 @@ void effect_monitor::check_proposal(world& in, const known_session& known,
   if (fact.status == call_status::answered || !caller)
     return;
   const auto ruling =
-      known_->node(what.node).policy.rule_on_call(fact.tool, *caller, fact.arguments);
+      rule_on_call(known_->node(what.node).policy, fact.tool, *caller, fact.arguments);
   const auto begin = about(what.session, what.events[at].number) + "call "
                      + std::to_string(fact.call) + " (" + fact.tool.str() + ") is "
-                     + shown(fact.status) + ", but the policy's " + ruling.name();
+                     + enum_name(fact.status) + ", but the policy's " + ruling.name();
   if (ruling.action == policy_action::deny)
     violate(in, "P9", begin + " denies it");
   else if (ruling.action == policy_action::ask && fact.kind != tool_kind::person
            && fact.status != call_status::awaiting_decision
            && !(ruling.may_remember && fact.ruled_by.starts_with("decision ")))
     violate(in, "P9", begin + " asks for a decision");
+}
+
+/// A plan that nobody has decided on is not approved by itself, but where the policy allows it. One
+/// that only plans is not asked for: what its planner proposes is.
+void effect_monitor::check_plan(world& in, const stored_commit& what, std::size_t at,
+                                const plan_proposed& fact) {
+  if (fact.planning)
+    return;
+  const auto ruling = rule_on_plan(known_->node(what.node).policy, fact.planner);
+  const auto* decided =
+      at + 1 < what.events.size() ? std::get_if<plan_decided>(&what.events[at + 1].body) : nullptr;
+  const bool is_free = decided != nullptr && decided->revision == fact.revision;
+  const auto begin = about(what.session, what.events[at].number) + "revision "
+                     + std::to_string(fact.revision) + " is ";
+  if (ruling.action == policy_action::deny)
+    violate(in, "P9", begin + "proposed, but the policy's " + ruling.name() + " denies it");
+  else if (ruling.action == policy_action::ask && is_free)
+    violate(in, "P9",
+            begin + "approved by \"" + decided->by + "\", but the policy's " + ruling.name()
+                + " asks for a decision");
 }
 
 void effect_monitor::check_decision(world& in, const known_session& known,
@@ -190,7 +213,7 @@ void effect_monitor::check_decision(world& in, const known_session& known,
   if ((fact.verdict != call_verdict::approve && fact.verdict != call_verdict::edit) || !caller)
     return;
   const auto ruling =
-      known_->node(what.node).policy.rule_on_call(call.tool, *caller, call.arguments);
+      rule_on_call(known_->node(what.node).policy, call.tool, *caller, call.arguments);
   if (ruling.action == policy_action::deny)
     violate(in, "P9",
             about(what.session, what.events[at].number) + "call " + std::to_string(fact.call) + " ("

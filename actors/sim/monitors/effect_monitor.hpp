@@ -35,6 +35,7 @@ private:
 
   void check_answer(world& in, const known_session& known, const stored_commit& what,
                     std::size_t at);
+  void check_plan(world& in, const stored_commit& what, std::size_t at, const plan_proposed& fact);
   void check_proposal(world& in, const known_session& known, const stored_commit& what,
                       std::size_t at);
   void check_decision(world& in, const known_session& known, const stored_commit& what,

@@ -4,6 +4,8 @@
 #include <fermata/actors/queries.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace fermata::sim {
 
@@ -26,6 +28,15 @@ event with_plan(event fact, const commit& raw) {
 bool lacks_plan(const event& fact) {
   const auto* proposed = std::get_if<plan_proposed>(&fact.body);
   return proposed != nullptr && proposed->plan.subtasks.empty();
+}
+
+/// For a history that may come from elsewhere, where other limits held.
+limits no_limits() {
+  constexpr auto most = std::numeric_limits<std::uint32_t>::max();
+  limits made;
+  made.calls_per_step = made.subtask_entries = made.remembered_decisions = made.late_results =
+      made.plan_messages = most;
+  return made;
 }
 
 noted_event note(const event_body& body) {
@@ -57,7 +68,7 @@ void ledger::look_at(const world& of, const std::string& node) {
   const auto& options = of.options(node);
   auto& known = nodes_[node];
   known.limits = options.limits;
-  known.policy = options.policy;
+  known.policy = options.policy.spec();
   known.passivate_after = options.passivate_after;
   known.clock_check_interval = options.clock_check_interval;
   known.fires_timers = options.fire_timers;
@@ -104,12 +115,14 @@ void ledger::load(const world& in, known_session& known, std::uint64_t events) {
         proposed->plan = std::move(*plan);
   // Where one transaction ended and the next began is not recorded, so what must be so between two
   // of them is not judged.
+  const auto own_limits = std::exchange(known.model.limits, no_limits());
   for (const auto& fact : facts) {
     if ((known.flaw = apply(known.model, fact)))
       return;
     known.noted.push_back(note(fact.body));
     known.noted.back().state = known.model.recorded;
   }
+  known.model.limits = own_limits;
   count_busy(known);
 }
 

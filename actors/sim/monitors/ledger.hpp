@@ -52,7 +52,7 @@ struct known_session {
 /// What is known of a node.
 struct known_node {
   fermata::limits limits;
-  approval_policy policy; ///< That its process started with.
+  policy_spec policy; ///< That its process started with.
   std::chrono::milliseconds passivate_after{0};
   std::chrono::milliseconds clock_check_interval{0};
   bool fires_timers = true;
@@ -115,12 +115,6 @@ using ledger_ptr = std::shared_ptr<ledger>;
 
 /// The call that an event is about; 0: none.
 [[nodiscard]] std::uint64_t call_of(const event_body& body);
-
-/// How messages name an enumerator.
-template <class Enum>
-[[nodiscard]] std::string shown(Enum value) {
-  return std::string{enum_names(value)[static_cast<std::size_t>(value)]};
-}
 
 /// How messages begin: `session s1, event 12: `.
 [[nodiscard]] std::string about(const session_id& session, std::uint64_t event = 0);

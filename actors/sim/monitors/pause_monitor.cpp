@@ -4,12 +4,6 @@ namespace fermata::sim {
 
 namespace {
 
-/// Besides sessions a node has its directory, its tool worker and its journal, and on a network its
-/// front end.
-std::size_t own_actors(const world& in, const std::string& node) {
-  return in.options(node).on_network ? 4 : 3;
-}
-
 /// A directory looks every half of `passivate_after`; a session that was woken without anybody
 /// having seen it gets the same time again.
 std::chrono::milliseconds patience(const known_node& node) {
@@ -33,11 +27,11 @@ void pause_monitor::check_frames(world& in) {
   if (frames == 0)
     return;
   // Actors of the test's own may have coroutines that wait.
-  auto others = in.actors();
+  std::size_t sessions = 0;
   for (const auto& name : in.nodes())
     if (const auto load = in.load(name))
-      others -= std::min(others, own_actors(in, name) + load->resident_sessions);
-  if (others == 0)
+      sessions += load->resident_sessions;
+  if (in.resident_sessions() <= sessions)
     violate(in, "P2",
             "nothing is under way in any session, but there are " + std::to_string(frames)
                 + " coroutines");

@@ -85,7 +85,7 @@ void progress_monitor::check_running(world& in, const known_session& known) {
                        : "nothing is under way, and nothing has happened on " + known.node + " for "
                              + std::to_string(idle.count()) + " ms";
   violate(in, "P6",
-          about(known.model.id, known.model.events) + "it is " + shown(known.model.recorded)
+          about(known.model.id, known.model.events) + "it is " + enum_name(known.model.recorded)
               + ", but " + why);
 }
 
@@ -100,7 +100,7 @@ void progress_monitor::ended(world& in) {
          || model.recorded == session_state::awaiting_plan_decision)
         && model.pending().empty() && !model.next_timer())
       violate(in, "P6",
-              about(model.id, model.events) + "it is " + shown(model.recorded)
+              about(model.id, model.events) + "it is " + enum_name(model.recorded)
                   + ", but nothing is pending and no timer is armed");
   }
 }

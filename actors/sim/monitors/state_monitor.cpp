@@ -119,6 +119,8 @@ std::string compare(const reference_session& model, const reference_plan& plan,
     found.compare("attempt_ends", right.attempt_ends, subtask.attempt_ends);
     found.compare("agent", right.handed_to, subtask.agent);
     found.compare("first_call", model.attempt.first_call, subtask.first_call);
+    found.compare("entries", model.entries - model.attempt.first_entry,
+                  std::uint64_t{subtask.entries});
     found.compare("open_calls", static_cast<std::uint32_t>(model.open.size()), subtask.open_calls);
   }
   return found.text();
@@ -267,7 +269,6 @@ void state_monitor::check_pending(world& in, const known_session& known, indexed
   const auto broken = [&](const std::string& text) {
     violate(in, "P5", about(what.session, model.events) + text);
   };
-  std::size_t written = 0;
   for (const auto& change : what.raw.pending) {
     const auto right = change.item < pending_plan_base ? model.pending_call(change.item)
                        : model.draft && change.item == pending_plan_base + model.draft->revision()
@@ -282,7 +283,6 @@ void state_monitor::check_pending(world& in, const known_session& known, indexed
                              : " waits for nobody, but is among what is pending"));
     if (!right)
       continue;
-    ++written;
     const auto seen = from_record<pending_item>(*change.value);
     if (!seen)
       return broken("what is pending of " + named_item
@@ -359,13 +359,14 @@ void state_monitor::check_queries(world& in, const known_session& known) {
 
 void state_monitor::quiet(world& in) {
   ++credit_;
-  for (const auto index : std::exchange(changed_, {})) {
-    indexes_[index].changed = false;
-    const auto& known = known_->sessions()[index];
+  while (!changed_.empty()) {
+    const auto& known = known_->sessions()[changed_.front()];
     const auto price = query_price + (known.model.active ? known.model.active->size() : 0);
     if (credit_ < price)
-      continue;
+      return; // it is looked at later
     credit_ = 0;
+    indexes_[known.index].changed = false;
+    changed_.pop_front();
     check_queries(in, known);
   }
 }

@@ -4,14 +4,17 @@
 #include <fermata/actors/sim/monitors/ledger.hpp>
 #include <fermata/storage/records.hpp>
 
+#include <deque>
 #include <set>
+#include <vector>
 
 namespace fermata::sim {
 
 /// Compares what is stored beside the journal with what the journal comes to: the head with its
-/// state and counts, the index of what is pending (P5), the one timer that is armed (P6), and now
-/// and then all records that a commit writes, since those are what a session is recovered from
-/// (P7). When nothing moves it also looks, now and then, through the queries that people use.
+/// state and counts, the index of what is pending (P5), the one timer that is armed (P6), and of
+/// one commit in eight the records that it writes, 64 at most, since those are what a session is
+/// recovered from (P7). When nothing moves it also looks, now and then, through the queries that
+/// people use.
 class state_monitor final : public monitor {
 public:
   explicit state_monitor(ledger_ptr known) : known_{std::move(known)} {}
@@ -42,9 +45,9 @@ private:
   void check_queries(world& in, const known_session& known);
 
   ledger_ptr known_;
-  std::vector<indexed> indexes_; ///< By `known_session::index`.
-  std::vector<std::size_t> changed_;
-  std::uint64_t credit_ = 0; ///< For looks through the queries.
+  std::vector<indexed> indexes_;    ///< By `known_session::index`.
+  std::deque<std::size_t> changed_; ///< Those to look at, the one that has waited longest first.
+  std::uint64_t credit_ = 0;        ///< For looks through the queries.
 };
 
 } // namespace fermata::sim

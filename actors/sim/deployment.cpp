@@ -141,7 +141,7 @@ planned_limits draw_limits(seeded_random random) {
       limit = value;
   };
   small(drawn.resident_sessions, 1, 3);
-  small(drawn.session_queue, 1, 4);
+  small(drawn.session_queue, 1, 2);
   small(drawn.runtime_queue, 2, 8);
   small(drawn.blocking_threads, 1, 2);
   small(drawn.remembered_decisions, 1, 2);

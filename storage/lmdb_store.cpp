@@ -79,11 +79,12 @@ result<std::unique_ptr<store::view>> lmdb_store::read() {
   return std::unique_ptr<view>{std::make_unique<detail::table_view>(std::move(*tables))};
 }
 
-caf::error lmdb_store::backup_to(const std::filesystem::path& directory) {
+caf::error lmdb_store::backup_to(const std::filesystem::path& directory,
+                                 const backup_options& options) {
   const auto open = environment();
   if (!open)
     return closed_error();
-  return open->backup_to(directory);
+  return open->backup_to(directory, options);
 }
 
 void lmdb_store::close() {

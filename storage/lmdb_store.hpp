@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -27,6 +28,17 @@ struct lmdb_options {
   std::uint32_t max_readers = 512;
 
   lmdb_options() = default;
+};
+
+/// How a backup is made.
+struct backup_options {
+  /// It writes no more than this, on average of a tenth of a second; 0: as fast as it goes.
+  std::uint64_t bytes_per_second = 0;
+  /// Asked after each piece (of 4 KiB to 256 KiB) with what is written so far, on a thread of the
+  /// backup; must not throw. False: the backup ends with `shutting_down`. Empty: nobody is asked.
+  std::function<bool(std::uint64_t written_bytes)> goes_on;
+
+  backup_options() = default;
 };
 
 /// The default store: a directory with an LMDB file, `data.mdb`.
@@ -73,9 +85,11 @@ public:
   result<std::unique_ptr<view>> read() override;
 
   /// Writes a compact copy of the last committed state as a new store, while this one goes on. It
-  /// counts as an open view. `directory` is created if need be and must not hold a store. Errors:
-  /// `store_unavailable`, `disk_full`, `io_error`; what was written by then is removed.
-  [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory);
+  /// counts as an open view: what is replaced meanwhile stays on the disk until it is done.
+  /// `directory` is created if need be and must not hold a store. Errors: `store_unavailable`,
+  /// `disk_full`, `io_error`, `shutting_down` (by `goes_on`); what was written by then is removed.
+  [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory,
+                                     const backup_options& options = {});
 
   /// Ends ownership, once the open views are gone; every call after it is `store_unavailable`. Not
   /// during a `write`.

@@ -34,7 +34,7 @@ result<bytes> encode(const json& value) {
   return record;
 }
 
-constexpr auto how_to_accept = " (import_options::accept_edited, or `fermata sim --edited`)";
+constexpr auto how_to_accept = " (import_options::accept_edited, or --edited)";
 
 /// Reads the lines of one export into one commit.
 class importer {

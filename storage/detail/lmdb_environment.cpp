@@ -4,6 +4,7 @@
 #include <fermata/storage/detail/entries.hpp>
 #include <fermata/storage/detail/lmdb_file.hpp>
 #include <fermata/storage/detail/owner_lock.hpp>
+#include <fermata/storage/detail/paced_copy.hpp>
 #include <fermata/storage/verify_store.hpp>
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <map>
+#include <system_error>
 
 namespace fermata::detail {
 
@@ -447,7 +449,18 @@ void lmdb_environment::keep_file_complete() noexcept {
     static_cast<void>(extend_lmdb_file(descriptor, complete_size_bytes(handle_.environment())));
 }
 
-caf::error lmdb_environment::backup_to(const fs::path& directory) {
+int lmdb_environment::copy(int file, const backup_options& options) {
+  try {
+    paced_copy paced{file, options};
+    const auto code = mdb_env_copyfd2(handle_.environment(), paced.input(), MDB_CP_COMPACT);
+    const auto failure = paced.finish(); // says more than a copy that was cut off by it
+    return failure != 0 ? failure : code;
+  } catch (const std::system_error& error) {
+    return error.code().value();
+  }
+}
+
+caf::error lmdb_environment::backup_to(const fs::path& directory, const backup_options& options) {
   auto kept = read();
   if (!kept)
     return kept.error();
@@ -460,13 +473,15 @@ caf::error lmdb_environment::backup_to(const fs::path& directory) {
   partial += ".partial";
   const auto fail = [&](int code) {
     ::unlink(partial.c_str());
-    return lmdb_error(code, "writing a backup to " + directory.string());
+    const auto what = "writing a backup to " + directory.string();
+    return code == ECANCELED ? make_error(errc::shutting_down, what + ": it was ended")
+                             : lmdb_error(code, what);
   };
   const file_descriptor file{
       ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
   if (!file)
     return fail(errno);
-  if (const auto code = mdb_env_copyfd2(handle_.environment(), file.get(), MDB_CP_COMPACT))
+  if (const auto code = copy(file.get(), options))
     return fail(code);
   if (::fsync(file.get()) != 0 || ::rename(partial.c_str(), target.c_str()) != 0)
     return fail(errno);

@@ -74,7 +74,8 @@ public:
   using filler = std::function<result<bool>(table_writer&)>;
   [[nodiscard]] caf::error write(const filler& fill);
 
-  [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory);
+  [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory,
+                                     const backup_options& options);
 
 private:
   class snapshot;
@@ -101,6 +102,8 @@ private:
   caf::error explain_failed_commit(int code, std::uint64_t size_bytes) const;
   void end_snapshot(MDB_txn* transaction) noexcept;
   void keep_file_complete() noexcept;
+  /// Writes a compact copy of the file. An `errno`, or an error of LMDB.
+  int copy(int file, const backup_options& options);
 
   const std::filesystem::path directory_;
   const lmdb_options options_;

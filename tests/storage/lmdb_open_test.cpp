@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <fstream>
 
 using namespace fermata;
@@ -342,6 +344,36 @@ TEST_CASE("what a reader that was killed held back is given free by the next ope
     reader.kill();
     reader.wait();
   }
+}
+
+TEST_CASE("a backup keeps its pace, and ends when it is told to") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory.path() / "store"));
+  for (int i = 0; i < 20; ++i)
+    must_write(*target, change{"s" + std::to_string(i)}.event(data(3000, 'x')));
+  std::vector<std::uint64_t> seen;
+  backup_options options;
+  options.bytes_per_second = 400'000;
+  options.goes_on = [&](std::uint64_t written_bytes) {
+    seen.push_back(written_bytes);
+    return true;
+  };
+  const auto began = std::chrono::steady_clock::now();
+  REQUIRE(target->backup_to(directory.path() / "paced", options) == caf::none);
+  // Never faster; how much slower is the machine's.
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  const auto size_bytes = fs::file_size(directory.path() / "paced" / "data.mdb");
+  CHECK(took.count() >= static_cast<double>(size_bytes) / 400'000);
+  REQUIRE(seen.size() >= size_bytes / 40'000);
+  CHECK(seen.back() == size_bytes);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
+  CHECK(must(verify_store(directory.path() / "paced")).sound());
+
+  options.goes_on = [](std::uint64_t written_bytes) { return written_bytes < 50'000; };
+  const auto ended = target->backup_to(directory.path() / "ended", options);
+  CHECK(is(ended, errc::shutting_down));
+  CHECK(fs::is_empty(directory.path() / "ended"));
+  CHECK(target->backup_to(directory.path() / "ended") == caf::none);
 }
 
 TEST_CASE("a backup is a store that holds what was committed, made while views are open") {

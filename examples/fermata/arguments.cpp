@@ -373,8 +373,17 @@ void add_timing(CLI::App& app, arguments& given) {
       ->option_text("ID");
 }
 
-void add_maintenance(CLI::App& app) {
+void add_maintenance(CLI::App& app, arguments& given) {
   add_command(app, "verify", "Check the store's files");
+  auto* imported = add_command(app, "import", "Take a session from a file that export has written");
+  imported->add_option("FILE", given.export_file, "- for standard input")->required();
+  imported->add_flag("--edited", given.accept_edited,
+                     "Take that file although somebody has edited it");
+  auto* backup = add_command(app, "backup", "Copy the store while it is in use");
+  backup->add_option("DIRECTORY", given.directory, "Becomes a store; must not be one")->required();
+  backup->add_option("--rate", given.rate, "At most so many megabytes a second; absent: no limit")
+      ->option_text("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}).description(""));
   add_command(app, "version", "Print the version");
   add_command(app, "metrics", "Print the metrics of the service that runs on the store");
 }
@@ -486,7 +495,7 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_timing(app, given);
   add_service(app, given);
   add_simulation(app, given);
-  add_maintenance(app);
+  add_maintenance(app, given);
   explain_commands(app);
   try {
     app.parse(count, values);

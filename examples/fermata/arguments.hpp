@@ -76,6 +76,10 @@ struct arguments {
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;
   std::optional<std::size_t> limit;
+  std::string directory;   ///< That `backup` makes.
+  std::string export_file; ///< That `import` reads; -: standard input.
+  bool accept_edited = false;
+  std::uint64_t rate = 0; ///< Megabytes a second; 0: not given.
   std::string out;        ///< The file that `export` makes; empty: standard output.
   std::string socket;     ///< Of `serve`; empty: the one in the store's folder.
   std::string listen;     ///< ADDRESS:PORT; empty: none.

@@ -25,7 +25,7 @@ inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 inline constexpr std::string_view testing = "Test";
 
-inline constexpr std::array<command_help, 36> command_helps{{
+inline constexpr std::array<command_help, 38> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -136,6 +136,17 @@ inline constexpr std::array<command_help, 36> command_helps{{
      "  fermata policy check careful.json --tool execute_command --arguments '{\"argv\": "
      "[\"ls\"]}'\n"
      "says which rule decides on that call, and how.\n"},
+    {"import", operating,
+     "  fermata import release-42.jsonl --store /var/lib/elsewhere\n"
+     "takes a session from another store, where it stood: what was shown there can be approved "
+     "here,\n"
+     "and its timers are armed. The two must not both go on. No service may own the store "
+     "meanwhile.\n"},
+    {"backup", operating,
+     "  fermata backup /var/backups/fermata-monday --rate 50\n"
+     "copies the store, beside the service that works on it, at 50 MB a second at most. The copy "
+     "is a\n"
+     "store: `fermata verify --store` checks it, and whoever starts on it goes on from there.\n"},
     {"verify", operating,
      "  fermata verify --store /var/lib/fermata\n"
      "reads all of the store and checks it, also beside its owner.\n"},
@@ -229,7 +240,7 @@ Exit status:
   130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it, where
        no service does
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
-`export` ends with 130 when it is interrupted, and leaves no file.
+`export` and `backup` end with 130 when they are interrupted, and leave no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
 `sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named
 never reached something that they should; with 130 when it was interrupted before that, after it has
@@ -273,7 +284,9 @@ With --json, standard output has one JSON object per line:
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
   version      {version}
-  verify       {store, sound}
+  verify       {store, sound, sessions, events, records, size_bytes}
+  import       {"imported": {session, events, redacted}}
+  backup       {"backup": {directory, size_bytes}}
   metrics      {metrics}: the text
   sim          {first_seed, last_seed, worlds, resumes, steps, crashes, simulated_ms, took_ms,
                interrupted, given, stand_ins, reached, missed, failure}; given: {STATE: how often} of

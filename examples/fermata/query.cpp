@@ -1,8 +1,10 @@
 #include "query.hpp"
 
+#include "backup.hpp"
 #include "continuation.hpp"
 #include "escape.hpp"
 #include "export.hpp"
+#include "import.hpp"
 #include "inputs.hpp"
 #include "past.hpp"
 #include "pending_list.hpp"
@@ -259,6 +261,10 @@ caf::error run_query(const arguments& given, console& out) {
     return folder.error();
   if (given.command == "verify")
     return verify(*folder, out);
+  if (given.command == "import")
+    return import_into(*folder, given, out);
+  if (given.command == "backup")
+    return back_up(*folder, given, out);
   if (given.command == "metrics")
     return metrics(*folder, out);
   static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{

@@ -1,0 +1,43 @@
+#include "import.hpp"
+
+#include "escape.hpp"
+#include "stores.hpp"
+
+#include <fermata/storage/session_export.hpp>
+
+#include <iostream>
+
+namespace fermata::command_line {
+
+namespace {
+
+result<imported_session> read_export(store& into, const std::string& file,
+                                     const import_options& how) {
+  return file == "-" ? import_session(into, lines_of(std::cin), how)
+                     : import_session(into, std::filesystem::path{file}, how);
+}
+
+} // namespace
+
+caf::error import_into(const std::filesystem::path& store, const arguments& given, console& out) {
+  const auto into = open_store(store, store_purpose::create);
+  if (!into)
+    return into.error();
+  import_options how;
+  how.accept_edited = given.accept_edited;
+  const auto done = read_export(**into, given.export_file, how);
+  if (!done)
+    return done.error();
+  out.print(json{{"imported",
+                  {{"session", done->session.str()},
+                   {"events", done->events},
+                   {"redacted", done->redacted}}}});
+  out.say("Session " + done->session.str() + " is imported, with " + std::to_string(done->events)
+          + " events. `fermata status " + done->session.str() + "` says where it stands.");
+  if (done->redacted)
+    out.say(out.painted(paint::warning, "It was redacted: what was hidden is gone, and agents and "
+                                        "tools get [redacted] for it."));
+  return caf::none;
+}
+
+} // namespace fermata::command_line

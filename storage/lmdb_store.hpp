@@ -26,6 +26,9 @@ struct lmdb_options {
   std::uint64_t map_size_bytes = std::uint64_t{1} << 40;
   /// Views that can be open at once, over all processes. The first process to open a store decides.
   std::uint32_t max_readers = 512;
+  /// False: `write` does not wait for the disk, and a machine that loses power loses what was
+  /// acknowledged, or the whole store. For measurements only.
+  bool sync = true;
 
   lmdb_options() = default;
 };

@@ -87,7 +87,7 @@ caf::error lmdb_handle::map(const fs::path& directory, const lmdb_options& optio
   mdb_env_set_mapsize(environment_, options.map_size_bytes);
   // Views belong to no thread: they may be used and ended on any.
   const auto read_only = options.access == store_access::read_only;
-  const auto flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U);
+  const auto flags = MDB_NOTLS | (read_only ? MDB_RDONLY : 0U) | (options.sync ? 0U : MDB_NOSYNC);
   const auto code = mdb_env_open(environment_, directory.c_str(), flags, 0600);
   switch (code) {
   case MDB_SUCCESS:

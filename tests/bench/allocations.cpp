@@ -1,0 +1,29 @@
+#include "allocations.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local std::uint64_t count = 0;
+
+} // namespace
+
+std::uint64_t fermata::bench::allocations() noexcept {
+  return count;
+}
+
+void* operator new(std::size_t size_bytes) {
+  ++count;
+  if (void* memory = std::malloc(size_bytes > 0 ? size_bytes : 1))
+    return memory;
+  throw std::bad_alloc{};
+}
+
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}

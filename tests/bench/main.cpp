@@ -13,7 +13,9 @@ using namespace fermata::bench;
 
 namespace {
 
-constexpr std::array all_subjects{&throughput, &no_fsync, &alone, &idle, &coroutines};
+constexpr std::array all_subjects{&throughput, &no_fsync,   &alone,    &idle,      &coroutines,
+                                  &start,      &activation, &resident, &passivated};
+constexpr std::array all_children{&resident_child, &passivated_child, &start_child};
 
 std::string number_text(double number) {
   std::array<char, 32> text{};
@@ -82,6 +84,13 @@ std::string list_of_subjects() {
   return text;
 }
 
+void run_child_named(const std::vector<std::string>& words) {
+  for (const auto* one : all_children)
+    if (one->name == words.at(0))
+      return run_child(*one, std::span{words}.subspan(1));
+  throw std::invalid_argument{"there is no task " + words.at(0)};
+}
+
 void run(const std::vector<const subject*>& subjects, context in, bool as_json) {
   const fermata::test::temporary_directory folder{in.directory};
   in.directory = folder.path();
@@ -114,8 +123,10 @@ int main(int argc, char** argv) {
   app.add_flag("--brief", in.brief, "See that it works, not how fast");
   app.add_flag("--json", as_json, "One object a line instead of a table");
   app.footer(list_of_subjects());
-  CLI11_PARSE(app, argc, argv);
   try {
+    if (argc > 2 && std::string_view{argv[1]} == child_flag)
+      return run_child_named({argv + 2, argv + argc}), EXIT_SUCCESS;
+    CLI11_PARSE(app, argc, argv);
     run(chosen(names), in, as_json);
   } catch (const std::exception& failure) {
     std::cerr << "fermata-bench: " << failure.what() << '\n';

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bench.hpp"
+#include "child.hpp"
 
 namespace fermata::bench {
 
@@ -12,5 +13,14 @@ extern const subject alone;
 extern const subject idle;
 // coroutines.cpp
 extern const subject coroutines;
+// memory.cpp
+extern const subject resident;
+extern const subject passivated;
+extern const child_task resident_child;
+extern const child_task passivated_child;
+// start.cpp
+extern const subject start;
+extern const subject activation;
+extern const child_task start_child;
 
 } // namespace fermata::bench

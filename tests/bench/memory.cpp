@@ -1,0 +1,112 @@
+#include "stored_sessions.hpp"
+#include "subjects.hpp"
+
+#include <fermata/storage/lmdb_store.hpp>
+
+#include <temporary_directory.hpp>
+
+#include <thread>
+
+namespace fermata::bench {
+
+namespace {
+
+runtime_options options_in(const std::string& directory) {
+  return options_over(must(lmdb_store::open(directory)));
+}
+
+void wake_all(runtime& rt, const std::vector<session_id>& ids) {
+  std::vector<std::future<result<receipt>>> sent;
+  for (const auto& id : ids)
+    sent.push_back(rt.session(id).wake());
+  for (auto& one : sent)
+    must(one.get());
+}
+
+/// DIRECTORY PREFIX COUNT: the memory that a session takes which waits and is resident.
+std::vector<double> resident_bytes(std::span<const std::string> arguments) {
+  const auto count = std::stoul(arguments[2]);
+  runtime rt{options_in(arguments[0])};
+  rt.start();
+  auto ids = numbered_ids(arguments[1], count);
+  wake_all(rt, {ids[0]});
+  const auto before = own_memory();
+  wake_all(rt, ids);
+  expect(rt.load().resident_sessions == count, "all are resident");
+  return {(own_memory() - before) / static_cast<double>(count - 1)};
+}
+
+/// DIRECTORY SESSIONS: the memory of a process over a store, of whose sessions so many were
+/// resident and have left.
+std::vector<double> passivated_bytes(std::span<const std::string> arguments) {
+  auto options = options_in(arguments[0]);
+  options.passivate_after = 100ms;
+  runtime rt{std::move(options)};
+  rt.start();
+  const auto started = own_memory();
+  wake_all(rt, numbered_ids("small-", std::stoul(arguments[1])));
+  while (rt.load().resident_sessions > 0)
+    std::this_thread::sleep_for(10ms);
+  return {started, own_memory()};
+}
+
+} // namespace
+
+const child_task resident_child{"resident", resident_bytes};
+const child_task passivated_child{"passivated", passivated_bytes};
+
+namespace {
+
+std::vector<measurement> run_resident(const context& in) {
+  const auto store = paused_sessions(in, in.stored);
+  std::vector<measurement> lines;
+  const auto add = [&](const std::string& prefix, std::size_t subtasks) {
+    std::vector<double> whole;
+    std::vector<double> beyond;
+    const auto data = static_cast<double>(template_session{calling_plan(subtasks)}.record_bytes());
+    for (std::size_t i = 0; i < in.rounds; ++i) {
+      whole.push_back(
+          in_child(resident_child, {store.directory, prefix, std::to_string(store.special)})[0]);
+      beyond.push_back(whole.back() - data);
+    }
+    const auto what = "a session of " + std::to_string(subtasks) + " subtasks";
+    lines.push_back(
+        measurement{what + ", beyond its data", "bytes", beyond}.against(3'000, "<= 3 KB"));
+    lines.push_back(measurement{"  in all", "bytes", whole}.against(data, "its records' bytes"));
+  };
+  add("small-", 1);
+  add("cold-", 10);
+  return lines;
+}
+
+std::vector<measurement> run_passivated(const context& in) {
+  constexpr double megabyte = 1'000'000;
+  const auto full = paused_sessions(in, in.stored);
+  const test::temporary_directory empty{in.directory};
+  std::vector<double> started;
+  std::vector<double> left;
+  std::vector<double> nothing;
+  for (std::size_t i = 0; i < in.rounds; ++i) {
+    nothing.push_back(in_child(passivated_child, {empty.path(), "0"})[0] / megabyte);
+    const auto got =
+        in_child(passivated_child,
+                 {full.directory, std::to_string(std::min<std::size_t>(full.count, 10'000))});
+    started.push_back(got[0] / megabyte);
+    left.push_back(got[1] / megabyte);
+  }
+  const auto before = std::to_string(full.count) + " paused sessions, ";
+  return {measurement{before + "at start", "MB", started}.against(
+              median(nothing) + 64, "the empty process + 64 MB; <= 1"),
+          measurement{before + "10,000 were resident", "MB", left}.against(
+              median(nothing) + 64, "the empty process + 64 MB; <= 1"),
+          measurement{"  the empty process", "MB", nothing}};
+}
+
+} // namespace
+
+const subject resident{"resident", "Memory (RssAnon) of a session that waits and is in memory.",
+                       run_resident};
+const subject passivated{"passivated", "Memory (RssAnon) of a process whose sessions are on disk.",
+                         run_passivated};
+
+} // namespace fermata::bench

@@ -13,8 +13,9 @@ using namespace fermata::bench;
 
 namespace {
 
-constexpr std::array all_subjects{&throughput, &no_fsync,   &alone,    &idle,      &coroutines,
-                                  &start,      &activation, &resident, &passivated};
+constexpr std::array all_subjects{&throughput, &no_fsync, &alone,        &idle,
+                                  &coroutines, &start,    &activation,   &resident,
+                                  &passivated, &growth,   &bytes_written};
 constexpr std::array all_children{&resident_child, &passivated_child, &start_child};
 
 std::string number_text(double number) {

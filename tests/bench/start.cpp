@@ -39,7 +39,7 @@ double start_once(const paused_store& store, const std::string& id) {
 
 std::vector<measurement> run_start(const context& in) {
   const auto full = paused_sessions(in, in.stored);
-  const auto few = paused_sessions(in, in.stored / 100 + 1);
+  const auto few = few_paused_sessions(in);
   std::vector<double> with_many;
   std::vector<double> with_few;
   const auto stamp = std::to_string(clock_type::now().time_since_epoch().count());
@@ -74,7 +74,7 @@ struct wakes {
 
 std::vector<measurement> run_activation(const context& in) {
   const auto full = paused_sessions(in, in.stored);
-  const auto few = paused_sessions(in, in.stored / 100 + 1);
+  const auto few = few_paused_sessions(in);
   std::vector<double> with_many;
   std::vector<double> with_few;
   std::vector<double> resident;

@@ -162,4 +162,8 @@ paused_store paused_sessions(const context& in, std::size_t count) {
   return made;
 }
 
+paused_store few_paused_sessions(const context& in) {
+  return paused_sessions(in, std::clamp<std::size_t>(in.stored / 10, 1, 1'000));
+}
+
 } // namespace fermata::bench

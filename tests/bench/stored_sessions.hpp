@@ -68,4 +68,7 @@ inline constexpr std::size_t active_subtasks = 60;
 /// The store with so many; written unless there is one from before.
 [[nodiscard]] paused_store paused_sessions(const context& in, std::size_t count);
 
+/// The same with few, to compare.
+[[nodiscard]] paused_store few_paused_sessions(const context& in);
+
 } // namespace fermata::bench

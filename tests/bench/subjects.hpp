@@ -22,5 +22,8 @@ extern const child_task passivated_child;
 extern const subject start;
 extern const subject activation;
 extern const child_task start_child;
+// growth.cpp
+extern const subject growth;
+extern const subject bytes_written;
 
 } // namespace fermata::bench

@@ -1,7 +1,5 @@
 #include "bench.hpp"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cmath>
 #include <ctime>
@@ -16,7 +14,6 @@ double processor_time() {
 }
 
 double own_memory() {
-  ::malloc_trim(0);
   std::ifstream status{"/proc/self/status"};
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("RssAnon:"))

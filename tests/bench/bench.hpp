@@ -44,8 +44,7 @@ inline double microseconds_since(clock_type::time_point begin) {
 /// Of all threads of this process, in seconds.
 [[nodiscard]] double processor_time();
 
-/// Memory that is this process's own, in bytes (`RssAnon`): VmRSS counts the mapped file, too. What
-/// the allocator keeps in reserve is given back first.
+/// Memory that is this process's own, in bytes (`RssAnon`): VmRSS counts the mapped file, too.
 [[nodiscard]] double own_memory();
 
 struct spread {

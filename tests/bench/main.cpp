@@ -13,10 +13,15 @@ using namespace fermata::bench;
 
 namespace {
 
-constexpr std::array all_subjects{&throughput, &no_fsync, &alone,        &idle,
-                                  &coroutines, &start,    &activation,   &resident,
-                                  &passivated, &growth,   &bytes_written};
-constexpr std::array all_children{&resident_child, &passivated_child, &start_child};
+constexpr std::array all_subjects{&throughput,    &no_fsync,   &alone,    &idle,        &coroutines,
+                                  &start,         &activation, &resident, &passivated,  &growth,
+                                  &bytes_written, &fairness,   &overload, &subscribers, &timers,
+#ifdef FERMATA_BENCH_OBSERVER
+                                  &observer,
+#endif
+                                  &simulation};
+constexpr std::array all_children{&resident_child, &passivated_child, &start_child, &timers_child,
+                                  &pending_child};
 
 std::string number_text(double number) {
   std::array<char, 32> text{};

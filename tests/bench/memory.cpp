@@ -5,6 +5,8 @@
 
 #include <temporary_directory.hpp>
 
+#include <malloc.h>
+
 #include <thread>
 
 namespace fermata::bench {
@@ -13,6 +15,12 @@ namespace {
 
 runtime_options options_in(const std::string& directory) {
   return options_over(must(lmdb_store::open(directory)));
+}
+
+/// Without what the allocator keeps in reserve.
+double trimmed_memory() {
+  ::malloc_trim(0);
+  return own_memory();
 }
 
 void wake_all(runtime& rt, const std::vector<session_id>& ids) {
@@ -30,10 +38,10 @@ std::vector<double> resident_bytes(std::span<const std::string> arguments) {
   rt.start();
   auto ids = numbered_ids(arguments[1], count);
   wake_all(rt, {ids[0]});
-  const auto before = own_memory();
+  const auto before = trimmed_memory();
   wake_all(rt, ids);
   expect(rt.load().resident_sessions == count, "all are resident");
-  return {(own_memory() - before) / static_cast<double>(count - 1)};
+  return {(trimmed_memory() - before) / static_cast<double>(count - 1)};
 }
 
 /// DIRECTORY SESSIONS: the memory of a process over a store, of whose sessions so many were
@@ -43,11 +51,11 @@ std::vector<double> passivated_bytes(std::span<const std::string> arguments) {
   options.passivate_after = 100ms;
   runtime rt{std::move(options)};
   rt.start();
-  const auto started = own_memory();
+  const auto started = trimmed_memory();
   wake_all(rt, numbered_ids("small-", std::stoul(arguments[1])));
   while (rt.load().resident_sessions > 0)
     std::this_thread::sleep_for(10ms);
-  return {started, own_memory()};
+  return {started, trimmed_memory()};
 }
 
 } // namespace

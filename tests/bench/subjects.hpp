@@ -25,5 +25,20 @@ extern const child_task start_child;
 // growth.cpp
 extern const subject growth;
 extern const subject bytes_written;
+// load.cpp
+extern const subject fairness;
+extern const subject overload;
+// subscribers.cpp
+extern const subject subscribers;
+// timers.cpp
+extern const subject timers;
+extern const child_task timers_child;
+extern const child_task pending_child;
+// simulation.cpp
+extern const subject simulation;
+#ifdef FERMATA_BENCH_OBSERVER
+// observer.cpp
+extern const subject observer;
+#endif
 
 } // namespace fermata::bench

@@ -71,17 +71,25 @@ workload::driven workload::take_over(runtime& rt, const session_id& id) const {
   return one;
 }
 
-effort workload::run(std::size_t resumes, std::size_t under_way) {
+void workload::begin(std::size_t resumes, std::size_t under_way) {
   left_ = resumes;
   under_way_ = std::min({under_way, sessions_.size(), resumes});
-  const auto processor = processor_time();
-  const auto begin = clock_type::now();
-  for (auto i = under_way_; i > 0; --i)
+  begun_ = {seconds{clock_type::now().time_since_epoch()}.count(), processor_time()};
+  for (auto i = std::min({under_way, sessions_.size(), resumes}); i > 0; --i)
     go_on();
+}
+
+void workload::stop() {
+  const std::lock_guard lock{mutex_};
+  left_ = 0;
+}
+
+effort workload::wait() {
   std::unique_lock lock{mutex_};
   done_.wait(lock, [this] { return under_way_ == 0; });
   must(failed_);
-  return {seconds_since(begin), processor_time() - processor};
+  return {seconds{clock_type::now().time_since_epoch()}.count() - begun_.wall,
+          processor_time() - begun_.processor};
 }
 
 void workload::go_on() {

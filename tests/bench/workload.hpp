@@ -47,8 +47,16 @@ public:
 
   /// Resumes so often in all, with so many sessions under way at any time: each time a receipt
   /// comes, the session that has waited longest is next.
-  effort run(std::size_t resumes, std::size_t under_way);
+  effort run(std::size_t resumes, std::size_t under_way) {
+    begin(resumes, under_way);
+    return wait();
+  }
   effort run(std::size_t resumes) { return run(resumes, sessions_.size()); }
+
+  /// The same in two parts, and not to the end after `stop`.
+  void begin(std::size_t resumes, std::size_t under_way);
+  void stop();
+  effort wait();
 
   /// Resumes one session and waits for the receipt; returns how long that took, in microseconds.
   double resume_one(std::size_t which = 0);
@@ -73,6 +81,7 @@ private:
   json result_ = sample_json();
   std::vector<driven> sessions_;
 
+  effort begun_; ///< When, by both clocks.
   std::mutex mutex_;
   std::condition_variable done_;
   std::deque<std::size_t> rested_;

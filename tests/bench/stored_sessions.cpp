@@ -123,16 +123,27 @@ void bulk_writer::flush() {
   batch_.clear();
 }
 
+std::filesystem::path filled_store(const context& in, const std::string& name,
+                                   const std::function<void(const std::shared_ptr<store>&)>& fill) {
+  const auto directory = (in.keep.empty() ? in.directory : in.keep) / name;
+  const auto mark = directory / "complete";
+  if (std::filesystem::exists(mark))
+    return directory;
+  std::filesystem::remove_all(directory);
+  fill(must(lmdb_store::open(directory)));
+  std::ofstream{mark} << "All sessions are in it.\n";
+  return directory;
+}
+
 namespace {
 
-void fill(const paused_store& made) {
-  const auto kept = must(lmdb_store::open(made.directory));
+void write_all(store& kept, const paused_store& made) {
   const template_session small{calling_plan(1)};
   const template_session cold{calling_plan(10)};
   const template_session active{calling_plan(active_subtasks)};
   const auto colds = made.cold();
   const auto spread = made.spread();
-  bulk_writer writer{*kept};
+  bulk_writer writer{kept};
   const auto stride = made.count / made.special;
   for (std::size_t i = 1; i <= made.count; ++i) {
     writer.add(small.copy(numbered("small-", i)));
@@ -150,15 +161,10 @@ void fill(const paused_store& made) {
 
 paused_store paused_sessions(const context& in, std::size_t count) {
   paused_store made;
-  made.directory = (in.keep.empty() ? in.directory : in.keep) / ("paused-" + std::to_string(count));
   made.count = count;
   made.special = std::min<std::size_t>(1'000, count);
-  const auto mark = made.directory / "complete";
-  if (!std::filesystem::exists(mark)) {
-    std::filesystem::remove_all(made.directory);
-    fill(made);
-    std::ofstream{mark} << "All sessions are in it.\n";
-  }
+  made.directory = filled_store(in, "paused-" + std::to_string(count),
+                                [&](const auto& kept) { write_all(*kept, made); });
   return made;
 }
 

@@ -5,6 +5,8 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/storage/records.hpp>
 
+#include <functional>
+
 /// Stores of a great many sessions. Making a million through the runtime would take hours, so one
 /// of a kind is made by a runtime over a `memory_store`, and its records are written again and
 /// again with other ids and times.
@@ -45,6 +47,12 @@ private:
   store& to_;
   std::vector<commit> batch_;
 };
+
+/// A folder with a store that `fill` writes, unless `--keep` has one from before. The name says all
+/// that it depends on.
+[[nodiscard]] std::filesystem::path
+filled_store(const context& in, const std::string& name,
+             const std::function<void(const std::shared_ptr<store>&)>& fill);
 
 /// A store in which so many sessions of one subtask wait for the result of a call, `small-1` and so
 /// on, and others among them.

@@ -52,13 +52,7 @@ void check_copies(const std::shared_ptr<store>& kept, const filling& of) {
   expect(must(session.status()).waiting.result == 1, "a copy's call can be approved");
 }
 
-/// Writes the store, with nothing in it or with all, unless there is one from before.
-std::filesystem::path fill(const context& in, const filling& of) {
-  const auto name = "timers-" + std::to_string(of.timers) + "-" + std::to_string(of.pending);
-  const auto directory = (in.keep.empty() ? in.directory : in.keep) / name;
-  if (std::filesystem::exists(directory))
-    return directory;
-  const std::shared_ptr<store> kept = must(lmdb_store::open(directory));
+void write_all(const std::shared_ptr<store>& kept, const filling& of) {
   bulk_writer writer{*kept};
   const auto sleeping = sleeping_session();
   const auto first = now() + std::chrono::days{30};
@@ -70,7 +64,11 @@ std::filesystem::path fill(const context& in, const filling& of) {
   writer.flush();
   if (of.timers > 0)
     check_copies(kept, of);
-  return directory;
+}
+
+std::filesystem::path store_with(const context& in, const filling& of) {
+  const auto name = "timers-" + std::to_string(of.timers) + "-" + std::to_string(of.pending);
+  return filled_store(in, name, [&](const auto& kept) { write_all(kept, of); });
 }
 
 /// Adds a session whose time has come.
@@ -134,8 +132,8 @@ namespace {
 
 std::vector<measurement> run_timers(const context& in) {
   const filling of{in.stored, in.stored / 10 + 1};
-  const auto empty = fill(in, {});
-  const auto full = fill(in, of);
+  const auto empty = store_with(in, {});
+  const auto full = store_with(in, of);
   std::array<std::vector<double>, 4> with_none;
   std::array<std::vector<double>, 4> with_all;
   std::array<std::vector<double>, 3> listed;

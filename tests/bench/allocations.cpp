@@ -13,9 +13,13 @@ std::uint64_t fermata::bench::allocations() noexcept {
   return count;
 }
 
-void* operator new(std::size_t size_bytes) {
+void* operator new(std::size_t size_bytes, const std::nothrow_t&) noexcept {
   ++count;
-  if (void* memory = std::malloc(size_bytes > 0 ? size_bytes : 1))
+  return std::malloc(size_bytes > 0 ? size_bytes : 1);
+}
+
+void* operator new(std::size_t size_bytes) {
+  if (void* memory = operator new(size_bytes, std::nothrow))
     return memory;
   throw std::bad_alloc{};
 }

@@ -102,10 +102,9 @@ private:
 /// A runtime on a disk that takes 2,000 commits a second.
 class slow_runtime {
 public:
-  explicit slow_runtime(const context& in)
-      : folder_{in.directory}, slow_{std::make_shared<counting_store>(
-                                   must(lmdb_store::open(folder_.path() / "store")))},
-        runtime_{options_over(slow_)}, ids_{numbered_ids("s-", in.sessions_or(500))} {
+  slow_runtime(const std::filesystem::path& directory, std::size_t sessions)
+      : slow_{std::make_shared<counting_store>(must(lmdb_store::open(directory)))},
+        runtime_{options_over(slow_)}, ids_{numbered_ids("s-", sessions)} {
     runtime_.start();
     work_.emplace(runtime_, ids_, 100);
     slow_->delay = 500us;
@@ -120,42 +119,59 @@ public:
   [[nodiscard]] const std::vector<session_id>& ids() const noexcept { return ids_; }
 
 private:
-  test::temporary_directory folder_;
   std::shared_ptr<counting_store> slow_;
   runtime runtime_;
   std::vector<session_id> ids_;
   std::optional<workload> work_;
 };
 
-std::vector<measurement> run_overload(const context& in) {
-  const auto duration = in.brief ? 0.3 : 2.0;
-  slow_runtime slow{in};
-  std::vector<double> before;
-  std::vector<double> during;
-  std::vector<double> after;
-  std::vector<double> offered;
-  std::vector<double> refused;
-  std::vector<double> at_first;
-  std::vector<double> half_way;
-  std::vector<double> at_the_end;
+/// DIRECTORY SESSIONS SECONDS: resumes a second before; commands accepted a second while ten times
+/// as many are offered for so long; resumes a second afterwards; how much was offered, by what the
+/// disk takes; the percentage refused as overloaded; and megabytes of memory before, half way and
+/// at the end.
+std::vector<double> flood_once(std::span<const std::string> arguments) {
+  slow_runtime slow{arguments[0], std::stoul(arguments[1])};
+  const auto duration = std::stod(arguments[2]);
   const auto resumes = slow.ids().size() * 3;
-  for (std::size_t round = 0; round < in.rounds; ++round) {
-    before.push_back(slow.closed_loop(resumes));
-    at_first.push_back(own_memory() / 1e6);
-    const auto begin = clock_type::now();
-    flood commands{*slow, slow.ids()};
-    for (auto* memory : {&half_way, &at_the_end}) {
-      commands.run(10 * before.back(), duration);
-      memory->push_back(own_memory() / 1e6);
-    }
-    commands.settle();
-    const auto sent = static_cast<double>(commands.sent());
-    during.push_back(static_cast<double>(commands.accepted) / seconds_since(begin));
-    offered.push_back(sent / (2 * duration) / before.back());
-    refused.push_back(100 * static_cast<double>(commands.overloaded) / sent);
-    expect(commands.refused == 0, "nothing is refused but for overload");
-    after.push_back(slow.closed_loop(resumes));
+  const auto before = slow.closed_loop(resumes);
+  flood commands{*slow, slow.ids()};
+  std::vector<double> memory{own_memory() / 1e6};
+  const auto begin = clock_type::now();
+  for (auto half = 0; half < 2; ++half) {
+    commands.run(10 * before, duration / 2);
+    memory.push_back(own_memory() / 1e6);
   }
+  commands.settle();
+  const auto sent = static_cast<double>(commands.sent());
+  const auto during = static_cast<double>(commands.accepted) / seconds_since(begin);
+  expect(commands.refused == 0, "nothing is refused but for overload");
+  return {before,
+          during,
+          slow.closed_loop(resumes),
+          sent / duration / before,
+          100 * static_cast<double>(commands.overloaded) / sent,
+          memory[0],
+          memory[1],
+          memory[2]};
+}
+
+} // namespace
+
+const child_task overload_child{"overload", flood_once};
+
+namespace {
+
+std::vector<measurement> run_overload(const context& in) {
+  std::array<std::vector<double>, 8> columns;
+  for (std::size_t round = 0; round < in.rounds; ++round) {
+    const test::temporary_directory folder{in.directory};
+    const auto row =
+        in_child(overload_child, {folder.path() / "store", std::to_string(in.sessions_or(500)),
+                                  in.brief ? "0.5" : "4"});
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      columns[i].push_back(row.at(i));
+  }
+  const auto& [before, during, after, offered, refused, at_first, half_way, at_the_end] = columns;
   return {measurement{"accepted meanwhile", "per s", during}.against(during, before,
                                                                      "resumes before; >= 1"),
           measurement{"resumes afterwards", "per s", after}.against(after, before,

@@ -20,8 +20,8 @@ constexpr std::array all_subjects{&throughput,    &no_fsync,   &alone,    &idle,
                                   &observer,
 #endif
                                   &simulation};
-constexpr std::array all_children{&resident_child, &passivated_child, &start_child, &timers_child,
-                                  &pending_child};
+constexpr std::array all_children{&resident_child, &passivated_child, &start_child,
+                                  &timers_child,   &pending_child,    &overload_child};
 
 std::string number_text(double number) {
   std::array<char, 32> text{};
@@ -118,7 +118,9 @@ int main(int argc, char** argv) {
   app.add_option("SUBJECT", names, "What to measure")->check(CLI::IsMember(subject_names()));
   app.add_option("--sessions", in.sessions, "Sessions in flight")->check(CLI::PositiveNumber);
   app.add_option("--subtasks", in.subtasks, "Subtasks of a plan")->check(CLI::PositiveNumber);
-  app.add_option("--stored", in.stored, "Paused sessions in the store")->capture_default_str();
+  app.add_option("--stored", in.stored, "Paused sessions in the store")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--rounds", in.rounds, "Contestants take turns so often")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -28,6 +28,7 @@ extern const subject bytes_written;
 // load.cpp
 extern const subject fairness;
 extern const subject overload;
+extern const child_task overload_child;
 // subscribers.cpp
 extern const subject subscribers;
 // timers.cpp

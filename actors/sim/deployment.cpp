@@ -144,7 +144,7 @@ planned_limits draw_limits(seeded_random random) {
   small(drawn.session_queue, 1, 2);
   small(drawn.runtime_queue, 2, 8);
   small(drawn.blocking_threads, 1, 2);
-  small(drawn.remembered_decisions, 1, 2);
+  small(drawn.remembered_decisions, 0, 1);
   small(drawn.late_results, 0, 1);
   small(drawn.plan_messages, 1, 3);
   small(drawn.subtask_attempts, 3, 5);

@@ -375,6 +375,8 @@ void add_timing(CLI::App& app, arguments& given) {
 
 void add_maintenance(CLI::App& app, arguments& given) {
   add_command(app, "verify", "Check the store's files");
+  add_command(app, "preflight",
+              "List what of the store's sessions would not go on with this program");
   auto* imported = add_command(app, "import", "Take a session from a file that export has written");
   imported->add_option("FILE", given.export_file, "- for standard input")->required();
   imported->add_flag("--edited", given.accept_edited,

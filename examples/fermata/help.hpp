@@ -25,7 +25,7 @@ inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 inline constexpr std::string_view testing = "Test";
 
-inline constexpr std::array<command_help, 38> command_helps{{
+inline constexpr std::array<command_help, 39> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -136,6 +136,11 @@ inline constexpr std::array<command_help, 38> command_helps{{
      "  fermata policy check careful.json --tool execute_command --arguments '{\"argv\": "
      "[\"ls\"]}'\n"
      "says which rule decides on that call, and how.\n"},
+    {"preflight", operating,
+     "  new/fermata preflight --store /var/lib/fermata --models models.json\n"
+     "lists what would not go on if this program took over from the service: agents and tools that "
+     "it\n"
+     "does not have, calls that do not fit a tool's schema any more. Nothing is changed.\n"},
     {"import", operating,
      "  fermata import release-42.jsonl --store /var/lib/elsewhere\n"
      "takes a session from another store, where it stood: what was shown there can be approved "
@@ -242,6 +247,7 @@ Exit status:
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
 `export` and `backup` end with 130 when they are interrupted, and leave no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
+`preflight` ends with 1 when it found something.
 `sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named
 never reached something that they should; with 130 when it was interrupted before that, after it has
 printed what there is.
@@ -285,6 +291,8 @@ With --json, standard output has one JSON object per line:
   serve        {"serving": {store, socket, port}} once it serves
   version      {version}
   verify       {store, sound, sessions, events, records, size_bytes}
+  preflight    for each thing {session, error, message, subtask, call}, then
+               {"preflight": {sessions, findings, complete}}
   import       {"imported": {session, events, redacted}}
   backup       {"backup": {directory, size_bytes}}
   metrics      {metrics}: the text

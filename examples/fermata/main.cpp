@@ -4,6 +4,7 @@
 #include "escape.hpp"
 #include "exit_status.hpp"
 #include "interruption.hpp"
+#include "preflight.hpp"
 #include "query.hpp"
 #include "redaction.hpp"
 #include "service/run.hpp"
@@ -35,6 +36,10 @@ exit_status run(const arguments& given, console& out) {
   }
   if (given.command == "sim") {
     const auto ended = run_simulation(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  if (given.command == "preflight") {
+    const auto ended = run_preflight(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   const auto error = run_query(given, out);

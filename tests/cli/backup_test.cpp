@@ -1,4 +1,5 @@
 // `fermata backup`: a copy of a store that is in use.
+#include "sandbox.hpp"
 #include "service_support.hpp"
 
 #include <fermata_catch.hpp>

@@ -1,0 +1,108 @@
+// A store and an export of the first format, made on 2026-11-26 by `fermata run`, `approve`,
+// `result`, `suspend` and `backup`, and kept for ever: whoever has one can go on with it.
+#include "sandbox.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <filesystem>
+#include <map>
+
+using namespace fermata;
+using namespace fermata::test;
+
+namespace {
+
+const std::filesystem::path kept =
+    std::filesystem::path{FERMATA_SOURCE_DIR} / "tests/storage/format-1";
+
+/// A copy, so that the kept one stays as it is.
+void begin_with_kept_store(const sandbox& box) {
+  std::filesystem::create_directory(box.store());
+  std::filesystem::copy_file(kept / "data.mdb", box.store() / "data.mdb");
+}
+
+void succeed(const sandbox& box, const std::vector<std::string>& words, int status) {
+  const auto ended = box.run(words);
+  INFO(words.front() << " " << words.at(1) << ": " << ended.out << ended.err);
+  CHECK(ended.status == status);
+}
+
+} // namespace
+
+TEST_CASE("a store of format 1 is sound, and says of each session what it said then") {
+  const sandbox box;
+  begin_with_kept_store(box);
+  const auto verified = box.run({"verify"});
+  INFO(verified.out << verified.err);
+  REQUIRE(verified.status == 0);
+  CHECK(verified.last()["sessions"] == 8);
+  CHECK(verified.last()["events"] == 91);
+  std::map<std::string, std::string> states;
+  for (const auto& one : box.run({"sessions"}).lines)
+    states[one["session"]] = one["state"];
+  CHECK(states
+        == std::map<std::string, std::string>{{"plan-waits", "awaiting_plan_decision"},
+                                              {"call-waits", "waiting"},
+                                              {"result-waits", "waiting"},
+                                              {"remembered", "waiting"},
+                                              {"done", "completed"},
+                                              {"half-done", "waiting"},
+                                              {"suspended", "suspended"},
+                                              {"asleep", "waiting"}});
+  CHECK(box.run({"pending"}).lines.size() == 6);
+  CHECK(box.run({"timers"}).lines.size() == 1);
+  CHECK(box.run({"remembered", "remembered"}).lines.size() == 1);
+  CHECK(box.run({"status", "done"}).last()["subtasks"][1]["result"]
+        == json{"b", {{"c", {1, 2.5, nullptr}}}});
+  for (const auto& [session, state] : states)
+    for (const auto* query : {"events", "transcript", "history", "audit", "plan"})
+      succeed(box, {query, session}, 0);
+}
+
+TEST_CASE("what waits in a store of format 1 goes on") {
+  const sandbox box;
+  begin_with_kept_store(box);
+  succeed(box, {"approve", "plan-waits:p2"}, 3);
+  succeed(box, {"approve", "call-waits:c1"}, 3);
+  succeed(box, {"result", "call-waits:c1", "1"}, 3);
+  succeed(box, {"result", "result-waits:c1", "1"}, 3);
+  // What was remembered then is decided by it now.
+  succeed(box, {"result", "remembered:c1", "1"}, 3);
+  CHECK(box.run({"pending", "remembered"}).last()["waiting_for"] == "result");
+  succeed(box, {"result", "half-done:c2", "1"}, 0);
+  // The same answer again, and another one.
+  succeed(box, {"result", "done:c1", "\"a\""}, 0);
+  CHECK(box.run({"result", "done:c1", "2"}).error()["error"] == "already_answered");
+  succeed(box, {"result", "suspended:c1", "1"}, 3);
+  succeed(box, {"resume", "suspended"}, 3);
+  succeed(box, {"cancel", "asleep"}, 0);
+  CHECK(box.run({"verify"}).status == 0);
+}
+
+TEST_CASE("an export of format 1 is imported, and goes on") {
+  const sandbox box;
+  succeed(box, {"import", (kept / "half-done.jsonl").string()}, 0);
+  succeed(box, {"result", "half-done:c2", "1"}, 0);
+  CHECK(box.run({"verify"}).status == 0);
+}
+
+TEST_CASE("preflight says of a store of format 1 that all of it would go on, and what would not") {
+  const sandbox box;
+  begin_with_kept_store(box);
+  const auto fine = box.run({"preflight"});
+  INFO(fine.out << fine.err);
+  CHECK(fine.status == 0);
+  CHECK(fine.last()["preflight"] == json{{"sessions", 7}, {"findings", 0}, {"complete", true}});
+  const auto plan =
+      box.write("plan.json", R"({"goal": "g", "subtasks": [{"id": "a", "agent": "own"}]})");
+  const auto models = box.write(
+      "models.json",
+      R"({"models": {"m": {"replies": [{"text": "done"}]}}, "agents": {"own": {"model": "m"}}})");
+  REQUIRE(box.run({"run", plan, "--session", "new", "--models", models}).status == 3);
+  std::filesystem::remove(box.store() / "models.json");
+  const auto found = box.run({"preflight"});
+  CHECK(found.status == 1);
+  CHECK(found.lines[0]["error"] == "unknown_agent");
+  CHECK(found.lines[0]["session"] == "new");
+  CHECK(found.lines[0]["subtask"] == "a");
+}

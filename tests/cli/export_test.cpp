@@ -20,10 +20,6 @@ using namespace fermata::test;
 
 namespace {
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Session `s`, whose first call waits for a decision.
 void prepare(const sandbox& box) {
   REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"}).status == 3);

@@ -54,10 +54,6 @@ std::string refusal_of(const sandbox& box, const std::string& setup) {
   return message;
 }
 
-bool contains(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("a message becomes a plan, which is sent back, approved, and worked on by models") {

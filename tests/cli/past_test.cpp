@@ -16,10 +16,6 @@ void prepare(const sandbox& box, const std::string& session) {
   REQUIRE(box.run({"resume", session}).status == 3);
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("history prints each state with what brought it about") {

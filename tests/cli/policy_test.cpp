@@ -18,10 +18,6 @@ namespace {
 const std::string example =
     (std::filesystem::path{FERMATA_SOURCE_DIR} / "examples" / "policies" / "careful.json").string();
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// One subtask that writes files of these names at once.
 std::string plan_of_files(const std::vector<std::string>& names) {
   json calls = json::array();

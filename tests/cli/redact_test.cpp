@@ -13,10 +13,6 @@ namespace {
 constexpr std::string_view rules =
     R"({"fields": ["password"], "patterns": ["sk-[A-Za-z0-9]+"], "environment": ["DEPLOY_KEY"]})";
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// A session `s` with secrets everywhere, which waits for a decision on a call with some more.
 class secretive {
 public:

@@ -27,6 +27,10 @@ struct outcome {
   [[nodiscard]] json error() const;
 };
 
+inline bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
 /// A folder of its own with a store and a workspace, gone at the end.
 class sandbox {
 public:

@@ -106,10 +106,6 @@ json message_chunk(std::uint64_t number, std::string text) {
   return to_json(chunk{*session_id::parse("s"), std::move(happened)});
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// The lines of a command's output that are events.
 std::vector<json> events_in(const outcome& ended) {
   std::vector<json> events;

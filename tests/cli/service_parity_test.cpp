@@ -101,10 +101,6 @@ std::string gated_plan(const sandbox& box) {
   return box.write("plan.json", plan_of("execute_command", {{"argv", {"cat", "gate"}}}));
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("every command prints and returns through a service what it does without one") {

@@ -25,10 +25,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// The traces in a file of `--trace`, by seed.
 std::map<std::uint64_t, std::string> traces_in(const std::string& text) {
   std::map<std::uint64_t, std::string> traces;

@@ -34,10 +34,6 @@ json text_update(std::string_view part) {
   return {{"kind", "text"}, {"subtask", "first"}, {"content", part}};
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("without a service watch shows what is recorded, and what other commands add") {

@@ -293,12 +293,16 @@ std::vector<std::size_t> parse_places(const std::string& option, const std::stri
   std::vector<std::size_t> places;
   if (text == "none")
     return places;
-  for (const auto& word : CLI::detail::split(text, ',')) {
+  for (std::string_view rest = text;;) {
+    const auto word = rest.substr(0, rest.find(','));
     std::size_t place = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), place);
     if (error != std::errc{} || end != word.data() + word.size())
       throw CLI::ValidationError{option, "expected places, counted from 0, as in 3,17, or none"};
     places.push_back(place);
+    if (word.size() == rest.size())
+      break;
+    rest.remove_prefix(word.size() + 1);
   }
   std::sort(places.begin(), places.end());
   places.erase(std::unique(places.begin(), places.end()), places.end());

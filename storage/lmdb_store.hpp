@@ -35,7 +35,7 @@ struct lmdb_options {
 
 /// How a backup is made.
 struct backup_options {
-  /// It writes no more than this, on average of a tenth of a second; 0: as fast as it goes.
+  /// It writes no faster, and what is written goes to the disk once a second; 0: no limit.
   std::uint64_t bytes_per_second = 0;
   /// Asked after each piece (of 4 KiB to 256 KiB) with what is written so far, on a thread of the
   /// backup; must not throw. False: the backup ends with `shutting_down`. Empty: nobody is asked.

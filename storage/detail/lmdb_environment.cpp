@@ -8,10 +8,13 @@
 #include <fermata/storage/verify_store.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <condition_variable>
+#include <csignal>
 #include <map>
 #include <system_error>
 
@@ -28,6 +31,22 @@ constexpr std::uint64_t writes_between_reader_checks = 256;
 caf::error unavailable(const fs::path& directory, const std::string& why) {
   return make_error(errc::store_unavailable, "the store in " + directory.string() + " " + why);
 }
+
+/// Keeps signals from this thread, and from those that it starts.
+class no_signals {
+public:
+  no_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  no_signals(const no_signals&) = delete;
+  no_signals& operator=(const no_signals&) = delete;
+  ~no_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+  sigset_t before_{};
+};
 
 class write_transaction {
 public:
@@ -452,6 +471,7 @@ void lmdb_environment::keep_file_complete() noexcept {
 int lmdb_environment::copy(int file, const backup_options& options) {
   try {
     paced_copy paced{file, options};
+    const no_signals meanwhile; // LMDB's thread does not go on after one
     const auto code = mdb_env_copyfd2(handle_.environment(), paced.input(), MDB_CP_COMPACT);
     const auto failure = paced.finish(); // says more than a copy that was cut off by it
     return failure != 0 ? failure : code;
@@ -467,8 +487,6 @@ caf::error lmdb_environment::backup_to(const fs::path& directory, const backup_o
   if (auto error = create_private_directory(directory))
     return error;
   const auto target = directory / data_file_name;
-  if (std::error_code failure; fs::exists(target, failure))
-    return unavailable(directory, "exists already: a backup does not overwrite one");
   auto partial = target;
   partial += ".partial";
   const auto fail = [&](int code) {
@@ -477,9 +495,17 @@ caf::error lmdb_environment::backup_to(const fs::path& directory, const backup_o
     return code == ECANCELED ? make_error(errc::shutting_down, what + ": it was ended")
                              : lmdb_error(code, what);
   };
-  const file_descriptor file{
-      ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  const file_descriptor file{::open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
   if (!file)
+    return fail(errno);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+    return unavailable(directory, "is being written by another backup");
+  // Now nobody else can be about to make it of this file.
+  if (std::error_code failure; fs::exists(target, failure)) {
+    ::unlink(partial.c_str());
+    return unavailable(directory, "exists already: a backup does not overwrite one");
+  }
+  if (::ftruncate(file.get(), 0) != 0) // what a backup has left that was killed
     return fail(errno);
   if (const auto code = copy(file.get(), options))
     return fail(code);

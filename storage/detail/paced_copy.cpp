@@ -60,35 +60,44 @@ int paced_copy::finish() {
 
 void paced_copy::run() {
   while (take_piece())
-    if (failure_ == 0)
-      wait_for_pace();
+    wait_for_pace();
+  output_.reset(); // whoever writes on gets EPIPE; LMDB takes the signal itself
 }
 
 bool paced_copy::take_piece() {
   const auto count = ::read(output_.get(), piece_.data(), piece_.size());
   if (count < 0 && errno == EINTR)
     return true;
-  if (count <= 0) {
-    failure_ = failure_ == 0 && count < 0 ? errno : failure_;
+  if (count < 0)
+    failure_ = errno;
+  if (count <= 0)
     return false;
-  }
-  if (failure_ != 0)
-    return true;
-  failure_ = write_all(file_, piece_.data(), static_cast<std::size_t>(count));
-  written_bytes_ += static_cast<std::uint64_t>(count);
+  const auto size_bytes = static_cast<std::uint64_t>(count);
+  failure_ = write_all(file_, piece_.data(), size_bytes);
+  written_bytes_ += size_bytes;
   if (failure_ == 0 && options_.goes_on && !options_.goes_on(written_bytes_))
     failure_ = ECANCELED;
-  return true;
+  if (failure_ == 0 && options_.bytes_per_second > 0)
+    failure_ = keep_pace(size_bytes);
+  return failure_ == 0;
+}
+
+int paced_copy::keep_pace(std::uint64_t size_bytes) {
+  // Time that was lost is not made up for, and what is written gets to the disk second by second:
+  // both would be a burst.
+  const std::chrono::duration<double> pause{static_cast<double>(size_bytes)
+                                            / static_cast<double>(options_.bytes_per_second)};
+  due_ = std::max(due_, clock::now()) + std::chrono::duration_cast<clock::duration>(pause);
+  unsynced_bytes_ += size_bytes;
+  if (unsynced_bytes_ < options_.bytes_per_second)
+    return 0;
+  unsynced_bytes_ = 0;
+  return ::fdatasync(file_) == 0 ? 0 : errno;
 }
 
 void paced_copy::wait_for_pace() const {
-  if (options_.bytes_per_second == 0)
-    return;
-  const auto seconds =
-      static_cast<double>(written_bytes_) / static_cast<double>(options_.bytes_per_second);
-  std::this_thread::sleep_until(began_
-                                + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                                    std::chrono::duration<double>{seconds}));
+  if (options_.bytes_per_second > 0)
+    std::this_thread::sleep_until(due_);
 }
 
 } // namespace fermata::detail

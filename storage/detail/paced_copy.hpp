@@ -11,7 +11,7 @@
 namespace fermata::detail {
 
 /// Copies what is written into a pipe to a file, at the pace that a backup may take; a thread of
-/// its own does it.
+/// its own does it. When it fails or is ended, whoever writes gets EPIPE.
 class paced_copy {
 public:
   /// `file` is open for writing until `finish` has returned. Throws `std::system_error` where there
@@ -29,9 +29,13 @@ public:
   [[nodiscard]] int finish();
 
 private:
+  using clock = std::chrono::steady_clock;
+
   void run();
-  /// Never ends early: whoever writes would get a signal. What is read after a failure is dropped.
+  /// False: it was the last one.
   bool take_piece();
+  /// An `errno`, or 0.
+  int keep_pace(std::uint64_t size_bytes);
   void wait_for_pace() const;
 
   const backup_options& options_;
@@ -40,7 +44,8 @@ private:
   file_descriptor output_;
   std::vector<char> piece_;
   std::uint64_t written_bytes_ = 0;
-  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::uint64_t unsynced_bytes_ = 0;
+  clock::time_point due_ = clock::now(); ///< When the next piece may be written.
   int failure_ = 0;
   std::thread thread_;
 };

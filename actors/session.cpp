@@ -347,7 +347,7 @@ void session::reconcile_claims() {
   });
 }
 
-void session::pass_worker_on() {
+void session::pass_worker_on(std::chrono::milliseconds delay) {
   // Whoever was told of a free worker and does not need it any more tells the next in line.
   auto next = shared_->workers.next_waiting();
   if (!next)
@@ -355,7 +355,10 @@ void session::pass_worker_on() {
   auto message = std::make_shared<delivery>();
   message->session = std::move(*next);
   message->body = worker_freed{};
-  self_->send(peers_.directory, std::move(message));
+  if (delay.count() > 0)
+    self_->delayed_send(peers_.directory, delay, std::move(message));
+  else
+    self_->send(peers_.directory, std::move(message));
 }
 
 void session::start_step() {
@@ -562,7 +565,8 @@ void session::fail(const caf::error& why) {
   refuse(building_);
   writing_.reset();
   building_ = {};
-  pass_worker_on();
+  // Later: on a full disk the next in line fails as well, and passes it on, and so on in a circle.
+  pass_worker_on(retry_interval);
   // What waits for an activation that cannot be committed hears of it; another activation would
   // fail in the same way, and so on for ever. What workers say is told to a later one.
   if (activating_)

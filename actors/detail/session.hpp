@@ -78,7 +78,8 @@ private:
   void claim_queued();
   /// Lets the tools' hooks look at claims that an earlier process left open.
   void reconcile_claims();
-  void pass_worker_on();
+  /// Tells the next session in line that a worker is free, after a while.
+  void pass_worker_on(std::chrono::milliseconds delay = {});
   void start_step();
   void step_done(coordinator::step_outcome outcome);
   void take_step(const coordinator::step_outcome& outcome);

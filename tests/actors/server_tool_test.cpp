@@ -616,3 +616,28 @@ TEST_CASE(
   world.advance(5s);
   CHECK(state_of(world) == "completed");
 }
+
+TEST_CASE(
+    "P6: sessions that cannot claim on a full disk do not hand a free worker round in a circle") {
+  auto options = unattended([](agent_registry&, tool_registry& tools) {
+    must(tools.add(
+        named_tool("work", blocking_tool{[](const tool_context&) -> result<json> { return 1; }})));
+  });
+  options.limits.blocking_threads = 1;
+  sim::world world{1, options};
+  world.hold_tools(true);
+  for (const auto* session : {"s1", "s2", "s3"})
+    accept(world, propose_plan{script_plan(R"({"calls": [{"tool": "work"}, {"tool": "work"}]})")},
+           session);
+  world.store().fail_writes(memory_fault::disk_full);
+  world.invariant("few turns", [](sim::world& of) {
+    return of.steps() > 20'000 ? std::string{"the sessions are busy with each other"}
+                               : std::string{};
+  });
+  world.hold_tools(false);
+  world.advance(1min);
+  world.store().fail_writes({});
+  world.advance(10s);
+  for (const auto* session : {"s1", "s2", "s3"})
+    CHECK(state_of(world, session) == "completed");
+}

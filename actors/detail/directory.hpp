@@ -59,7 +59,7 @@ private:
   void arm_tick();
   void make_room();
   void remove(std::unordered_map<session_id, resident>::iterator gone);
-  /// Somebody has left.
+  /// Delivers what waits for room; while stopping, ends the worker once nobody is left.
   void make_use_of_room();
   void stop_worker();
 

@@ -37,8 +37,8 @@ struct campaign_options {
   /// False: a failure is reported as it was found.
   bool minimise = true;
   /// Of each world only these faults and sessions, by their places in the order of drawing, as
-  /// `campaign_failure` names what is left of it; places that there are not are left out. Nothing:
-  /// all.
+  /// `campaign_failure` names what is left of it: in ascending order, each once; places beyond the
+  /// last are ignored. Nothing: all.
   std::optional<std::vector<std::size_t>> only_faults;
   std::optional<std::vector<std::size_t>> only_sessions;
   /// From so many worlds on, a campaign fails if it has never reached something that it is meant

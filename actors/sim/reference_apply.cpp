@@ -393,6 +393,8 @@ public:
   finding operator()(const subtask_handed_over& fact) {
     if (auto found = step_of(fact.subtask, "is handed over"))
       return found;
+    if (auto found = check_entries())
+      return found;
     take_back_step();
     (*s_.active)[*s_.running].handed_to = fact.agent;
     ++s_.entries;
@@ -444,7 +446,7 @@ public:
         return found;
       if (auto found = check_calls_of_script())
         return found;
-      if (auto found = check_entries())
+      if (auto found = check_entries(s_.attempt.said)) // what it has said with its calls
         return found;
     } else if (auto found = check_room("calls_per_step", s_.attempt.last_step_calls,
                                        s_.limits.calls_per_step))
@@ -699,12 +701,11 @@ private:
                             + std::string{limit_name} + " is " + std::to_string(limit));
   }
 
-  /// An agent may take one more step of its attempt: what it says and does in it is recorded.
-  [[nodiscard]] finding check_entries() const {
-    const auto entries = s_.entries - s_.attempt.first_entry;
-    // What a step says before it calls is an entry as well.
-    return check_room("subtask_entries", entries,
-                      std::size_t{s_.limits.subtask_entries} + s_.attempt.said);
+  /// An agent may take one more step of its attempt: what it says and does in it is recorded, and
+  /// `more` entries were recorded in that step already.
+  [[nodiscard]] finding check_entries(std::size_t more = 0) const {
+    return check_room("subtask_entries", s_.entries - s_.attempt.first_entry,
+                      s_.limits.subtask_entries + more);
   }
 
   [[nodiscard]] std::string open_calls() const {

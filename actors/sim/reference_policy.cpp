@@ -4,15 +4,48 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 namespace fermata::sim {
 
 namespace {
 
-/// Where the group that begins `glob` with `{` ends; what stands between its commas.
+/// How many bytes the first character of a text has (UTF-8).
+std::size_t character_size(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text.front());
+  const std::size_t size = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  return std::min(size, text.size());
+}
+
+/// Where the set that begins a glob with `[` ends, behind its `]`.
+std::size_t end_of_set(std::string_view glob) {
+  return glob.find(']', 2) + 1;
+}
+
+/// `set` is what stands within the brackets.
+bool is_in_set(std::string_view one, std::string_view set) {
+  const bool negated = set.front() == '!' || set.front() == '^';
+  set.remove_prefix(negated ? 1 : 0);
+  bool found = false;
+  while (!set.empty()) {
+    const auto first = set.substr(0, character_size(set));
+    set.remove_prefix(first.size());
+    auto last = first;
+    if (set.size() > 1 && set.front() == '-') {
+      set.remove_prefix(1);
+      last = set.substr(0, character_size(set));
+      set.remove_prefix(last.size());
+    }
+    // UTF-8 sorts as its code points do.
+    found = found || (first <= one && one <= last);
+  }
+  return found != negated;
+}
+
+/// What stands between the commas of a group that begins a glob with `{`, and where it ends.
 struct alternatives {
-  std::vector<std::string_view> texts;
+  std::vector<std::string_view> globs;
   std::string_view behind;
 };
 
@@ -23,12 +56,15 @@ alternatives read_braces(std::string_view glob) {
   for (std::size_t i = 0; i < glob.size(); ++i) {
     if (glob[i] == '\\') {
       ++i;
-    } else if (glob[i] == '[') {
-      i = std::min(glob.find(']', i + 2), glob.size() - 1);
-    } else if (glob[i] == '{') {
-      ++depth;
-    } else if (depth == 1 && (glob[i] == ',' || glob[i] == '}')) {
-      read.texts.push_back(glob.substr(begin, i - begin));
+      continue;
+    }
+    if (glob[i] == '[') {
+      i += end_of_set(glob.substr(i)) - 1;
+      continue;
+    }
+    depth += glob[i] == '{';
+    if (depth == 1 && (glob[i] == ',' || glob[i] == '}')) {
+      read.globs.push_back(glob.substr(begin, i - begin));
       begin = i + 1;
     }
     if (glob[i] == '}' && --depth == 0) {
@@ -39,76 +75,81 @@ alternatives read_braces(std::string_view glob) {
   return read;
 }
 
-/// `set` is what stands within the brackets.
-bool is_in_set(char one, std::string_view set) {
-  const bool negated = set.front() == '!' || set.front() == '^';
-  set.remove_prefix(negated ? 1 : 0);
-  bool found = false;
-  for (std::size_t i = 0; i < set.size(); ++i) {
-    const bool is_range = i + 2 < set.size() && set[i + 1] == '-';
-    found = found || (is_range ? set[i] <= one && one <= set[i + 2] : set[i] == one);
-    i += is_range ? 2 : 0;
-  }
-  return found != negated;
-}
+/// Whether what a glob leaves of a text fits what comes behind the glob.
+using fits_rest = std::function<bool(std::string_view)>;
 
-/// A wildcard takes as much of the text as lets the rest fit.
-bool fits_behind(std::string_view glob, std::string_view text, bool is_path, bool within_folder) {
-  for (std::size_t taken = 0;; ++taken) {
-    if (fits_glob(glob, text.substr(taken), is_path))
-      return true;
-    if (taken == text.size() || (within_folder && text[taken] == '/'))
-      return false;
+/// Tries all ways in which a glob fits the beginning of a text: slow with many wildcards, and easy
+/// to read.
+class glob_matcher {
+public:
+  explicit glob_matcher(bool is_path) : is_path_{is_path} {}
+
+  [[nodiscard]] bool fits(std::string_view glob, std::string_view text,
+                          const fits_rest& behind) const {
+    if (glob.empty())
+      return behind(text);
+    if (is_path_ && glob.starts_with("**/"))
+      return fits_folders(glob.substr(3), text, behind);
+    if (glob.starts_with("**"))
+      return fits_any(glob.substr(2), text, behind, false);
+    switch (glob.front()) {
+    case '*':
+      return fits_any(glob.substr(1), text, behind, is_path_);
+    case '{': {
+      const auto read = read_braces(glob);
+      return std::any_of(read.globs.begin(), read.globs.end(), [&](std::string_view one) {
+        return fits(one, text,
+                    [&](std::string_view rest) { return fits(read.behind, rest, behind); });
+      });
+    }
+    default:
+      return !text.empty() && fits_character(glob, text, behind);
+    }
   }
-}
+
+private:
+  /// No folder, or some that end with a slash.
+  [[nodiscard]] bool fits_folders(std::string_view glob, std::string_view text,
+                                  const fits_rest& behind) const {
+    for (std::size_t taken = 0; taken <= text.size(); ++taken)
+      if ((taken == 0 || text[taken - 1] == '/') && fits(glob, text.substr(taken), behind))
+        return true;
+    return false;
+  }
+
+  [[nodiscard]] bool fits_any(std::string_view glob, std::string_view text, const fits_rest& behind,
+                              bool within_folder) const {
+    for (;;) {
+      if (fits(glob, text, behind))
+        return true;
+      if (text.empty() || (within_folder && text.front() == '/'))
+        return false;
+      text.remove_prefix(character_size(text));
+    }
+  }
+
+  [[nodiscard]] bool fits_character(std::string_view glob, std::string_view text,
+                                    const fits_rest& behind) const {
+    const auto one = text.substr(0, character_size(text));
+    const auto rest = text.substr(one.size());
+    if (glob.front() == '?')
+      return !(is_path_ && one == "/") && fits(glob.substr(1), rest, behind);
+    if (glob.front() == '[') {
+      const auto end = end_of_set(glob);
+      return is_in_set(one, glob.substr(1, end - 2)) && fits(glob.substr(end), rest, behind);
+    }
+    if (glob.front() == '\\' && glob.size() > 1)
+      glob.remove_prefix(1);
+    return glob.starts_with(one) && fits(glob.substr(one.size()), rest, behind);
+  }
+
+  bool is_path_;
+};
 
 } // namespace
 
 bool fits_glob(std::string_view glob, std::string_view text, bool is_path) {
-  if (glob.empty())
-    return text.empty();
-  if (is_path && glob.starts_with("**/")) {
-    // No folder, or some that end with a slash.
-    for (std::size_t taken = 0; taken <= text.size(); ++taken)
-      if ((taken == 0 || text[taken - 1] == '/')
-          && fits_glob(glob.substr(3), text.substr(taken), true))
-        return true;
-    return false;
-  }
-  if (glob.starts_with("**"))
-    return fits_behind(glob.substr(2), text, is_path, false);
-  switch (glob.front()) {
-  case '*':
-    return fits_behind(glob.substr(1), text, is_path, is_path);
-  case '{': {
-    const auto read = read_braces(glob);
-    return std::any_of(read.texts.begin(), read.texts.end(), [&](std::string_view one) {
-      return fits_glob(std::string{one} + std::string{read.behind}, text, is_path);
-    });
-  }
-  default:
-    break;
-  }
-  if (text.empty())
-    return false;
-  const auto next = [&](std::size_t taken) {
-    return fits_glob(glob.substr(taken), text.substr(1), is_path);
-  };
-  switch (glob.front()) {
-  case '?':
-    return !(is_path && text.front() == '/') && next(1);
-  case '[': {
-    const auto end = glob.find(']', 2);
-    return is_in_set(text.front(), glob.substr(1, end - 1)) && next(end + 1);
-  }
-  case '\\':
-    if (glob.size() > 1)
-      return glob[1] == text.front() && next(2);
-    break;
-  default:
-    break;
-  }
-  return glob.front() == text.front() && next(1);
+  return glob_matcher{is_path}.fits(glob, text, [](std::string_view rest) { return rest.empty(); });
 }
 
 namespace {

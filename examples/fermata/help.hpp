@@ -301,8 +301,9 @@ With --json, standard output has one JSON object per line:
                the session of --session, in the end; stand_ins: ["agent NAME", "tool NAME"];
                reached: {NAME: how often} of faults, events, states, answers, receipts, refusals and
                rare states; missed: [NAME]; failure: null or
-               {seed, promise, text, faults, faults_before, sessions, sessions_before, runs, timeline:
-               [{at_ms, step, node, session, text}]}
+               {seed, promise, text, faults: [PLACE], faults_before, sessions: [PLACE],
+               sessions_before, runs, timeline: [{at_ms, step, node, session, text}]}; PLACE: for
+               --only-faults and --only-sessions
 Errors go to standard error as {"error": NAME, "message": TEXT}. Times are milliseconds since 1970.
 Fields that are empty or have their default may be absent.
 )";

@@ -5,6 +5,8 @@
 
 #include <fermata/storage/session_export.hpp>
 
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 
 namespace fermata::command_line {
@@ -17,9 +19,19 @@ result<imported_session> read_export(store& into, const std::string& file,
                      : import_session(into, std::filesystem::path{file}, how);
 }
 
+caf::error check_readable(const std::string& file) {
+  if (std::filesystem::is_regular_file(file) && std::ifstream{file})
+    return caf::none;
+  return make_error(errc::invalid_field, file + ": it cannot be opened, or is not a file");
+}
+
 } // namespace
 
 caf::error import_into(const std::filesystem::path& store, const arguments& given, console& out) {
+  // Before a store is made for it.
+  if (given.export_file != "-")
+    if (auto error = check_readable(given.export_file))
+      return error;
   const auto into = open_store(store, store_purpose::create);
   if (!into)
     return into.error();

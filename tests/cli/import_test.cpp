@@ -62,7 +62,9 @@ TEST_CASE("an import that was edited, or is none, is refused and changes nothing
   CHECK(contains(refused.error()["message"].get<std::string>(), "--edited"));
   CHECK(box.run({"sessions", "--store", other}).lines.empty());
   CHECK(box.run({"import", "-", "--edited", "--store", other}, text).status == 0);
-  CHECK(box.run({"import", "/nonexistent", "--store", other}).status == 2);
+  const auto nowhere = box.workspace() / "nowhere";
+  CHECK(box.run({"import", "/nonexistent", "--store", nowhere.string()}).status == 2);
+  CHECK_FALSE(std::filesystem::exists(nowhere));
   CHECK(box.run({"import"}).status == 2);
 }
 

@@ -177,7 +177,7 @@ TEST_CASE("a campaign plays only those parts of a world that it is told to, and 
   options.only_faults = {3, 40};
   options.only_sessions = {0, 2};
   CHECK(loop::run_campaign(options, {}, played_by(judge)).passed());
-  options.only_faults = {3, 33, 40};
+  options.only_faults = {3, 33, 40, 900};
   const auto report = loop::run_campaign(options, {}, played_by(judge));
   REQUIRE(report.failure);
   CHECK(report.failure->faults == std::vector<std::size_t>{33});

@@ -10,13 +10,16 @@ using namespace fermata::sim;
 namespace {
 
 /// Texts that are alike enough for patterns to fit some of them.
-constexpr std::array texts = {"",       "a",    "b",   "ab",       "a/b",  "a/b/c", "a//b", "./a/b",
-                              "a/../b", "a,b",  "{a}", "a-b",      "ab.c", "b/ab",  "/a",   "a/",
-                              "-",      "a\nb", "*",   "a/b/ab.c", "pay",  "write"};
+constexpr std::array texts = {"",      "a",      "b",   "ab",   "a/b", "a/b/c",    "a//b",
+                              "./a/b", "a/../b", "a,b", "{a}",  "a-b", "ab.c",     "b/ab",
+                              "/a",    "a/",     "-",   "a\nb", "*",   "a/b/ab.c", "pay",
+                              "write", "é",      "éb",  "bé"};
 constexpr std::array globs = {
-    "",       "*",    "a*",        "?",      "a?",  "[ab]", "[!a]*",   "{a,b}", "{a,b}*",
-    "**",     "a/**", "**/b",      "a/**/c", "*/b", "\\*",  "a\\,b",   "{,a}b", "{a,{b,ab}}*",
-    "[a-c]?", "a/*",  "p{ay,ush}", "**/*.c", "a,b", "*b*",  "{a/b,a}", "[-]"};
+    "",       "*",      "a*",    "?",           "a?",     "[ab]",     "[!a]*",
+    "{a,b}",  "{a,b}*", "**",    "a/**",        "**/b",   "a/**/c",   "*/b",
+    "\\*",    "a\\,b",  "{,a}b", "{a,{b,ab}}*", "[a-c]?", "a/*",      "p{ay,ush}",
+    "**/*.c", "a,b",    "*b*",   "{a/b,a}",     "[-]",    "{a/*,b}*", "{a/**,b/**}/*.c",
+    "é",      "[a-é]?", "?b"};
 
 template <class Values>
 const auto& pick(seeded_random& random, const Values& from) {

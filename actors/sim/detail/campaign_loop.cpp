@@ -3,7 +3,6 @@
 #include <fermata/actors/sim/minimise.hpp>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 namespace fermata::sim::detail {
@@ -14,9 +13,13 @@ namespace {
 constexpr std::size_t most_fault_runs = 200;
 constexpr std::size_t most_session_runs = 50;
 
-std::vector<std::size_t> first_places(std::size_t count) {
-  std::vector<std::size_t> places(count);
-  std::iota(places.begin(), places.end(), std::size_t{0});
+/// Those of `kept` that there are, in order; without it all.
+std::vector<std::size_t> places_of(const std::optional<std::vector<std::size_t>>& kept,
+                                   std::size_t count) {
+  std::vector<std::size_t> places;
+  for (std::size_t place = 0; place < count; ++place)
+    if (!kept || std::find(kept->begin(), kept->end(), place) != kept->end())
+      places.push_back(place);
   return places;
 }
 
@@ -26,9 +29,9 @@ campaign_failure describe_failure(std::uint64_t seed, const kept_parts& kept,
   failure.seed = seed;
   failure.promise = found.broken->promise();
   failure.text = found.broken->text();
-  failure.faults = kept.faults.value_or(first_places(found.faults));
+  failure.faults = places_of(kept.faults, found.faults);
   failure.faults_before = found.faults;
-  failure.sessions = kept.sessions.value_or(first_places(found.sessions));
+  failure.sessions = places_of(kept.sessions, found.sessions);
   failure.sessions_before = found.sessions;
   return failure;
 }

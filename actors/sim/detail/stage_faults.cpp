@@ -45,8 +45,11 @@ void stage::strike(simulated_node& at, const fault& one) {
     kill(at);
     return bring_up_after(at, one.duration);
   case fault_kind::stop:
-    if (at.frozen_until > elapsed) // who stands still hears of it when he goes on
-      return at_time(at.frozen_until, [this, &at, one] { strike(at, one); });
+    if (at.frozen_until > elapsed) // a frozen process gets the signal when it thaws
+      return at_time(at.frozen_until, [this, &at, one, life = at.life] {
+        if (!faults_stopped && at.life == life)
+          strike(at, one);
+      });
     hits(at, one);
     stop(at);
     return bring_up_after(at, one.duration);

@@ -196,7 +196,8 @@ std::vector<sized_value> sizes_of(const Body& body, const limits& limits, std::s
   if constexpr (requires { body.result; })
     sizes.push_back({"result_size_bytes", fermata::to_text(body.result).size(), result});
   if constexpr (requires { body.answer.content; })
-    sizes.push_back({"result_size_bytes", fermata::to_text(body.answer.content).size(), result});
+    if (body.answer.outcome == call_outcome::succeeded) // the others are written by the runtime
+      sizes.push_back({"result_size_bytes", fermata::to_text(body.answer.content).size(), result});
   return sizes;
 }
 

@@ -11,7 +11,7 @@ namespace fermata::sim {
 
 /// Everything is bounded, and an error says by what (P10): sessions in memory, commands under way
 /// and those that wait for one session, blocking functions, the sizes of what is stored, the events
-/// of a fold (P1); what one session may have of anything, the reference model counts. What a step
+/// of a fold (P1). The reference model counts what one session may have of anything. What a step
 /// writes does not depend on how many subtasks there are (P11).
 class bound_monitor final : public monitor {
 public:

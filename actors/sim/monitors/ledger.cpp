@@ -117,8 +117,10 @@ void ledger::load(const world& in, known_session& known, std::uint64_t events) {
   // of them is not judged.
   const auto own_limits = std::exchange(known.model.limits, no_limits());
   for (const auto& fact : facts) {
-    if ((known.flaw = apply(known.model, fact)))
+    if ((known.flaw = apply(known.model, fact))) {
+      known.model.limits = own_limits;
       return;
+    }
     known.noted.push_back(note(fact.body));
     known.noted.back().state = known.model.recorded;
   }

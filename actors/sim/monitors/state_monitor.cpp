@@ -14,6 +14,8 @@ constexpr std::uint64_t record_rarity = 8;
 /// A look through the queries, which is linear in the plan, has to be earned: each moment in which
 /// nothing moves is worth one subtask of it, and a look costs so much more.
 constexpr std::uint64_t query_price = 32;
+/// So that none keeps the others waiting for ever.
+constexpr std::uint32_t most_expensive_plan = 128;
 
 /// Of a commit that writes more (a proposal is linear in its plan), the first of them are compared.
 constexpr std::size_t compared_records = 64;
@@ -361,7 +363,9 @@ void state_monitor::quiet(world& in) {
   ++credit_;
   while (!changed_.empty()) {
     const auto& known = known_->sessions()[changed_.front()];
-    const auto price = query_price + (known.model.active ? known.model.active->size() : 0);
+    const auto price =
+        query_price
+        + std::min(known.model.active ? known.model.active->size() : 0, most_expensive_plan);
     if (credit_ < price)
       return; // it is looked at later
     credit_ = 0;

@@ -2,14 +2,17 @@
 
 #include "storage_helpers.hpp"
 
+#include <fermata/storage/file_descriptor.hpp>
 #include <fermata/storage/lmdb_store.hpp>
 #include <fermata/storage/verify_store.hpp>
 
 #include <fermata_catch.hpp>
 #include <raw_store.hpp>
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -374,6 +377,27 @@ TEST_CASE("a backup keeps its pace, and ends when it is told to") {
   CHECK(is(ended, errc::shutting_down));
   CHECK(fs::is_empty(directory.path() / "ended"));
   CHECK(target->backup_to(directory.path() / "ended") == caf::none);
+}
+
+TEST_CASE("one backup at a time is written to a directory, over what a killed one has left") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory.path() / "store"));
+  must_write(*target, change{"s"}.event("1"));
+  const auto copy = directory.path() / "copy";
+  fs::create_directory(copy);
+  const auto partial = copy / "data.mdb.partial";
+  std::ofstream{partial} << std::string(1'000'000, 'x');
+  {
+    const file_descriptor other{::open(partial.c_str(), O_WRONLY | O_CLOEXEC)};
+    REQUIRE(::flock(other.get(), LOCK_EX) == 0);
+    const auto refused = target->backup_to(copy);
+    CHECK(is(refused, errc::store_unavailable));
+    CHECK(message_of(refused).find("is being written by another backup") != std::string::npos);
+    CHECK(fs::file_size(partial) == 1'000'000);
+  }
+  CHECK(target->backup_to(copy) == caf::none);
+  CHECK_FALSE(fs::exists(partial));
+  CHECK(must(verify_store(copy)).sound());
 }
 
 TEST_CASE("a backup is a store that holds what was committed, made while views are open") {

@@ -820,7 +820,8 @@ caf::error check_texts(const command& body, const environment& env) {
 } // namespace
 
 result<verdict> decide(const session_data& data, const command& body, const environment& env) {
-  if (auto error = check_command(data.head.state, body))
+  // A timer that was due may have changed it in the same transaction.
+  if (auto error = check_command(derive_state(data), body))
     return error;
   if (auto error = check_texts(body, env))
     return error;

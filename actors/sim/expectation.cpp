@@ -187,7 +187,7 @@ public:
   }
 
   expectation operator()(const fail_plan&) const {
-    return accept_if(s_.recorded == session_state::needs_attention, errc::not_allowed);
+    return accept_if(s_.state() == session_state::needs_attention, errc::not_allowed);
   }
 
   expectation operator()(const cancel_plan&) const {

@@ -301,3 +301,41 @@ TEST_CASE("P1 P4 P6: calls and plans expire once with a fault at every commit") 
     return story;
   });
 }
+
+TEST_CASE("P5: a command that comes as a timer fires finds the session as the timer leaves it") {
+  sim::world_options options;
+  options.fire_timers = false; // they fire as the command comes, in the same transaction
+  options.passivate_after = 24h; // else it is activated first, which fires them as well
+  sim::world world{1, options};
+  accept(world, propose_plan{seed_plan()});
+  accept(world, approve_plan());
+  SECTION("a plan whose deadline has passed is not suspended, and does not fail twice") {
+    set_deadline soon;
+    soon.at = world.now() + 1h;
+    accept(world, soon);
+    world.advance(2h);
+    CHECK(is(refuse(world, suspend_session{"too late"}), errc::not_allowed));
+    CHECK(state_of(world) == "failed");
+    CHECK(is(refuse(world, fail_plan{}), errc::not_allowed));
+  }
+  SECTION("a session that goes on by itself is not resumed by somebody as well") {
+    suspend_session held{"lunch"};
+    held.until = world.now() + 1h;
+    accept(world, held);
+    world.advance(2h);
+    CHECK(is(refuse(world, resume_session{"ada"}), errc::not_allowed));
+    CHECK(state_of(world) == "waiting");
+  }
+  SECTION("a plan may be proposed where the deadline of the last one has passed") {
+    set_deadline soon;
+    soon.at = world.now() + 1h;
+    accept(world, soon);
+    world.advance(2h);
+    accept(world, propose_plan{seed_plan()});
+    CHECK(status_of(world).plan->revision == 2);
+    CHECK(state_of(world) == "awaiting_plan_decision");
+    world.crash();
+    accept(world, approve_plan(2));
+    CHECK(state_of(world) == "waiting");
+  }
+}

@@ -137,10 +137,11 @@ inline constexpr std::array<command_help, 39> command_helps{{
      "[\"ls\"]}'\n"
      "says which rule decides on that call, and how.\n"},
     {"preflight", operating,
-     "  new/fermata preflight --store /var/lib/fermata --models models.json\n"
-     "lists what would not go on if this program took over from the service: agents and tools that "
-     "it\n"
-     "does not have, calls that do not fit a tool's schema any more. Nothing is changed.\n"},
+     "  fermata preflight --store /var/lib/fermata --models models.json\n"
+     "lists what would not go on if this program, the next build, took over from the service: "
+     "agents\n"
+     "and tools that it does not have, calls that do not fit a tool's schema any more. It only "
+     "reads.\n"},
     {"import", operating,
      "  fermata import release-42.jsonl --store /var/lib/elsewhere\n"
      "takes a session from another store, where it stood: what was shown there can be approved "

@@ -580,8 +580,8 @@ TEST_CASE("P6: a worker that a failed claim gives back goes to the next in line"
     world.store().fail_next(memory_fault::io_error);
     const auto first = world.send(sid("a"), approve_plan());
     const auto second = world.send(sid("b"), approve_plan());
-    world.advance(std::chrono::seconds{
-        2}); // a commit has failed: the next in line hears of it a second later
+    // A commit has failed: the next in line hears of it a second later.
+    world.advance(std::chrono::seconds{2});
     for (const auto& [id, ticket] : {std::pair{"a", first}, std::pair{"b", second}})
       CHECK(state_of(world, id) == (ticket.accepted() ? "completed" : "awaiting_plan_decision"));
   }

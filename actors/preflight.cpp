@@ -4,7 +4,6 @@
 #include <fermata/actors/core/persistence.hpp>
 #include <fermata/actors/tools/schema.hpp>
 
-#include <array>
 #include <utility>
 
 namespace fermata {
@@ -13,11 +12,6 @@ namespace {
 
 /// How many sessions are read as of one moment.
 constexpr std::size_t page_size = 256;
-
-/// Those in which there is something to go on with.
-constexpr std::array open_states = {
-    session_state::planning, session_state::awaiting_plan_decision, session_state::running,
-    session_state::waiting,  session_state::needs_attention,        session_state::suspended};
 
 bool is_over(subtask_status status) {
   return status == subtask_status::done || status == subtask_status::skipped
@@ -58,8 +52,7 @@ private:
     if (auto error = agents_.check(subtask))
       return add(std::move(error), subtask.id);
     for (const auto& name : agents_.tools_of(subtask))
-      if (name != question_tool() && tools_.find(name) == nullptr
-          && !plan.tools.contains(name.str()))
+      if (!core::find_tool(plan.tools, name, tools_))
         add(core::no_such_tool(name), subtask.id);
   }
 
@@ -129,12 +122,14 @@ std::string preflight_finding::text() const {
 result<preflight_report> preflight(store& of, const agent_registry& agents,
                                    const tool_registry& tools, std::size_t limit) {
   preflight_report report;
-  for (const auto state : open_states) {
+  for (std::uint8_t state = 0; state < enum_names(session_state{}).size(); ++state) {
+    if (accepts_new_plan(static_cast<session_state>(state)))
+      continue; // there is nothing to go on with
     for (session_number after = 0;;) {
       const auto view = of.read();
       if (!view)
         return view.error();
-      const auto page = (*view)->sessions(static_cast<std::uint8_t>(state), after, page_size);
+      const auto page = (*view)->sessions(state, after, page_size);
       if (!page)
         return page.error();
       if (page->empty())

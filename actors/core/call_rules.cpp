@@ -31,18 +31,18 @@ const json& known_tool::schema() const {
   return declared ? declared->schema : question_schema();
 }
 
-std::optional<known_tool> find_tool(const plan_record& plan, const tool_name& name,
-                                    const environment& env) {
+std::optional<known_tool> find_tool(const std::map<std::string, tool_declaration>& declared,
+                                    const tool_name& name, const tool_registry& tools) {
   known_tool found;
   if (name == question_tool())
     return found;
-  found.registered = env.tools.find(name);
+  found.registered = tools.find(name);
   if (found.registered)
     return found;
-  const auto declared = plan.tools.find(name.str());
-  if (declared == plan.tools.end())
+  const auto declaration = declared.find(name.str());
+  if (declaration == declared.end())
     return std::nullopt;
-  found.declared = &declared->second;
+  found.declared = &declaration->second;
   return found;
 }
 
@@ -221,7 +221,7 @@ event_body asked_again(const session_data& data, const call_record& call, std::u
   fact.call = call.number;
   fact.reason = shortened(std::move(reason), env);
   fact.tool_version = call.tool_version;
-  if (const auto tool = find_tool(data.active->record, call.tool, env)) {
+  if (const auto tool = find_tool(data.active->record.tools, call.tool, env.tools)) {
     fact.tool_version = tool->version();
     if (auto fingerprint = fingerprint_of(*tool, call.arguments, data))
       fact.fingerprint = std::move(*fingerprint);

@@ -19,8 +19,10 @@ struct known_tool {
   [[nodiscard]] std::string declaration() const;
 };
 
-[[nodiscard]] std::optional<known_tool> find_tool(const plan_record& plan, const tool_name& name,
-                                                  const environment& env);
+/// `declared`: what the plan declares.
+[[nodiscard]] std::optional<known_tool>
+find_tool(const std::map<std::string, tool_declaration>& declared, const tool_name& name,
+          const tool_registry& tools);
 
 [[nodiscard]] caf::error no_such_tool(const tool_name& name);
 

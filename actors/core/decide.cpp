@@ -535,7 +535,7 @@ private:
     if (!data_.active || data_.active->record.revision != call.revision)
       return make_error(errc::not_allowed, "remember: the plan that declares " + call.tool.str()
                                                + " is not in force any more");
-    const auto tool = find_tool(data_.active->record, call.tool, env_);
+    const auto tool = find_tool(data_.active->record.tools, call.tool, env_.tools);
     return tool ? result<std::string>{tool->declaration()} : no_such_tool(call.tool);
   }
 
@@ -680,7 +680,7 @@ private:
 
   /// Approves a call, with its arguments or with new ones.
   result<verdict> grant(const decide_call& body, const call_record& call) const {
-    const auto tool = find_tool(data_.active->record, call.tool, env_);
+    const auto tool = find_tool(data_.active->record.tools, call.tool, env_.tools);
     if (!tool)
       return no_such_tool(call.tool);
     const bool edits = body.verdict == call_verdict::edit;

@@ -37,8 +37,7 @@ caf::error check_proposal(const plan_spec& plan, const agent_name& proposer,
     if (auto error = env.agents.check(subtask))
       return make_error(code_of(error), where + message_of(error));
     for (const auto& name : env.agents.tools_of(subtask))
-      if (name != question_tool() && env.tools.find(name) == nullptr
-          && !plan.tools.contains(name.str()))
+      if (!find_tool(plan.tools, name, env.tools))
         return make_error(errc::unknown_tool, where + message_of(no_such_tool(name)));
   }
   return caf::none;

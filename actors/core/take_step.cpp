@@ -166,7 +166,7 @@ private:
     fact.tool = request.tool;
     fact.arguments = request.arguments;
     fact.first_of_step = first;
-    const auto tool = find_tool(data_.active->record, request.tool, env_);
+    const auto tool = find_tool(data_.active->record.tools, request.tool, env_.tools);
     caf::error refusal =
         tool ? check_arguments(*tool, request.arguments, env_) : no_such_tool(request.tool);
     if (tool) {

@@ -23,6 +23,13 @@ std::vector<std::size_t> places_of(const std::optional<std::vector<std::size_t>>
   return places;
 }
 
+kept_parts parts_of(const campaign_options& options) {
+  kept_parts parts;
+  parts.faults = options.only_faults;
+  parts.sessions = options.only_sessions;
+  return parts;
+}
+
 campaign_failure describe_failure(std::uint64_t seed, const kept_parts& kept,
                                   const played_world& found) {
   campaign_failure failure;
@@ -109,8 +116,6 @@ class campaign {
 public:
   campaign(const campaign_options& options, const campaign_progress& progress, const player& play)
       : options_{options}, progress_{progress}, play_{play} {
-    kept_.faults = options.only_faults;
-    kept_.sessions = options.only_sessions;
     report_.first_seed = options.seeds.first;
   }
 
@@ -173,7 +178,7 @@ private:
   const campaign_options& options_;
   const campaign_progress& progress_;
   const player& play_;
-  kept_parts kept_;
+  const kept_parts kept_ = parts_of(options_);
   clock::time_point began_ = clock::now();
   reach_counts counts_;
   std::set<std::string> stand_ins_;
@@ -188,9 +193,7 @@ campaign_report run_campaign(const campaign_options& options, const campaign_pro
 }
 
 replayed_seed replay_seed(const campaign_options& options, std::uint64_t seed, const player& play) {
-  kept_parts kept;
-  kept.faults = options.only_faults;
-  kept.sessions = options.only_sessions;
+  const auto kept = parts_of(options);
   auto played = play(seed, kept, true);
   replayed_seed replayed;
   if (played.broken)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/sim/must.hpp>
 #include <fermata/messages/errors.hpp>
 
 #include <algorithm>
@@ -18,15 +19,7 @@ using clock_type = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using seconds = std::chrono::duration<double>;
 
-template <class T>
-T must(result<T> outcome) {
-  return outcome ? std::move(*outcome) : throw std::runtime_error{message_of(outcome.error())};
-}
-
-inline void must(const caf::error& error) {
-  if (error)
-    throw std::runtime_error{message_of(error)};
-}
+using sim::must;
 
 /// Ends the benchmark when something that a figure depends on is not so.
 inline void expect(bool is_so, const std::string& what) {

@@ -58,6 +58,7 @@ directory::directory(caf::event_based_actor* self, services_ptr shared, caf::act
   // reach.
   worker_ =
       self_->spawn<caf::linked>(tool_worker_actor, shared_, caf::actor_cast<caf::actor>(self_));
+  shared_->turns.set_directory(self_->address());
   if (shared_->options.fire_timers)
     alarms_.armed(shared_->options.clock->now()); // a first look, when the directory is set up
 }
@@ -65,6 +66,48 @@ directory::directory(caf::event_based_actor* self, services_ptr shared, caf::act
 void directory::deliver(delivery_ptr message) {
   if (stopping_)
     return; // its answer says so when it is dropped
+  if (message->is_command())
+    take_in(std::move(message));
+  else
+    forward(std::move(message));
+}
+
+void directory::take_in(delivery_ptr command) {
+  if (command->answer.has_turn())
+    return forward(std::move(command)); // it raced a passivation
+  const auto& session = command->session;
+  const auto found = residents_.find(session);
+  const auto unseen = found == residents_.end() ? 0 : found->second.waiting->load();
+  if (turns_.waiting_for(session) + unseen >= shared_->options.limits.session_queue)
+    return command->answer(
+        make_error(errc::overloaded, "session " + session.str()
+                                         + " has too many commands waiting (limit session_queue); "
+                                           "try again later"));
+  // One that only waits for its own session's last one takes nobody's turn.
+  if (turns_.empty() && unseen > 0)
+    return forward(std::move(command));
+  if (turns_.empty() && shared_->turns.take_or_ask())
+    return give_turn(std::move(command));
+  // No stream of newcomers can keep the others waiting for ever.
+  const std::uint64_t longest = shared_->options.limits.runtime_queue;
+  const auto oldest = turns_begun_ - std::min(turns_begun_, longest);
+  turns_.push(std::move(command),
+              std::max(found == residents_.end() ? 0 : found->second.served, oldest));
+  give_turns();
+}
+
+void directory::give_turns() {
+  while (!turns_.empty() && shared_->turns.take_or_ask())
+    give_turn(turns_.pop(turns_begun_ + 1));
+}
+
+void directory::give_turn(delivery_ptr command) {
+  ++turns_begun_;
+  command->answer.begin(turn{shared_->turns});
+  forward(std::move(command));
+}
+
+void directory::forward(delivery_ptr message) {
   // Behind those that came before it.
   if (parked_.contains(message->session))
     return park(std::move(message));
@@ -94,6 +137,7 @@ void directory::park(delivery_ptr message) {
   // The alarm clock waits for its answer, and tells again.
   if (std::holds_alternative<timer_due>(message->body))
     return message->answer(make_error(errc::overloaded, "too many sessions are active"));
+  message->answer.begin({}); // for whom there is room already
   auto& waiting = parked_[message->session];
   if (waiting.empty())
     parked_order_.push_back(message->session);
@@ -117,12 +161,8 @@ void directory::deliver_parked() {
 
 void directory::pass_on(resident& to, delivery_ptr message) {
   if (message->is_command()) {
-    if (*to.waiting >= shared_->options.limits.session_queue)
-      return message->answer(make_error(
-          errc::overloaded, "session " + message->session.str()
-                                + " has too many commands waiting (limit session_queue); "
-                                  "try again later"));
     ++*to.waiting;
+    to.served = turns_begun_;
   }
   touch(to);
   if (auto promise = message->answer.take_promise())
@@ -257,6 +297,7 @@ void directory::stop() {
   stopping_ = true;
   parked_.clear();
   parked_order_.clear();
+  turns_.clear();
   shared_->parked = 0;
   followers_.close();
   alarms_.stop();
@@ -302,6 +343,7 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       },
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
       [body](atoms::left_atom, const session_id& id) { body->left(id); },
+      [body](turn_ended) { body->give_turns(); },
       [body](atoms::tick_atom) { body->tick(); },
       [body](atoms::again_atom, const session_id& id, std::int64_t delay_ms) {
         body->activate_again(id, std::chrono::milliseconds{delay_ms});

@@ -1,5 +1,7 @@
 #include <fermata/actors/detail/journal.hpp>
 
+#include <algorithm>
+
 namespace fermata::detail {
 
 namespace {
@@ -32,12 +34,18 @@ written_transaction describe(std::span<const commit> commits,
   return what;
 }
 
-std::vector<commit_outcome> write(services& shared, std::span<const commit> commits) {
-  const auto begin = shared.observed_now();
+std::vector<commit_outcome> write(services& shared, transaction_costs& costs,
+                                  std::span<const commit> commits) {
+  const auto begin = shared.options.clock->steady();
   auto outcomes = shared.store().write(commits);
+  const auto duration = shared.options.clock->steady() - begin;
+  costs.observe(commits.size(), duration);
+  // While one transaction is being written, the next one fills up.
+  shared.turns.set_limit(
+      std::min(2 * costs.worthwhile_commits(), shared.options.limits.commands_at_once));
   shared.observe([&](auto& observer) {
     auto what = describe(commits, outcomes);
-    what.duration = shared.observed_since(begin);
+    what.duration = duration;
     observer.written(what);
   });
   return outcomes;
@@ -51,7 +59,7 @@ void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   commits.reserve(batch.size());
   for (auto& one : batch)
     commits.push_back(std::move(one->body));
-  auto outcomes = write(shared, commits);
+  auto outcomes = write(shared, self->state.costs, commits);
   for (std::size_t i = 0; i < batch.size(); ++i)
     self->send(batch[i]->session, std::make_shared<commit_outcome>(std::move(outcomes[i])));
 }

@@ -227,6 +227,53 @@ bool is_deeper(const json& value, std::size_t levels) {
                      [&](const json& part) { return is_deeper(part, levels - 1); });
 }
 
+std::string library_text(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// True for what stands in a JSON string as it is: ASCII but for controls, quotes and backslashes.
+bool is_plain(std::string_view text) noexcept {
+  return std::all_of(text.begin(), text.end(), [](char one) {
+    return one >= 0x20 && one < 0x7F && one != '"' && one != '\\';
+  });
+}
+
+void append_string(std::string& out, const std::string& text) {
+  if (is_plain(text))
+    out.append(1, '"').append(text).append(1, '"');
+  else
+    out += library_text(text);
+}
+
+/// As the library does it, which takes a virtual call for each character.
+void append_text(std::string& out, const json& value) {
+  if (value.is_object()) {
+    auto before = '{';
+    for (const auto& [name, member] : value.get_ref<const json::object_t&>()) {
+      out += std::exchange(before, ',');
+      append_string(out, name);
+      out += ':';
+      append_text(out, member);
+    }
+    out += value.empty() ? "{}" : "}";
+  } else if (value.is_array()) {
+    auto before = '[';
+    for (const auto& element : value) {
+      out += std::exchange(before, ',');
+      append_text(out, element);
+    }
+    out += value.empty() ? "[]" : "]";
+  } else if (value.is_string()) {
+    append_string(out, value.get_ref<const std::string&>());
+  } else if (value.is_number_unsigned()) {
+    out += std::to_string(value.get<std::uint64_t>());
+  } else if (value.is_number_integer()) {
+    out += std::to_string(value.get<std::int64_t>());
+  } else {
+    out += library_text(value);
+  }
+}
+
 } // namespace
 
 std::variant<json, parse_failure> detail::parse_json_text(std::string_view text,
@@ -285,7 +332,9 @@ bytes to_cbor(const json& value) {
 }
 
 std::string to_text(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text;
+  append_text(text, value);
+  return text;
 }
 
 std::string quoted_excerpt(std::string_view text) {

@@ -26,8 +26,11 @@ struct limits {
   std::uint32_t progress_updates = 1'000;      ///< Progress that one run of a tool may report.
   /// How far ahead a timer may be armed: a sleep, a deadline, an expiry, a backoff.
   std::chrono::milliseconds timer_horizon = std::chrono::hours{24 * 366 * 10};
-  std::uint32_t session_queue = 128;        ///< Commands that wait for one session.
-  std::uint32_t runtime_queue = 16'384;     ///< Commands under way in one runtime.
+  std::uint32_t session_queue = 128;    ///< Commands that wait for one session.
+  std::uint32_t runtime_queue = 16'384; ///< Commands under way in one runtime.
+  /// Commands that are with their sessions at once; the others of `runtime_queue` wait until it is
+  /// their turn. Fewer are where fewer keep the disk busy: that is learned from its transactions.
+  std::uint32_t commands_at_once = 1'024;
   std::uint32_t resident_sessions = 10'000; ///< Sessions that are in memory at once.
   std::uint32_t blocking_threads = 4;       ///< Blocking tools that run at once.
 

@@ -4,6 +4,7 @@
 #include <fermata/actors/detail/followers.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/detail/turns.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/actor_clock.hpp>
@@ -19,8 +20,8 @@
 namespace fermata::detail {
 
 /// Finds a session's actor, or activates the session; passivates idle ones; bounds how many are
-/// resident and how much waits for each. Only its address is handed out, so no message is lost to a
-/// passivation (P2).
+/// resident and how much waits for each; lets sessions take turns. Only its address is handed out,
+/// so no message is lost to a passivation (P2).
 class directory {
 public:
   directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal);
@@ -35,6 +36,8 @@ public:
   /// for what was under way.
   void activate_again(const session_id& id, std::chrono::milliseconds delay);
   void retry(const session_id& id, std::chrono::milliseconds delay);
+  /// Lets commands go on that wait for a turn, as far as turns are free.
+  void give_turns();
   void tick();
   void stop();
   [[nodiscard]] followers& readers() noexcept { return followers_; }
@@ -46,10 +49,16 @@ private:
     std::list<session_id>::iterator place; ///< In `by_use_`.
     caf::actor_clock::time_point used;
     std::shared_ptr<std::atomic<std::uint32_t>>
-        waiting; ///< Commands that the session has not looked at yet.
+        waiting;              ///< Commands that the session has not looked at yet.
+    std::uint64_t served = 0; ///< The last turn that it had.
     resident() = default;
   };
 
+  /// Passes a message on now, if there is room for its session.
+  void forward(delivery_ptr message);
+  /// Takes a command in: its turn is now or later, or too many wait already.
+  void take_in(delivery_ptr command);
+  void give_turn(delivery_ptr command);
   /// The session's actor, activated if need be; null: as many are resident as may be.
   resident* find_or_activate(const session_id& id);
   void park(delivery_ptr message);
@@ -74,6 +83,8 @@ private:
   /// For sessions that there is no room for yet; a resident one has none here.
   std::unordered_map<session_id, std::vector<delivery_ptr>> parked_;
   std::deque<session_id> parked_order_;
+  turn_queue turns_;
+  std::uint64_t turns_begun_ = 0;
   followers followers_;
   alarm_clock alarms_;
   std::optional<caf::actor_clock::time_point> next_tick_;

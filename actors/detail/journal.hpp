@@ -2,6 +2,7 @@
 
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
+#include <fermata/actors/detail/turns.hpp>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
@@ -13,6 +14,7 @@ namespace fermata::detail {
 
 struct journal_state {
   std::vector<append_ptr> batch;
+  transaction_costs costs;
   static inline const char* name = "fermata.journal";
 };
 

@@ -76,9 +76,15 @@ using append_ptr = std::shared_ptr<append>;
 
 using outcome_ptr = std::shared_ptr<commit_outcome>;
 
+/// A command has been answered that it was the turn of.
+struct turn_ended {
+  turn_ended() = default;
+};
+
 } // namespace fermata::detail
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::session_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::delivery_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::append_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::outcome_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/detail/turn_gate.hpp>
 #include <fermata/messages/commands.hpp>
 
 #include <caf/response_promise.hpp>
@@ -52,12 +53,13 @@ public:
       : to_{std::move(promise)}, admitted_{std::move(admitted)} {}
   reply(reply&& other) noexcept
       : to_{std::exchange(other.to_, std::monostate{})}, admitted_{std::move(other.admitted_)},
-        witness_{std::exchange(other.witness_, nullptr)} {}
+        turn_{std::move(other.turn_)}, witness_{std::exchange(other.witness_, nullptr)} {}
   reply& operator=(reply&& other) noexcept {
     if (this != &other) {
       drop();
       to_ = std::exchange(other.to_, std::monostate{});
       admitted_ = std::move(other.admitted_);
+      turn_ = std::move(other.turn_);
       witness_ = std::exchange(other.witness_, nullptr);
     }
     return *this;
@@ -65,6 +67,9 @@ public:
   ~reply() { drop(); }
 
   void admit(admission admitted) { admitted_ = std::move(admitted); }
+  /// It is the command's turn until it is answered, or waits again.
+  void begin(turn taken) { turn_ = std::move(taken); }
+  [[nodiscard]] bool has_turn() const noexcept { return turn_.is_taken(); }
   void watch(witness sees) { witness_ = std::move(sees); }
 
   /// True when there is somebody to answer.
@@ -75,6 +80,7 @@ public:
   void operator()(result<receipt> answer) {
     auto to = std::exchange(to_, std::monostate{});
     admitted_ = {};
+    turn_ = {};
     if (const auto sees = std::exchange(witness_, nullptr))
       sees(answer);
     if (auto* promise = std::get_if<caf::response_promise>(&to)) {
@@ -89,8 +95,8 @@ public:
   }
 
   /// Gives the promise away, if that is what is to be answered; a promise is only used by the actor
-  /// that made it. The witness and the admission stay, for the promise of the actor that gets the
-  /// message.
+  /// that made it. The witness, the admission and the turn stay, for the promise of the actor that
+  /// gets the message.
   [[nodiscard]] std::optional<caf::response_promise> take_promise() {
     auto* promise = std::get_if<caf::response_promise>(&to_);
     if (promise == nullptr)
@@ -112,6 +118,7 @@ private:
 
   std::variant<std::monostate, caf::response_promise, callback> to_;
   admission admitted_;
+  turn turn_;
   witness witness_;
 };
 

@@ -10,6 +10,7 @@
 
 #include <caf/actor.hpp>
 
+#include <algorithm>
 #include <atomic>
 
 namespace fermata::detail {
@@ -17,8 +18,12 @@ namespace fermata::detail {
 /// What the actors of one runtime share. Set up before the first actor starts; the members that
 /// change are thread-safe.
 struct services {
+  /// Turns at a time, until the journal knows better.
+  static constexpr std::uint32_t first_turns = 64;
+
   explicit services(runtime_options with)
-      : options{std::move(with)}, workers{options.pool->capacity()} {}
+      : options{std::move(with)}, workers{options.pool->capacity()},
+        turns{std::min(first_turns, options.limits.commands_at_once)} {}
 
   runtime_options options;
   agent_registry agents;
@@ -26,6 +31,7 @@ struct services {
   model_registry models;
   worker_table workers;
   stream_hub hub;
+  turn_gate turns;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
   std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory (`count_presence`).
   std::atomic<std::uint32_t> parked{0};    ///< Messages for sessions that there is no room for.

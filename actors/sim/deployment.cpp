@@ -150,6 +150,7 @@ planned_limits draw_limits(seeded_random random) {
   small(drawn.subtask_attempts, 3, 5);
   small(drawn.calls_per_step, 2, 4);
   small(drawn.subtask_entries, 3, 12);
+  small(drawn.commands_at_once, 1, 3);
   return drawn;
 }
 
@@ -279,6 +280,7 @@ limits planned_limits::to_limits() const {
   made.resident_sessions = resident_sessions;
   made.session_queue = session_queue;
   made.runtime_queue = runtime_queue;
+  made.commands_at_once = commands_at_once;
   made.blocking_threads = blocking_threads;
   made.remembered_decisions = remembered_decisions;
   made.late_results = late_results;

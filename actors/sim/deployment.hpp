@@ -27,6 +27,7 @@ struct planned_limits {
   std::uint32_t resident_sessions = limits{}.resident_sessions;
   std::uint32_t session_queue = limits{}.session_queue;
   std::uint32_t runtime_queue = limits{}.runtime_queue;
+  std::uint32_t commands_at_once = limits{}.commands_at_once;
   std::uint32_t blocking_threads = limits{}.blocking_threads;
   std::uint32_t remembered_decisions = limits{}.remembered_decisions;
   std::uint32_t late_results = limits{}.late_results;
@@ -42,6 +43,7 @@ struct planned_limits {
     return std::tuple{optional_field("resident_sessions", &planned_limits::resident_sessions),
                       optional_field("session_queue", &planned_limits::session_queue),
                       optional_field("runtime_queue", &planned_limits::runtime_queue),
+                      optional_field("commands_at_once", &planned_limits::commands_at_once),
                       optional_field("blocking_threads", &planned_limits::blocking_threads),
                       optional_field("remembered_decisions", &planned_limits::remembered_decisions),
                       optional_field("late_results", &planned_limits::late_results),

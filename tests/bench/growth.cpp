@@ -1,4 +1,5 @@
 #include "plain_lmdb.hpp"
+#include "recording.hpp"
 #include "stored_sessions.hpp"
 #include "subjects.hpp"
 
@@ -117,29 +118,6 @@ double written_bytes() {
     if (line.starts_with("wchar:"))
       return std::stod(line.substr(6));
   throw std::runtime_error{"/proc/self/io has no wchar"};
-}
-
-/// The commits of a workload: of the proposals, and of so many resumes behind them.
-struct recording {
-  std::vector<commit> proposals;
-  std::vector<commit> resumes;
-
-  recording(std::size_t sessions, std::size_t rounds) {
-    const auto counted = std::make_shared<counting_store>(std::make_shared<memory_store>());
-    runtime rt{options_over(counted)};
-    rt.start();
-    counted->kept = &proposals;
-    workload work{rt, numbered_ids("s-", sessions), rounds * 2};
-    counted->kept = &resumes;
-    work.run(sessions * rounds);
-    rt.stop();
-  }
-};
-
-void write(store& to, std::span<const commit> commits, std::size_t batch) {
-  for (; !commits.empty(); commits = commits.subspan(std::min(batch, commits.size())))
-    for (const auto& outcome : to.write(commits.first(std::min(batch, commits.size()))))
-      must(outcome.error);
 }
 
 /// Writes a recording again in transactions of so many commits, and with plain LMDB.

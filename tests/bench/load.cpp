@@ -14,12 +14,13 @@ namespace fermata::bench {
 
 namespace {
 
-/// So many resumes of one session, which rests between them, in microseconds.
+/// So many resumes of one session, in microseconds. It rests between them: longer than a busy one
+/// waits for its next turn.
 std::vector<double> times_of(workload& quiet, std::size_t resumes) {
   std::vector<double> times;
   for (std::size_t i = 0; i < resumes; ++i) {
     times.push_back(quiet.resume_one());
-    std::this_thread::sleep_for(2ms);
+    std::this_thread::sleep_for(100ms);
   }
   return times;
 }
@@ -30,7 +31,7 @@ std::vector<measurement> run_fairness(const context& in) {
   runtime rt{options_over(must(lmdb_store::open(folder.path() / "store")))};
   rt.start();
   workload quiet{rt, numbered_ids("quiet-", 1), 1'000};
-  workload busy{rt, numbered_ids("busy-", in.sessions_or(1'000) - 1), 100};
+  workload busy{rt, numbered_ids("busy-", in.sessions_or(1'000) - 1), in.scaled(500)};
   quiet.run(5);
   busy.run(busy.size());
   std::array<std::vector<double>, 2> alone; // of each round the p99 and the median
@@ -41,9 +42,10 @@ std::vector<measurement> run_fairness(const context& in) {
     of[1].push_back(median(times));
   };
   for (std::size_t i = 0; i < in.rounds; ++i) {
-    note(alone, in.scaled(100));
+    note(alone, in.scaled(30));
     busy.begin(without_end, busy.size());
-    note(among_others, in.scaled(25)); // each may take a second
+    times_of(quiet, 3); // until all that had rested have had a turn
+    note(among_others, in.scaled(30));
     busy.stop();
     busy.wait();
   }

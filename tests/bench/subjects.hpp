@@ -8,6 +8,7 @@ namespace fermata::bench {
 // throughput.cpp
 extern const subject throughput;
 extern const subject no_fsync;
+extern const subject sweep;
 // latency.cpp
 extern const subject alone;
 extern const subject idle;

@@ -1,4 +1,5 @@
 #include "plain_lmdb.hpp"
+#include "recording.hpp"
 #include "subjects.hpp"
 #include "workload.hpp"
 
@@ -22,6 +23,7 @@ public:
     work_.emplace(runtime_, numbered_ids("s-", sessions),
                   in.subtasks != 0 ? in.subtasks : needed + needed / 4 + 5);
     work_->run(resumes); // warm
+    static_cast<void>(work_->take_latencies());
     for (std::size_t i = 0; i < in.rounds; ++i)
       round();
   }
@@ -31,6 +33,8 @@ public:
   std::vector<double> bare; ///< With nothing but fdatasync after the same bytes.
   std::vector<double> processor_microseconds;
   std::vector<double> batches;
+  std::vector<double> median_latency; ///< Microseconds from the result to the receipt.
+  std::vector<double> p99_latency;
 
 private:
   static std::shared_ptr<store> open(const std::filesystem::path& directory, bool sync) {
@@ -48,6 +52,9 @@ private:
     ours.push_back(count / took.wall);
     processor_microseconds.push_back(took.processor * 1e6 / count);
     batches.push_back(counted_->commits_per_transaction());
+    const auto latencies = work_->take_latencies();
+    median_latency.push_back(median(latencies));
+    p99_latency.push_back(percentile(latencies, 0.99));
     plain.push_back(count / plain_.run(counted_->shapes, transactions, work_->size()));
     double bare_time = 0;
     for (const auto time :
@@ -86,6 +93,68 @@ std::vector<measurement> run_throughput(const context& in) {
   return lines;
 }
 
+// -- sweep ----------------------------------------------------------------------------------------
+
+void by_sessions(const context& in, std::vector<measurement>& lines) {
+  for (const std::size_t sessions : {1, 3, 10, 30, 100, 300, 1'000, 3'000}) {
+    if (sessions > in.sessions_or(3'000))
+      break;
+    const contest of{in, sessions, in.scaled(sessions * 5 + 500), true};
+    const auto name = in_flight(sessions);
+    lines.push_back(measurement{name + ": throughput", "resumes/s", of.ours}.against(
+        of.ours, of.plain, "plain LMDB"));
+    lines.push_back({name + ": sessions a transaction", "", of.batches});
+    lines.push_back({name + ": median latency", "us", of.median_latency});
+    lines.push_back({name + ": p99 latency", "us", of.p99_latency});
+  }
+}
+
+/// The store alone, with a recording that is written again.
+void by_batch(const context& in, std::vector<measurement>& lines) {
+  constexpr std::size_t rounds = 4;
+  const recording made{in.scaled(1'024), rounds};
+  for (const std::size_t batch : {1, 4, 16, 64, 256, 1'024}) {
+    if (batch > made.proposals.size())
+      break;
+    const test::temporary_directory folder{in.directory};
+    const auto kept = must(lmdb_store::open(folder.path() / "store"));
+    plain_lmdb plain{folder.path() / "plain"};
+    write(*kept, made.proposals, made.proposals.size());
+    // Some hundred transactions are enough of the small ones.
+    const auto resumes = std::span{made.resumes}.first(std::min(made.resumes.size(), batch * 400));
+    std::vector<double> ours;
+    std::vector<double> theirs;
+    std::vector<double> times;
+    const auto part = std::max(batch, resumes.size() / rounds / batch * batch);
+    for (auto left = resumes; left.size() >= part; left = left.subspan(part)) {
+      const auto begin = clock_type::now();
+      for (std::size_t at = 0; at < part; at += batch) {
+        const auto before = clock_type::now();
+        write(*kept, left.subspan(at, batch), batch);
+        times.push_back(microseconds_since(before));
+      }
+      const auto count = static_cast<double>(part);
+      ours.push_back(count / seconds_since(begin));
+      const std::vector<commit_shape> shapes(left.begin(),
+                                             left.begin() + static_cast<std::ptrdiff_t>(part));
+      theirs.push_back(count / plain.run(shapes, part / batch, made.proposals.size()));
+    }
+    const auto name = "transactions of " + std::to_string(batch);
+    lines.push_back(
+        measurement{name + ": throughput", "commits/s", ours}.against(ours, theirs, "plain LMDB"));
+    lines.push_back({name + ": latency", "us", times});
+  }
+}
+
+std::vector<measurement> run_sweep(const context& in) {
+  std::vector<measurement> lines;
+  by_sessions(in, lines);
+  by_batch(in, lines);
+  return lines;
+}
+
+// -- without fsync --------------------------------------------------------------------------------
+
 std::vector<measurement> run_no_fsync(const context& in) {
   const auto sessions = in.sessions_or(1'000);
   const contest of{in, sessions, in.scaled(sessions * 10 + 2'000), false};
@@ -102,6 +171,10 @@ const subject throughput{"throughput",
                          "Durable resumes per second, with many sessions in flight, beside plain "
                          "LMDB and a bare fdatasync of the same bytes.",
                          run_throughput};
+const subject sweep{"sweep",
+                    "Throughput and latency by sessions in flight, and of the store alone by "
+                    "commits in a transaction.",
+                    run_sweep};
 const subject no_fsync{"no-fsync", "The same without waiting for the disk.", run_no_fsync};
 
 } // namespace fermata::bench

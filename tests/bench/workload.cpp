@@ -115,6 +115,7 @@ tool_result workload::next_result(driven& one) {
 
 void workload::resume(std::size_t which) {
   auto& one = sessions_[which];
+  one.sent = clock_type::now();
   if (one.calls_left > 0)
     return one.handle.send(next_result(one),
                            [this, which](const result<receipt>& given) { answered(which, given); });
@@ -130,6 +131,7 @@ void workload::answered(std::size_t which, const result<receipt>& given) {
     if (!given)
       failed_ = given.error();
     rested_.push_back(which);
+    latencies_.push_back(microseconds_since(sessions_[which].sent));
   }
   go_on();
 }

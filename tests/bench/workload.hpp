@@ -10,6 +10,7 @@
 #include <deque>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// The work that is measured: sessions whose plans have subtasks of one client tool call each, with
@@ -58,6 +59,10 @@ public:
   void stop();
   effort wait();
 
+  /// How long each resume has taken since this was called last, in microseconds: from the result to
+  /// the receipt. While nothing runs.
+  [[nodiscard]] std::vector<double> take_latencies() { return std::exchange(latencies_, {}); }
+
   /// Resumes one session and waits for the receipt; returns how long that took, in microseconds.
   double resume_one(std::size_t which = 0);
 
@@ -67,6 +72,7 @@ private:
   struct driven {
     session_handle handle;
     std::uint64_t next_call = 1;
+    clock_type::time_point sent{};
     std::size_t calls_left = 0;
   };
 
@@ -85,6 +91,7 @@ private:
   std::mutex mutex_;
   std::condition_variable done_;
   std::deque<std::size_t> rested_;
+  std::vector<double> latencies_;
   std::size_t left_ = 0;
   std::size_t under_way_ = 0;
   caf::error failed_;

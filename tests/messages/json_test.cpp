@@ -210,6 +210,22 @@ TEST_CASE("JSON text in bytes that are not UTF-8 is written with U+FFFD") {
            "b\"");
 }
 
+TEST_CASE("JSON text is what the library writes, byte for byte") {
+  const auto library_text = [](const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  };
+  CHECK(to_text(sample()) == library_text(sample()));
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const json value{
+        {std::string{"k"} + static_cast<char>(byte), std::string(1, static_cast<char>(byte))}};
+    CHECK(to_text(value) == library_text(value));
+  }
+  for (const json& value : {json{}, json(true), json(INT64_MIN), json(UINT64_MAX), json(-0.0),
+                            json(1e300), json(std::nan("")), json::array(), json::object(),
+                            json::binary({1, 2}), json::array({json::array(), nullptr})})
+    CHECK(to_text(value) == library_text(value));
+}
+
 TEST_CASE("a quoted excerpt is short printable ASCII") {
   CHECK(quoted_excerpt("plain") == "\"plain\"");
   CHECK(quoted_excerpt("a\"\n\x1B\x7F\xC3\xA4\xE2\x80\xAE\xFF")

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <fermata/actors/detail/local_messages.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+/// So many commands are with their sessions at a time as keep the disk busy; the others wait in the
+/// directory, where a session that was served longest ago goes first. Without that they would wait
+/// all the same, in mailboxes and in the journal, but whoever says little behind those who say
+/// much.
+namespace fermata::detail {
+
+/// Commands that wait for a turn: those of a session in the order in which they came, and of the
+/// sessions the one first that was served longest ago. Turns are counted from 1.
+class turn_queue {
+public:
+  /// `served`: the turn in which the session was served last; 0: not known.
+  void push(delivery_ptr message, std::uint64_t served);
+  /// Takes the first one, which gets this turn. There is one.
+  [[nodiscard]] delivery_ptr pop(std::uint64_t turn);
+  [[nodiscard]] bool empty() const noexcept { return order_.empty(); }
+  /// How many wait of one session.
+  [[nodiscard]] std::size_t waiting_for(const session_id& session) const;
+  void clear();
+
+private:
+  using place = std::pair<std::uint64_t, std::uint64_t>; ///< Served last; counts arrivals.
+
+  std::map<place, session_id> order_;
+  std::unordered_map<session_id, std::deque<delivery_ptr>> waiting_;
+  std::uint64_t arrivals_ = 0;
+};
+
+/// Learns from transactions what one costs whatever it holds (a sync, for the most part), and what
+/// each commit adds: the straight line of least squares through those of the recent past.
+class transaction_costs {
+public:
+  void observe(std::size_t commits, std::chrono::nanoseconds duration) noexcept;
+
+  /// With so many commits in it, half of a transaction's time is what it costs in any case: more
+  /// would let each of them wait longer, and save little. From 16 to 512; 32 as long as too little
+  /// is known.
+  [[nodiscard]] std::uint32_t worthwhile_commits() const noexcept;
+
+private:
+  // Means, the older a transaction the less its weight; durations in microseconds.
+  double commits_ = 0;
+  double duration_ = 0;
+  double commits_squared_ = 0;
+  double product_ = 0;
+  std::uint32_t observed_ = 0;
+};
+
+} // namespace fermata::detail

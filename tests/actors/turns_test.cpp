@@ -1,0 +1,219 @@
+// Turns: more commands than can be dealt with at a time wait in the directory, and whoever was
+// served longest ago goes first.
+
+#include "support.hpp"
+
+#include <fermata/actors/detail/turns.hpp>
+
+#include <algorithm>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+using detail::transaction_costs;
+using detail::turn;
+using detail::turn_gate;
+using detail::turn_queue;
+
+namespace {
+
+detail::delivery_ptr command_for(std::string_view session) {
+  auto made = std::make_shared<detail::delivery>();
+  made->session = sid(session);
+  made->body = command{post_message{"hi"}};
+  return made;
+}
+
+std::string name(int i) {
+  return "s" + std::to_string(i);
+}
+
+sim::world_options options_with_turns(std::uint32_t at_once) {
+  auto options = options_with([](agent_registry&, tool_registry&) {});
+  options.random_schedule = false;
+  options.limits.commands_at_once = at_once;
+  return options;
+}
+
+/// Proposes plans, which await their decisions; after that commits take seconds.
+void slow_down(sim::world& world, const std::vector<std::string>& sessions) {
+  for (const auto& one : sessions)
+    accept(world, propose_plan{seed_plan()}, one);
+  sim::fault slow;
+  slow.kind = sim::fault_kind::slow_commits;
+  slow.node = "n1";
+  slow.at = world.elapsed();
+  slow.duration = 10h;
+  world.plan_faults({slow});
+  world.advance(1ms);
+}
+
+} // namespace
+
+TEST_CASE("of the sessions that wait, the one that was served longest ago is next") {
+  turn_queue queue;
+  CHECK(queue.empty());
+  queue.push(command_for("late"), 7);
+  queue.push(command_for("early"), 3);
+  queue.push(command_for("late"), 7);
+  queue.push(command_for("early-too"), 3);
+  CHECK(queue.waiting_for(sid("late")) == 2);
+  CHECK(queue.waiting_for(sid("nobody")) == 0);
+  std::vector<std::string> order;
+  for (std::uint64_t turn = 8; !queue.empty(); ++turn)
+    order.push_back(queue.pop(turn)->session.str());
+  CHECK(order == std::vector<std::string>{"early", "early-too", "late", "late"});
+  CHECK(queue.waiting_for(sid("late")) == 0);
+}
+
+TEST_CASE("a session with many commands takes turns with the others") {
+  turn_queue queue;
+  for (int i = 0; i < 3; ++i)
+    queue.push(command_for("eager"), 0);
+  queue.push(command_for("b"), 1);
+  queue.push(command_for("c"), 2);
+  std::vector<std::string> order;
+  for (std::uint64_t turn = 3; !queue.empty(); ++turn)
+    order.push_back(queue.pop(turn)->session.str());
+  CHECK(order == std::vector<std::string>{"eager", "b", "c", "eager", "eager"});
+}
+
+TEST_CASE("a turn is given back when it ends, once, wherever it was moved to") {
+  turn_gate gate{2};
+  REQUIRE(gate.take_or_ask());
+  REQUIRE(gate.take_or_ask());
+  CHECK_FALSE(gate.take_or_ask());
+  {
+    turn first{gate};
+    turn moved{std::move(first)};
+    turn last;
+    last = std::move(moved);
+    CHECK_FALSE(gate.take_or_ask());
+  }
+  CHECK(gate.take_or_ask());
+  CHECK_FALSE(gate.take_or_ask());
+  gate.set_limit(3);
+  CHECK(gate.take_or_ask());
+}
+
+TEST_CASE("a transaction is to hold so many commits that half of it is what any costs") {
+  const auto learned = [](std::chrono::microseconds of_any, std::chrono::microseconds of_each) {
+    transaction_costs costs;
+    CHECK(costs.worthwhile_commits() == 32);
+    for (int i = 0; i < 200; ++i)
+      costs.observe(10 + i % 7, of_any + of_each * (10 + i % 7));
+    return costs.worthwhile_commits();
+  };
+  CHECK(learned(1'000us, 25us) == Approx(40).margin(1));
+  CHECK(learned(20'000us, 25us) == 512);
+  CHECK(learned(20us, 25us) == 16);
+  CHECK(learned(0us, 25us) == 16);
+  CHECK(learned(500us, 0us) == 512);
+}
+
+TEST_CASE("what is learned of transactions does not hang on one that hung, nor on the past") {
+  transaction_costs costs;
+  const auto observe = [&](std::chrono::microseconds of_any) {
+    for (int i = 0; i < 400; ++i)
+      costs.observe(40 + i % 20, of_any + 25us * (40 + i % 20));
+  };
+  observe(1'000us);
+  costs.observe(50, 30s);
+  observe(1'000us);
+  CHECK(costs.worthwhile_commits() == Approx(40).margin(2));
+  observe(2'000us);
+  CHECK(costs.worthwhile_commits() == Approx(80).margin(3));
+}
+
+TEST_CASE("a session that says little does not wait behind those that say much") {
+  constexpr auto sessions = 10;
+  sim::world world{1, options_with_turns(1)};
+  std::vector<std::string> names;
+  for (int i = 0; i < sessions; ++i)
+    names.push_back(name(i));
+  slow_down(world, names);
+  // s0 was served first, and so longest ago; it comes last.
+  std::vector<sim::ticket> sent(sessions);
+  for (int i = sessions - 1; i >= 0; --i)
+    sent[i] = world.send(sid(name(i)), approve_plan());
+  std::vector<int> order;
+  for (auto left = 100'000; left > 0 && order.size() < static_cast<std::size_t>(sessions); --left) {
+    world.advance(10ms);
+    for (int i = 0; i < sessions; ++i)
+      if (sent[i].accepted() && std::find(order.begin(), order.end(), i) == order.end())
+        order.push_back(i);
+  }
+  // The first to come found nobody there.
+  CHECK(order == std::vector<int>{9, 0, 1, 2, 3, 4, 5, 6, 7, 8});
+}
+
+TEST_CASE("P6: no stream of newcomers keeps a command waiting for ever") {
+  constexpr std::uint32_t queue = 8;
+  auto options = options_with_turns(1);
+  options.limits.runtime_queue = queue;
+  sim::world world{1, options};
+  slow_down(world, {"old"});
+  int newcomers = 0;
+  std::vector<sim::ticket> waiting;
+  const auto fill_up = [&](std::size_t up_to) {
+    std::erase_if(waiting, [](const auto& one) { return one.answer().has_value(); });
+    while (waiting.size() < up_to)
+      waiting.push_back(
+          world.send(sid("new" + std::to_string(++newcomers)), propose_plan{seed_plan()}));
+  };
+  fill_up(4);
+  const auto old = world.send(sid("old"), approve_plan());
+  while (!old.answer() && newcomers < 100) {
+    world.advance(100ms);
+    fill_up(4);
+  }
+  CHECK(old.accepted());
+  CHECK(newcomers > 8); // they did overtake it
+  CHECK(newcomers <= 3 * static_cast<int>(queue));
+}
+
+TEST_CASE("commands that wait for a turn count against their session's queue, and are refused when "
+          "the runtime stops") {
+  sim::world world{1, options_with_turns(1)};
+  slow_down(world, {name(0), name(1)});
+  const auto first = world.send(sid(name(0)), approve_plan());
+  std::vector<sim::ticket> sent;
+  for (std::uint32_t i = 0; i <= limits{}.session_queue; ++i)
+    sent.push_back(world.send(sid(name(1)), approve_plan()));
+  world.run();
+  REQUIRE(sent.back().answer());
+  CHECK(is(sent.back().answer()->error(), errc::overloaded));
+  CHECK(contains(message_of(sent.back().answer()->error()), "session_queue"));
+  CHECK_FALSE(sent.front().answer());
+  CHECK(world.load("n1")->commands_under_way == 1 + limits{}.session_queue);
+  sim::fault stop;
+  stop.kind = sim::fault_kind::stop;
+  stop.node = "n1";
+  stop.at = world.elapsed();
+  world.plan_faults({stop});
+  world.advance(5min);
+  REQUIRE(sent.front().answer());
+  CHECK(is(sent.front().answer()->error(), errc::shutting_down));
+}
+
+TEST_CASE("P2: a command that races a passivation keeps its turn") {
+  auto options = options_with_turns(1);
+  options.random_schedule = true;
+  options.passivate_after = 1ms;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    CAPTURE(seed);
+    sim::world world{seed, options};
+    accept(world, propose_plan{seed_plan()});
+    for (int i = 0; i < 20; ++i) {
+      world.advance(std::chrono::milliseconds{i});
+      accept(world, approve_plan());
+    }
+  }
+}
+
+TEST_CASE("a runtime without turns is refused") {
+  runtime_options options;
+  options.store = std::make_shared<memory_store>();
+  options.limits.commands_at_once = 0;
+  CHECK_THROWS_WITH(runtime{std::move(options)}, Catch::Contains("commands_at_once"));
+}

@@ -12,6 +12,10 @@ caf::error closed_error() {
   return make_error(errc::store_unavailable, "the store is closed");
 }
 
+caf::error read_only_error() {
+  return make_error(errc::store_unavailable, "the store is open for reading only");
+}
+
 caf::error write_all(std::span<const commit> commits, std::vector<commit_outcome>& outcomes,
                      detail::lmdb_environment& environment) {
   return environment.write([&](detail::table_writer& tables) -> result<bool> {
@@ -47,7 +51,7 @@ std::vector<commit_outcome> lmdb_store::write(std::span<const commit> commits) {
   if (!open)
     failed = closed_error();
   else if (access_ == store_access::read_only)
-    failed = make_error(errc::store_unavailable, "the store is open for reading only");
+    failed = read_only_error();
   else
     failed = write_all(commits, outcomes, *open);
   if (failed)
@@ -57,6 +61,15 @@ std::vector<commit_outcome> lmdb_store::write(std::span<const commit> commits) {
         outcome.error = failed;
     }
   return outcomes;
+}
+
+result<reclaim_outcome> lmdb_store::reclaim(std::size_t limit) {
+  const auto open = environment();
+  if (!open)
+    return closed_error();
+  if (access_ == store_access::read_only)
+    return read_only_error();
+  return open->reclaim(limit);
 }
 
 result<std::optional<session_anchor>> lmdb_store::find(const session_id& session) {
@@ -85,6 +98,11 @@ caf::error lmdb_store::backup_to(const std::filesystem::path& directory,
   if (!open)
     return closed_error();
   return open->backup_to(directory, options);
+}
+
+result<compact_outcome> lmdb_store::compact(const std::filesystem::path& directory,
+                                            const backup_options& options) {
+  return detail::lmdb_environment::compact(directory, options);
 }
 
 void lmdb_store::close() {

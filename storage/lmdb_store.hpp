@@ -44,6 +44,15 @@ struct backup_options {
   backup_options() = default;
 };
 
+/// What `lmdb_store::compact` did.
+struct compact_outcome {
+  std::uint64_t erased = 0; ///< Of what was deleted or dropped: see `store::reclaim`.
+  std::uint64_t size_before_bytes = 0;
+  std::uint64_t size_after_bytes = 0;
+
+  compact_outcome() = default;
+};
+
 /// The default store: a directory with an LMDB file, `data.mdb`.
 ///
 /// One process owns a store for writing (`owner.lock`); others may open it `read_only` beside the
@@ -81,6 +90,10 @@ public:
   /// is full; `limit_exceeded` when one batch changes more than about 500 MB of pages.
   std::vector<commit_outcome> write(std::span<const commit> commits) override;
 
+  /// Also refuses: `store_unavailable` when it is open `read_only`. What is erased makes room in
+  /// the file for what is written later; `compact` gives it back to the system.
+  result<reclaim_outcome> reclaim(std::size_t limit) override;
+
   result<std::optional<session_anchor>> find(const session_id& session) override;
 
   /// A long view blocks nobody, but what is erased meanwhile stays on the disk. Also refuses:
@@ -93,6 +106,21 @@ public:
   /// `disk_full`, `io_error`, `shutting_down` (by `goes_on`); what was written by then is removed.
   [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory,
                                      const backup_options& options = {});
+
+  /// Gives the space of what was erased back to the system: erases all that is to be reclaimed, and
+  /// replaces the file by a compact copy, which is checked (`verify_store`) before. The store must
+  /// not be open anywhere, also not for reading: LMDB's table of readers belongs to one file, and
+  /// who had the old one open would write or read by the state of the other. Whoever opens it
+  /// meanwhile gets the old file, and then it is not replaced.
+  ///
+  /// Needs as much free space as the copy takes. When it fails, is ended by `options.goes_on` or
+  /// killed, the old file is in place and whole; what is left of the copy is removed, by the next
+  /// owner at the latest.
+  ///
+  /// Errors: `store_busy` (the message names the pid of who has it open), `shutting_down` (by
+  /// `goes_on`), `store_corrupt` when something in it is damaged, and those of `open`.
+  [[nodiscard]] static result<compact_outcome> compact(const std::filesystem::path& directory,
+                                                       const backup_options& options = {});
 
   /// Ends ownership, once the open views are gone; every call after it is `store_unavailable`. Not
   /// during a `write`.

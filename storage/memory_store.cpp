@@ -3,6 +3,7 @@
 #include <fermata/storage/detail/check_tables.hpp>
 #include <fermata/storage/detail/commit_writer.hpp>
 #include <fermata/storage/detail/ordered_map.hpp>
+#include <fermata/storage/detail/reclaim.hpp>
 #include <fermata/storage/detail/table_view.hpp>
 #include <fermata/storage/record_codec.hpp>
 
@@ -74,7 +75,7 @@ struct memory_store::state {
     if (fault == memory_fault::none || fault == memory_fault::lose_ack
         || fault == memory_fault::crash_after) {
       store_root(std::move(content));
-      if (stored_hook)
+      if (stored_hook && !commits.empty())
         stored_hook(commits, outcomes);
     } else if (fault == memory_fault::crash_inside) {
       store_root(std::move(content), true);
@@ -229,30 +230,25 @@ void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& error) {
   }
 }
 
-/// Tells the caller of a write what a fault lets him know.
-void tell(memory_fault fault, std::uint64_t write_number, std::vector<commit_outcome>& outcomes) {
+/// What a fault lets the caller of a write know; none: it succeeded.
+caf::error told(memory_fault fault, std::uint64_t write_number) {
   const auto number = std::to_string(write_number);
   switch (fault) {
   case memory_fault::none:
     break;
   case memory_fault::disk_full:
-    fail_all(outcomes, make_error(errc::disk_full, "injected: no room for write " + number));
-    break;
+    return make_error(errc::disk_full, "injected: no room for write " + number);
   case memory_fault::io_error:
-    fail_all(outcomes, make_error(errc::io_error, "injected: write " + number + " failed"));
-    break;
+    return make_error(errc::io_error, "injected: write " + number + " failed");
   case memory_fault::lose_ack:
-    fail_all(outcomes, make_error(errc::io_error,
-                                  "injected: the acknowledgement of write " + number + " is lost"));
-    break;
+    return make_error(errc::io_error,
+                      "injected: the acknowledgement of write " + number + " is lost");
   case memory_fault::crash_before:
   case memory_fault::crash_inside:
   case memory_fault::crash_after:
-    for (auto& outcome : outcomes)
-      outcome = {};
-    fail_all(outcomes, crashed_error());
-    break;
+    return crashed_error();
   }
+  return caf::none;
 }
 
 } // namespace
@@ -284,8 +280,35 @@ std::vector<commit_outcome> memory_store::write(std::span<const commit> commits)
     return outcomes;
   }
   state_->finish(std::move(tables).take(), fault, commits, outcomes);
-  tell(fault, write_number, outcomes);
+  if (fault >= memory_fault::crash_before)
+    outcomes.assign(commits.size(), {});
+  if (auto error = told(fault, write_number))
+    fail_all(outcomes, error);
   return outcomes;
+}
+
+result<reclaim_outcome> memory_store::reclaim(std::size_t limit) {
+  const std::lock_guard lock{state_->mutex};
+  if (state_->down)
+    return crashed_error();
+  memory_tables stored{state_->stored()};
+  auto found = has_garbage(stored);
+  if (!found)
+    return found.error();
+  if (!*found)
+    return reclaim_outcome{};
+  const auto write_number = ++state_->writes;
+  const auto fault = state_->draw_fault(write_number);
+  const auto torn = fault == memory_fault::crash_inside;
+  memory_tables tables{state_->stored(), {}, torn};
+  auto outcome = detail::reclaim(tables, limit);
+  // What is torn is not readable any more, also to who has torn it.
+  if (!outcome && !torn)
+    return outcome;
+  state_->finish(std::move(tables).take(), fault, {}, {});
+  if (auto error = told(fault, write_number))
+    return error;
+  return outcome;
 }
 
 result<std::optional<session_anchor>> memory_store::find(const session_id& session) {
@@ -417,7 +440,7 @@ bool memory_store::corrupt_event(session_number session, std::uint64_t number) {
   const std::lock_guard lock{state_->mutex};
   memory_tables tables{state_->stored()};
   auto head = read_head(tables, session);
-  if (!head || !*head || number == 0 || number > (*head)->events)
+  if (!head || !*head || number < (*head)->first_event || number > (*head)->events)
     return false;
   for (auto position = (*head)->last_position; position != 0;) {
     auto entry = require_log(tables, position);

@@ -47,6 +47,8 @@ public:
   ~memory_store() override;
 
   std::vector<commit_outcome> write(std::span<const commit> commits) override;
+  /// A write like any other where something is left: it is counted, and faults hit it.
+  result<reclaim_outcome> reclaim(std::size_t limit) override;
   result<std::optional<session_anchor>> find(const session_id& session) override;
   result<std::unique_ptr<view>> read() override;
 

@@ -52,7 +52,9 @@ private:
       return error;
     export_header header;
     header.format = export_format;
-    header.version = session_export_version;
+    header.version = anchor_.first_event > 1 ? session_export_version : 1;
+    if (anchor_.first_event > 1)
+      header.first_event = anchor_.first_event;
     header.session = anchor_.id;
     header.redacted = !by_.hides_nothing();
     return put(to_json(header));
@@ -83,14 +85,15 @@ private:
     constexpr auto all = std::numeric_limits<std::size_t>::max();
     if (auto error = from_.visit_events(anchor_.number, 1, all, write))
       return error;
-    if (counts_.events != anchor_.events)
+    const auto expected = anchor_.events + 1 - anchor_.first_event;
+    if (counts_.events != expected)
       return corrupt("it has " + std::to_string(counts_.events) + " events, not "
-                     + std::to_string(anchor_.events));
+                     + std::to_string(expected));
     return caf::none;
   }
 
   caf::error write_event(const stored_event& one) {
-    const auto number = ++counts_.events;
+    const auto number = anchor_.first_event + counts_.events++;
     auto value = parse_cbor(one.value);
     auto error = value ? check_event(*value, number) : value.error();
     if (error)

@@ -26,6 +26,9 @@
 ///     {"timer": {"number": 0, "due": 1767225660000}}
 ///     {"end": {"counts": {"events": 1, "records": 1, ...}, "crc32c": "9d2f00a1"}}
 ///
+/// A session some of whose events were dropped says so in the first line: `"first_event": 17`, and
+/// has version 2, since readers of version 1 would miss them.
+///
 /// First all events in their order, then all records (`records.hpp`) in the order of their keys,
 /// the head among them, then what the pending and the due-time index have of the session. `group`
 /// and `index` of a record are absent when they are 0; a kind that this version has no name for is
@@ -35,8 +38,8 @@
 /// the same bytes.
 namespace fermata {
 
-/// The newest version of the format that is read, and the one that is written.
-inline constexpr std::uint32_t session_export_version = 1;
+/// The newest version of the format that is read; version 1 is written where it is enough.
+inline constexpr std::uint32_t session_export_version = 2;
 
 /// How many lines of each kind an export has.
 struct export_counts {
@@ -100,8 +103,9 @@ struct import_options {
 /// What was imported.
 struct imported_session {
   session_id session;
-  session_number number = 0; ///< In the store that it is in now.
-  std::uint64_t events = 0;
+  session_number number = 0;     ///< In the store that it is in now.
+  std::uint64_t events = 0;      ///< The number of its last one.
+  std::uint64_t first_event = 1; ///< Those before it were dropped where it was exported.
   timestamp last_event;  ///< When it happened. A clock that is behind it makes timers fire late.
   bool redacted = false; ///< Something in it may say `[redacted]`.
 

@@ -49,6 +49,8 @@ public:
       return prefixed("line " + std::to_string(line_number_), error);
     commit_.session = header_.session;
     commit_.status = static_cast<std::uint8_t>(head_->state);
+    commit_.expected_events = first_event() - 1;
+    commit_.drops_events_below = header_.first_event.value_or(0);
     return caf::none;
   }
 
@@ -58,13 +60,19 @@ public:
     imported_session imported;
     imported.session = header_.session;
     imported.number = number;
-    imported.events = counts_.events;
+    imported.events = last_event_number();
+    imported.first_event = first_event();
     imported.last_event = last_event_;
     imported.redacted = header_.redacted;
     return imported;
   }
 
 private:
+  [[nodiscard]] std::uint64_t first_event() const { return header_.first_event.value_or(1); }
+  [[nodiscard]] std::uint64_t last_event_number() const {
+    return first_event() - 1 + counts_.events;
+  }
+
   caf::error read_lines() {
     if (auto error = read_header())
       return error;
@@ -107,6 +115,9 @@ private:
     if (header->version == 0)
       return refused("version: expected 1 to " + std::to_string(session_export_version)
                      + ", got 0");
+    if (header->first_event && *header->first_event < 2)
+      return refused("first_event: expected 2 or more, got " + std::to_string(*header->first_event)
+                     + "; without it, the first one is event 1");
     header_ = std::move(*header);
     crc_ = line_crc_;
     return caf::none;
@@ -150,7 +161,7 @@ private:
   }
 
   caf::error take_event(const json& value) {
-    if (auto error = check_event(value, counts_.events + 1))
+    if (auto error = check_event(value, last_event_number() + 1))
       return error;
     auto record = encode(value);
     if (!record)
@@ -257,9 +268,12 @@ private:
     if (head_->id != header_.session)
       return refused("the head is that of session " + head_->id.str() + ", not of "
                      + header_.session.str());
-    if (head_->events != counts_.events)
+    if (header_.first_event && counts_.events == 0)
+      return refused("first_event: there is no event " + std::to_string(first_event())
+                     + "; the last one of a session is never dropped");
+    if (head_->events != last_event_number())
       return refused("the head says that there are " + std::to_string(head_->events)
-                     + " events, but there are " + std::to_string(counts_.events));
+                     + " events, but there are " + std::to_string(last_event_number()));
     const auto armed =
         commit_.timers.empty() ? std::nullopt : std::optional{commit_.timers.front().due};
     if (head_->armed != armed)

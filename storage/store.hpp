@@ -93,6 +93,15 @@ struct commit {
   std::vector<record_change> records;
   std::vector<pending_change> pending;
   std::vector<timer_change> timers;
+  /// Deletes the session. Its id is free at once, and nothing of it can be read any more; what it
+  /// takes up is freed by `store::reclaim`. `records`, `pending` and `status` are of no account,
+  /// and `events` are not stored: whoever watches commits may learn from them what happened. The
+  /// index of what is pending is cleared here, but timers are the caller's to disarm, in `timers`.
+  bool deletes_session = false;
+  /// Events with smaller numbers can no longer be read, and are freed by `store::reclaim`; 0: all
+  /// are kept that were. The last event always stays. A session that is created may begin this way,
+  /// with `expected_events` events that nobody has any more, if this is the number behind them.
+  std::uint64_t drops_events_below = 0;
 
   commit() = default;
 };
@@ -109,7 +118,8 @@ struct commit_outcome {
 struct session_anchor {
   session_id id;
   session_number number = 0;
-  std::uint64_t events = 0; ///< How many events it has.
+  std::uint64_t events = 0;      ///< How many events it had, which is the number of the last one.
+  std::uint64_t first_event = 1; ///< The first that can be read: those before it were dropped.
   std::uint8_t status = 0;
 
   session_anchor() = default;
@@ -143,11 +153,20 @@ struct due_timer {
   [[nodiscard]] auto place() const { return std::tuple{due, number, timer}; }
 };
 
+/// What a step of `store::reclaim` did.
+struct reclaim_outcome {
+  std::uint64_t erased = 0; ///< How many records and entries of the journal.
+  bool more = false;        ///< Something is left to erase.
+
+  reclaim_outcome() = default;
+};
+
 /// Durable state of many sessions: an append-only journal of their events, their current records,
 /// and indexes.
 ///
-/// Threads: `write` is called by one thread at a time (the journal's); everything else may be
-/// called from any thread at any moment, also during a `write`, and sees the last committed state.
+/// Threads: `write` and `reclaim` are called by one thread at a time (the journal's); everything
+/// else may be called from any thread at any moment, also during those, and sees the last committed
+/// state.
 ///
 /// Errors of every call: `store_corrupt` when a record fails its checksum or does not parse (it
 /// says which: it is reported, never believed), `store_too_new` for a record of a newer format,
@@ -168,6 +187,12 @@ public:
   /// in time whether a failed transaction is stored (the message says so) may it turn out that it
   /// is: until that is settled, nothing is served. So after an error, go on from what is read.
   [[nodiscard]] virtual std::vector<commit_outcome> write(std::span<const commit> commits) = 0;
+
+  /// Erases some of what deleted sessions and dropped events have left, in a transaction of its
+  /// own: it looks at no more than `limit` entries, and there is nothing to see of it but the
+  /// space. Where nothing is left, nothing is written. An error is as one of `write`, and nothing
+  /// is erased then.
+  [[nodiscard]] virtual result<reclaim_outcome> reclaim(std::size_t limit) = 0;
 
   /// Finds a session. Nothing: there is none of that id.
   [[nodiscard]] virtual result<std::optional<session_anchor>> find(const session_id& session) = 0;
@@ -191,7 +216,9 @@ public:
     /// As `store::find`.
     [[nodiscard]] virtual result<std::optional<session_anchor>> find(const session_id& session) = 0;
 
-    /// Reads a session's events from number `first` (counted from 1) in order, at most `limit`.
+    /// Reads a session's events from number `first` (counted from 1) in order, at most `limit`;
+    /// from the first that is kept (`session_anchor::first_event`) where those before it were
+    /// dropped.
     [[nodiscard]] virtual result<std::vector<stored_event>>
     events(session_number session, std::uint64_t first, std::size_t limit) = 0;
 
@@ -202,7 +229,8 @@ public:
                                                   const event_visitor& visit) = 0;
 
     /// Reads the journal of all sessions from a position (0: the beginning) in the order of
-    /// commits, at most `limit` commits, and sets `position` to where to go on. A damaged commit
+    /// commits, at most `limit` commits, and sets `position` to where to go on. Deleted sessions
+    /// and dropped events are passed over, whether or not they are still stored. A damaged commit
     /// ends what is read before it; if it is the first one, the error is `store_corrupt` (or
     /// `store_too_new`), and `position` is behind it. Where nothing behind can be read either,
     /// `position` stays.

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -120,7 +121,7 @@ caf::error check_all(const fs::path& directory, verify_report& report) {
 std::string counts_of(const verify_report& report) {
   std::string line;
   for (const auto count : {report.sessions, report.commits, report.events, report.records,
-                           report.pending, report.timers, report.size_bytes})
+                           report.pending, report.timers, report.garbage, report.size_bytes})
     line += std::to_string(count) + ' ';
   return line + '\n';
 }
@@ -134,7 +135,18 @@ void write_all(int descriptor, std::string_view text) {
   }
 }
 
+/// Closes what was inherited: a lock of the parent's, say of a store's owner, would outlive it
+/// here.
+void close_all_but(int kept) {
+  constexpr unsigned first = 3;
+  const auto number = static_cast<unsigned>(kept);
+  if (number > first)
+    ::close_range(first, number - 1, 0);
+  ::close_range(std::max(first, number + 1), ~0U, 0);
+}
+
 [[noreturn]] void run_child(const fs::path& directory, int output) {
+  close_all_but(output);
   // What handlers the host has are not meant for this; a dump of a mapped store helps nobody.
   for (const auto signal : {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL})
     ::signal(signal, SIG_DFL);
@@ -169,7 +181,7 @@ verify_report parse_report(const std::string& text) {
   verify_report report;
   std::istringstream lines{text};
   lines >> report.sessions >> report.commits >> report.events >> report.records >> report.pending
-      >> report.timers >> report.size_bytes;
+      >> report.timers >> report.garbage >> report.size_bytes;
   std::string line;
   std::getline(lines, line);
   while (std::getline(lines, line))

@@ -17,6 +17,9 @@ struct verify_report {
   std::uint64_t records = 0; ///< Other than heads.
   std::uint64_t pending = 0;
   std::uint64_t timers = 0;
+  /// Log entries and records of what was deleted or dropped, which `store::reclaim` is to erase;
+  /// not among those above.
+  std::uint64_t garbage = 0;
   std::uint64_t size_bytes = 0;
   /// What is wrong, for people; at most `max_problems`, the check ends there.
   std::vector<std::string> problems;

@@ -15,6 +15,7 @@ public:
 
   void run() {
     check_each(table::heads, [this](auto key, auto value) { check_head(key, value); });
+    check_each(table::garbage, [this](auto key, auto value) { check_garbage(key, value); });
     check_each(table::log, [this](auto key, auto value) { check_log(key, value); });
     if (report_.events != events_of_heads_)
       note("the journal has " + std::to_string(report_.events) + " events, the sessions have "
@@ -90,7 +91,8 @@ private:
     const auto head = keep(parse_head(*number, value));
     if (!head)
       return;
-    events_of_heads_ += head->events;
+    if (head->events > 0)
+      events_of_heads_ += head->events - head->first_event + 1;
     const auto anchor = keep(make_anchor(*number, *head));
     if (!anchor)
       return;
@@ -111,34 +113,113 @@ private:
       note("the journal of " + name + " does not end where its head says");
   }
 
+  void check_garbage(byte_view key, byte_view value) {
+    const auto address = keep(parse_garbage_key(key));
+    const auto entry = keep(parse_garbage(key, value));
+    if (!address || !entry)
+      return;
+    const auto head = keep(read_head(tables_, address->session));
+    if (!head)
+      return;
+    const auto deleted = keep(tables_.get(table::garbage, garbage_key(address->session, no_bound)));
+    const auto alive = head->has_value();
+    if (alive == (deleted && *deleted) || (alive && address->below > (*head)->first_event)
+        || entry->records != address->of_deleted())
+      note(describe(table::garbage, key) + " is not garbage: it can be read");
+    if (entry->position == 0)
+      return;
+    const auto log = keep(require_log(tables_, entry->position));
+    if (log && (log->session != address->session || log->last_event() != entry->last_event))
+      note(describe(table::garbage, key) + " goes on in another journal");
+  }
+
   void check_log(byte_view key, byte_view value) {
-    ++report_.commits;
     const auto position = keep(parse_number_key(table::log, key));
     if (!position)
       return;
     const auto entry = keep(parse_log(*position, value));
     if (!entry)
       return;
-    report_.events += entry->count;
     std::vector<stored_event> events;
     if (auto error =
             append_events(*position, *entry, 0, std::numeric_limits<std::size_t>::max(), events))
       note(message_of(error));
-    check_owner(table::log, key, entry->session);
-    if (entry->previous_position == 0)
+    const auto first = first_kept(entry->session);
+    if (entry->last_event() >= first) {
+      ++report_.commits;
+      report_.events += entry->last_event() - std::max(entry->first_event, first) + 1;
+      check_previous(key, *entry, first);
       return;
-    const auto previous = keep(require_log(tables_, entry->previous_position));
+    }
+    ++report_.garbage;
+    if (const auto garbage = garbage_with(*entry))
+      check_previous(key, *entry, garbage->first_event);
+    else
+      note(describe(table::log, key)
+           + (first == no_bound
+                  ? " belongs to session number " + std::to_string(entry->session)
+                        + ", which does not exist"
+                  : std::string{" was dropped, but is not among what is to be erased"}));
+  }
+
+  /// `first`: where the journal of the session, or of the garbage that it is in, begins.
+  void check_previous(byte_view key, const log_entry& entry, std::uint64_t first) {
+    if (entry.first_event <= first)
+      return;
+    if (entry.previous_position == 0) {
+      note(describe(table::log, key) + " names no other one, but is not the first");
+      return;
+    }
+    const auto previous = keep(require_log(tables_, entry.previous_position));
     if (previous
-        && (previous->session != entry->session
-            || previous->last_event() + 1 != entry->first_event))
+        && (previous->session != entry.session || previous->last_event() + 1 != entry.first_event))
       note(describe(table::log, key) + " does not continue the one that it names");
   }
 
+  /// The first event of a session that can be read; `no_bound`: there is no such session.
+  std::uint64_t first_kept(session_number session) {
+    if (session != first_kept_of_) {
+      first_kept_of_ = session;
+      const auto head = keep(tables_.get(table::heads, number_key(session)));
+      first_kept_ = head && !*head ? no_bound : 1;
+      // What is wrong with the head itself was noted before.
+      if (head && *head)
+        if (const auto parsed = parse_head(session, **head))
+          first_kept_ = parsed->first_event;
+    }
+    return first_kept_;
+  }
+
+  /// The garbage that an entry of the journal is to be erased with.
+  std::optional<garbage_entry> garbage_with(const log_entry& log) {
+    std::optional<garbage_entry> found;
+    const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
+      const auto address = parse_garbage_key(key);
+      if (address && address->session == log.session)
+        if (const auto entry = parse_garbage(key, sealed); entry && entry->position != 0
+                                                           && entry->first_event <= log.last_event()
+                                                           && log.last_event() <= entry->last_event)
+          found = *entry;
+      return false;
+    };
+    const auto from = garbage_key(log.session, log.last_event() + 1);
+    if (auto error = tables_.walk(table::garbage, from, visit))
+      note(message_of(error));
+    return found;
+  }
+
   void check_part(byte_view key, byte_view value) {
-    ++report_.records;
     keep(unseal_value(table::parts, key, value));
-    if (const auto address = keep(parse_part_key(key)))
-      check_owner(table::parts, key, address->session);
+    const auto address = keep(parse_part_key(key));
+    if (!address)
+      return;
+    const auto garbage = keep(tables_.get(table::garbage, garbage_key(address->session, no_bound)));
+    if (garbage && *garbage) {
+      ++report_.garbage;
+      return;
+    }
+    ++report_.records;
+    check_owner(table::parts, key, address->session);
   }
 
   void check_pending(byte_view key, byte_view value) {
@@ -171,6 +252,8 @@ private:
   std::uint64_t events_of_heads_ = 0;
   std::optional<session_number> next_number_;
   session_number last_owner_ = 0;
+  session_number first_kept_of_ = 0;
+  std::uint64_t first_kept_ = 1;
 };
 
 } // namespace

@@ -1,6 +1,8 @@
 #include <fermata/storage/detail/commit_writer.hpp>
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace fermata::detail {
 
@@ -22,6 +24,10 @@ caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
     return caf::none;
   }
   const auto number = checked->number;
+  dirty_ = true;
+  outcome.number = number;
+  if (change.deletes_session)
+    return delete_session(change, number, *checked->head);
   const auto old_status = checked->head ? std::optional{checked->head->status} : std::nullopt;
   // The stored head is borrowed from the tables: it must be copied out before the first write.
   const bytes id{view_of(change.session.str()).begin(), view_of(change.session.str()).end()};
@@ -33,16 +39,20 @@ caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
     record.assign(head.record->begin(), head.record->end());
     head.record = record;
   }
-  dirty_ = true;
   if (old_status == std::nullopt) {
     created_ = true;
     next_number_ = number + 1;
+    head.events = change.expected_events;
+    head.first_event = head.events + 1;
     if (auto error =
             put_sealed(table::ids, table_key::of_text(change.session.str()), make_id_value(number)))
       return error;
   }
   if (!change.events.empty())
     if (auto error = append_log(change, number, head))
+      return error;
+  if (change.drops_events_below > head.first_event)
+    if (auto error = drop_events(change.drops_events_below, number, head))
       return error;
   if (auto error = put_head(change, number, head))
     return error;
@@ -52,10 +62,7 @@ caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
     return error;
   if (auto error = put_pending(change, number))
     return error;
-  if (auto error = put_timers(change, number))
-    return error;
-  outcome.number = number;
-  return caf::none;
+  return put_timers(change, number);
 }
 
 caf::error commit_writer::finish() {
@@ -67,6 +74,11 @@ caf::error commit_writer::finish() {
 result<commit_writer::target> commit_writer::check(const commit& change) {
   if (auto error = check_id("session id", change.session.str()))
     return error;
+  const auto last_event = change.expected_events + change.events.size();
+  if (change.drops_events_below > std::max<std::uint64_t>(last_event, 1))
+    return conflict(change, "it drops the events below " + std::to_string(change.drops_events_below)
+                                + ", but the last one stays, which is event "
+                                + std::to_string(last_event));
   for (const auto& event : change.events)
     if (event.size() > std::numeric_limits<std::uint32_t>::max())
       return make_error(errc::limit_exceeded,
@@ -80,7 +92,9 @@ result<commit_writer::target> commit_writer::check(const commit& change) {
     if (*existing)
       return conflict(change,
                       "it was to be created, but exists as number " + std::to_string(**existing));
-    if (change.expected_events != 0)
+    if (change.deletes_session)
+      return conflict(change, "it was to be created and deleted");
+    if (change.expected_events != 0 && change.drops_events_below != change.expected_events + 1)
       return conflict(change, "it was to be created with " + std::to_string(change.expected_events)
                                   + " events");
     found.number = *next_number_;
@@ -99,6 +113,72 @@ result<commit_writer::target> commit_writer::check(const commit& change) {
     return conflict(change, "it was decided after " + std::to_string(change.expected_events)
                                 + " events, but there are " + std::to_string(found.head->events));
   return found;
+}
+
+caf::error commit_writer::delete_session(const commit& change, session_number number,
+                                         const head_entry& stored) {
+  garbage_entry left;
+  left.position = stored.last_position;
+  left.last_event = stored.events;
+  left.first_event = stored.first_event;
+  left.records = true;
+  if (auto error = put_garbage(number, no_bound, left))
+    return error;
+  if (auto error = tables_.erase(table::ids, table_key::of_text(change.session.str())))
+    return error;
+  if (auto error = tables_.erase(table::by_status, status_key(stored.status, number)))
+    return error;
+  if (auto error = tables_.erase(table::heads, number_key(number)))
+    return error;
+  if (auto error = erase_pending(number))
+    return error;
+  return put_timers(change, number);
+}
+
+caf::error commit_writer::erase_pending(session_number number) {
+  std::vector<bytes> keys;
+  const auto visit = [&](byte_view key, byte_view) -> result<bool> {
+    auto address = parse_pending_key(key);
+    if (!address)
+      return address.error();
+    if (address->session == number)
+      keys.emplace_back(key.begin(), key.end());
+    return address->session == number;
+  };
+  if (auto error = tables_.walk(table::pending, pending_key(number, 0), visit))
+    return error;
+  for (const auto& key : keys)
+    if (auto error = tables_.erase(table::pending, key))
+      return error;
+  return caf::none;
+}
+
+caf::error commit_writer::drop_events(std::uint64_t below, session_number number,
+                                      head_entry& head) {
+  garbage_entry left;
+  left.position = head.last_position;
+  left.last_event = head.events;
+  left.first_event = std::exchange(head.first_event, below);
+  return put_garbage(number, below, left);
+}
+
+caf::error commit_writer::put_garbage(session_number number, std::uint64_t below,
+                                      const garbage_entry& entry) {
+  if (auto error = raise_format())
+    return error;
+  return put_sealed(table::garbage, garbage_key(number, below), make_garbage(entry));
+}
+
+/// A version that knows nothing of garbage would take it for damage, and a number that was erased
+/// for one that is free: it has to refuse the store.
+caf::error commit_writer::raise_format() {
+  if (format_)
+    return caf::none;
+  auto format = read_meta(tables_, meta_format);
+  if (!format)
+    return std::move(format.error());
+  format_ = std::max(store_format, format->value_or(first_format));
+  return write_meta(tables_, meta_format, *format_);
 }
 
 caf::error commit_writer::append_log(const commit& change, session_number number,
@@ -184,7 +264,10 @@ caf::error commit_writer::load_counters() {
   if (!last)
     return last.error();
   next_number_ = next->value_or(1);
-  last_position_ = *last;
+  auto erased = read_meta(tables_, meta_last_position);
+  if (!erased)
+    return std::move(erased.error());
+  last_position_ = std::max(*last, erased->value_or(0));
   return caf::none;
 }
 

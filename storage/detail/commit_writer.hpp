@@ -27,6 +27,13 @@ private:
   };
 
   result<target> check(const commit& change);
+  /// Erases what the session is found by; its journal and its records become garbage.
+  caf::error delete_session(const commit& change, session_number number, const head_entry& stored);
+  caf::error erase_pending(session_number number);
+  /// Its events before `below` become garbage.
+  caf::error drop_events(std::uint64_t below, session_number number, head_entry& head);
+  caf::error put_garbage(session_number number, std::uint64_t below, const garbage_entry& entry);
+  caf::error raise_format();
   caf::error append_log(const commit& change, session_number number, head_entry& head);
   caf::error put_head(const commit& change, session_number number, const head_entry& head);
   caf::error put_status(const commit& change, session_number number,
@@ -40,6 +47,7 @@ private:
   table_writer& tables_;
   std::optional<std::uint64_t> last_position_;
   std::optional<session_number> next_number_;
+  std::optional<std::uint64_t> format_; ///< Once something was deleted.
   bool created_ = false;
   bool dirty_ = false;
 };

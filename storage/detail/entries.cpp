@@ -1,5 +1,7 @@
 #include <fermata/storage/detail/entries.hpp>
 
+#include <algorithm>
+
 namespace fermata::detail {
 
 namespace {
@@ -7,6 +9,10 @@ namespace {
 caf::error malformed(table which, byte_view key, std::string_view why) {
   return make_error(errc::store_corrupt, describe(which, key) + " " + std::string{why});
 }
+
+// What the value of `heads` has.
+constexpr std::uint8_t flag_record = 1;
+constexpr std::uint8_t flag_dropped = 2;
 
 std::string_view text_of(byte_view data) noexcept {
   return {reinterpret_cast<const char*>(data.data()), data.size()};
@@ -51,14 +57,28 @@ result<timer_address> parse_timer_key(byte_view key) {
   return address;
 }
 
+result<garbage_address> parse_garbage_key(byte_view key) {
+  if (key.size() != 16)
+    return malformed(table::garbage, key, "has a key of the wrong size");
+  garbage_address address;
+  address.session = load_big_endian<std::uint64_t>(key);
+  address.below = load_big_endian<std::uint64_t>(key.subspan(8));
+  return address;
+}
+
 bytes make_head(const head_entry& head) {
   assert(head.id.size() <= max_id_size_bytes);
+  assert(head.first_event >= 1 && head.first_event <= std::max<std::uint64_t>(head.events, 1));
+  const auto dropped = head.first_event > 1;
   bytes payload;
-  payload.reserve(19 + head.id.size() + (head.record ? head.record->size() : 0));
+  payload.reserve(27 + head.id.size() + (head.record ? head.record->size() : 0));
   append_little_endian(payload, head.last_position);
   append_little_endian(payload, head.events);
   payload.push_back(head.status);
-  payload.push_back(head.record ? 1 : 0);
+  payload.push_back(
+      static_cast<std::uint8_t>((head.record ? flag_record : 0) | (dropped ? flag_dropped : 0)));
+  if (dropped)
+    append_little_endian(payload, head.first_event);
   payload.push_back(static_cast<std::uint8_t>(head.id.size()));
   payload.insert(payload.end(), head.id.begin(), head.id.end());
   if (head.record)
@@ -76,11 +96,16 @@ result<head_entry> parse_head(session_number number, byte_view sealed) {
   head.last_position = reader.number<std::uint64_t>();
   head.events = reader.number<std::uint64_t>();
   head.status = reader.number<std::uint8_t>();
-  const auto has_record = reader.number<std::uint8_t>();
+  const auto flags = reader.number<std::uint8_t>();
+  const auto dropped = (flags & flag_dropped) != 0;
+  if (dropped)
+    head.first_event = reader.number<std::uint64_t>();
   head.id = reader.take(reader.number<std::uint8_t>());
-  if (has_record != 0)
+  if ((flags & flag_record) != 0)
     head.record = reader.rest();
-  if (!reader.complete() || (head.last_position == 0) != (head.events == 0))
+  if (!reader.complete() || flags > (flag_record | flag_dropped)
+      || (head.last_position == 0) != (head.events == 0)
+      || (dropped && (head.first_event <= 1 || head.first_event > head.events)))
     return malformed(table::heads, key, "does not parse");
   return head;
 }
@@ -116,6 +141,7 @@ result<session_anchor> make_anchor(session_number number, const head_entry& head
   anchor.id = std::move(*id);
   anchor.number = number;
   anchor.events = head.events;
+  anchor.first_event = head.first_event;
   anchor.status = head.status;
   return anchor;
 }
@@ -153,7 +179,7 @@ result<log_entry> parse_log(std::uint64_t position, byte_view sealed) {
   // A chain that only leads back can be walked without end in sight.
   if (!reader.complete() || entry.count == 0 || entry.first_event == 0
       || entry.previous_position >= position
-      || (entry.previous_position == 0) != (entry.first_event == 1))
+      || (entry.first_event == 1 && entry.previous_position != 0))
     return malformed(table::log, key, "does not parse");
   return entry;
 }
@@ -188,6 +214,31 @@ caf::error append_events(std::uint64_t position, const log_entry& entry, std::ui
   if (!reader.complete())
     return malformed(table::log, number_key(position), "has more events than it says");
   return caf::none;
+}
+
+bytes make_garbage(const garbage_entry& entry) {
+  bytes payload;
+  append_little_endian(payload, entry.position);
+  append_little_endian(payload, entry.last_event);
+  append_little_endian(payload, entry.first_event);
+  payload.push_back(entry.records ? 1 : 0);
+  return payload;
+}
+
+result<garbage_entry> parse_garbage(byte_view key, byte_view sealed) {
+  auto payload = unseal_value(table::garbage, key, sealed);
+  if (!payload)
+    return payload.error();
+  value_reader reader{*payload};
+  garbage_entry entry;
+  entry.position = reader.number<std::uint64_t>();
+  entry.last_event = reader.number<std::uint64_t>();
+  entry.first_event = reader.number<std::uint64_t>();
+  entry.records = reader.number<std::uint8_t>() != 0;
+  if (!reader.complete() || entry.first_event == 0
+      || (entry.position != 0 && entry.last_event < entry.first_event))
+    return malformed(table::garbage, key, "does not parse");
+  return entry;
 }
 
 bytes make_id_value(session_number number) {

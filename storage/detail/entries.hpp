@@ -24,6 +24,13 @@ namespace fermata::detail {
   return table_key::of(session, item);
 }
 
+/// The bound of a deleted session's garbage: all of its events are below.
+inline constexpr std::uint64_t no_bound = ~std::uint64_t{0};
+
+[[nodiscard]] inline table_key garbage_key(session_number session, std::uint64_t below) {
+  return table_key::of(session, below);
+}
+
 /// Due times before 1970 are negative: the flipped sign bit puts them before the others.
 inline constexpr std::uint64_t sign_bit = std::uint64_t{1} << 63;
 
@@ -46,6 +53,12 @@ struct timer_address {
   session_number session = 0;
   std::uint64_t timer = 0;
 };
+struct garbage_address {
+  session_number session = 0;
+  std::uint64_t below = 0;
+
+  [[nodiscard]] bool of_deleted() const noexcept { return below == no_bound; }
+};
 
 // Errors of all that parses: `store_corrupt`, `store_too_new`.
 
@@ -53,15 +66,18 @@ struct timer_address {
 [[nodiscard]] result<part_address> parse_part_key(byte_view key);
 [[nodiscard]] result<pending_address> parse_pending_key(byte_view key);
 [[nodiscard]] result<timer_address> parse_timer_key(byte_view key);
+[[nodiscard]] result<garbage_address> parse_garbage_key(byte_view key);
 
 /// The one record of the caller that lives in the head itself, which saves a write per step.
 inline const record_key head_record_key{record_kind::head, 0, 0};
 
-/// The value of `heads`, borrowed. Payload: last log position 8, events 8, status 1, has_record 1,
-/// size of the id 1, id, record; numbers are little-endian.
+/// The value of `heads`, borrowed. Payload: last log position 8, events 8, status 1, flags 1 (1:
+/// has a record, 2: has dropped events), with the latter: first event 8, then size of the id 1, id,
+/// record; numbers are little-endian.
 struct head_entry {
   std::uint64_t last_position = 0; ///< 0: no events.
   std::uint64_t events = 0;
+  std::uint64_t first_event = 1; ///< The first that is kept; those before it cannot be read.
   std::uint8_t status = 0;
   byte_view id;
   std::optional<byte_view> record;
@@ -83,7 +99,9 @@ struct head_entry {
 struct log_entry {
   session_number session = 0;
   std::uint64_t first_event = 0;
-  std::uint64_t previous_position = 0; ///< Of the same session; 0: none.
+  /// Of the same session; 0: none, or one that was dropped before it was stored here. That of the
+  /// first event that is kept may be erased.
+  std::uint64_t previous_position = 0;
   std::uint32_t count = 0;
   byte_view events;
 
@@ -99,6 +117,19 @@ struct log_entry {
                                        std::uint64_t first, std::size_t limit,
                                        std::vector<stored_event>& out);
 
+/// The value of `garbage`: of a session's events, those from `first_event` up to the key's bound
+/// are to be erased, backwards from a place in its journal. Payload: position 8, last event 8,
+/// first event 8, records 1.
+struct garbage_entry {
+  std::uint64_t position = 0;    ///< The entry of the journal to go on with; 0: none is left.
+  std::uint64_t last_event = 0;  ///< The last one in it.
+  std::uint64_t first_event = 1; ///< Those before it are erased, or are other garbage.
+  bool records = false;          ///< The session's records are to be erased as well.
+};
+
+[[nodiscard]] bytes make_garbage(const garbage_entry& entry);
+[[nodiscard]] result<garbage_entry> parse_garbage(byte_view key, byte_view sealed);
+
 /// The value of `ids`. Nothing: there is no session of that id.
 [[nodiscard]] bytes make_id_value(session_number number);
 [[nodiscard]] result<session_number> parse_id_value(byte_view key, byte_view sealed);
@@ -111,9 +142,16 @@ struct log_entry {
 [[nodiscard]] caf::error write_meta(table_writer& tables, std::string_view name,
                                     std::uint64_t value);
 
+/// The newest format of the tables, which this version reads and writes.
+inline constexpr std::uint64_t store_format = 2;
+/// The format of a store that nothing was ever deleted from.
+inline constexpr std::uint64_t first_format = 1;
+
 // The names in `meta`.
 inline constexpr std::string_view meta_format = "format";
 inline constexpr std::string_view meta_next_number = "next_number";
 inline constexpr std::string_view meta_recoveries = "recoveries";
+/// The greatest position in `log` that was given out, once that entry is erased.
+inline constexpr std::string_view meta_last_position = "last_position";
 
 } // namespace fermata::detail

@@ -5,6 +5,7 @@
 #include <fermata/storage/detail/lmdb_file.hpp>
 #include <fermata/storage/detail/owner_lock.hpp>
 #include <fermata/storage/detail/paced_copy.hpp>
+#include <fermata/storage/detail/reclaim.hpp>
 #include <fermata/storage/verify_store.hpp>
 
 #include <fcntl.h>
@@ -83,6 +84,7 @@ std::uint64_t complete_size_bytes(MDB_env* environment) {
 // --- lmdb_handle ---
 
 caf::error lmdb_handle::open(const fs::path& directory, const lmdb_options& options) {
+  const auto in_place = lock_for_opening(directory);
   auto error = map(directory, options);
   if (!error)
     error = open_tables(directory, options.access == store_access::read_write && options.create);
@@ -175,10 +177,12 @@ caf::error lmdb_handle::create_tables() {
   MDB_txn* begun = nullptr;
   if (const auto code = mdb_txn_begin(environment_, nullptr, 0, &begun))
     return lmdb_error(code, "creating the store");
-  write_transaction transaction{begun, tables_};
-  if (const auto code = tables_.open(begun, true))
+  if (const auto code = tables_.open(begun, true)) {
+    mdb_txn_abort(begun);
     return lmdb_error(code, "creating the store");
-  if (auto error = write_meta(transaction.tables, meta_format, store_format))
+  }
+  write_transaction transaction{begun, tables_};
+  if (auto error = write_meta(transaction.tables, meta_format, first_format))
     return error;
   if (const auto code = transaction.commit())
     return lmdb_error(code, "creating the store");
@@ -217,6 +221,7 @@ result<std::shared_ptr<lmdb_environment>> lmdb_environment::open(const fs::path&
     if (!locked)
       return locked.error();
     owner_lock = std::move(*locked);
+    fs::remove_all(directory / compact_folder_name, failure);
   }
   auto opened = open_registered(directory, options, std::move(owner_lock));
   if (opened && writes)
@@ -225,13 +230,20 @@ result<std::shared_ptr<lmdb_environment>> lmdb_environment::open(const fs::path&
   return opened;
 }
 
-result<std::shared_ptr<lmdb_environment>>
-lmdb_environment::open_registered(const fs::path& directory, const lmdb_options& options,
-                                  file_descriptor owner_lock) {
+result<lmdb_environment::identity> lmdb_environment::identity_of(const fs::path& directory) {
   struct stat status {};
   if (::stat(directory.c_str(), &status) != 0)
     return unavailable(directory, "cannot be examined: " + std::string{std::strerror(errno)});
-  const identity self{status.st_dev, status.st_ino};
+  return identity{status.st_dev, status.st_ino};
+}
+
+result<std::shared_ptr<lmdb_environment>>
+lmdb_environment::open_registered(const fs::path& directory, const lmdb_options& options,
+                                  file_descriptor owner_lock) {
+  auto found = identity_of(directory);
+  if (!found)
+    return found.error();
+  const auto self = *found;
   auto& known = open_environments();
   std::unique_lock lock{known.mutex};
   if (std::exchange(known.pid, ::getpid()) != ::getpid())
@@ -342,6 +354,7 @@ caf::error lmdb_environment::write(const filler& fill) {
   int code = MDB_SUCCESS;
   std::size_t number = 0;
   std::uint64_t size_bytes = 0;
+  auto used = handle_.tables();
   caf::error refused;
   {
     write_transaction transaction{begun, handle_.tables()};
@@ -351,8 +364,10 @@ caf::error lmdb_environment::write(const filler& fill) {
     if (!filled)
       refused = transaction.tables.is_map_full() ? explain_failed_commit(MDB_MAP_FULL, size_bytes)
                                                  : filled.error();
-    else if (*filled)
+    else if (*filled) {
+      used = transaction.tables.handles();
       code = transaction.commit();
+    }
   }
   lock.lock();
   --snapshots_;
@@ -360,8 +375,26 @@ caf::error lmdb_environment::write(const filler& fill) {
     return refused;
   if (code != MDB_SUCCESS)
     return after_failed_commit(code, number, size_bytes);
+  handle_.set_tables(used);
   keep_file_complete();
   return caf::none;
+}
+
+result<reclaim_outcome> lmdb_environment::reclaim(std::size_t limit) {
+  reclaim_outcome outcome;
+  const auto fill = [&](table_writer& tables) -> result<bool> {
+    auto found = has_garbage(tables);
+    if (!found || !*found)
+      return found;
+    auto step = detail::reclaim(tables, limit);
+    if (!step)
+      return step.error();
+    outcome = *step;
+    return true;
+  };
+  if (auto error = write(fill))
+    return error;
+  return outcome;
 }
 
 caf::error lmdb_environment::after_failed_commit(int code, std::size_t transaction,
@@ -511,6 +544,132 @@ caf::error lmdb_environment::backup_to(const fs::path& directory, const backup_o
     return fail(code);
   if (::fsync(file.get()) != 0 || ::rename(partial.c_str(), target.c_str()) != 0)
     return fail(errno);
+  return sync_directory(directory);
+}
+
+// --- compacting ---
+
+namespace {
+
+/// A folder that is gone when this is.
+class temporary_folder {
+public:
+  explicit temporary_folder(fs::path path) : path_{std::move(path)} {}
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  ~temporary_folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+
+  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
+
+private:
+  fs::path path_;
+};
+
+result<std::uint64_t> size_of(const fs::path& file) {
+  std::error_code failure;
+  const auto size_bytes = fs::file_size(file, failure);
+  if (failure)
+    return make_error(errc::io_error, file.string() + " cannot be examined: " + failure.message());
+  return std::uint64_t{size_bytes};
+}
+
+result<std::uint64_t> reclaim_all(lmdb_environment& store, const backup_options& options) {
+  constexpr std::size_t entries_at_once = 4'096;
+  std::uint64_t erased = 0;
+  for (;;) {
+    if (options.goes_on && !options.goes_on(0))
+      return make_error(errc::shutting_down, "compacting the store was ended");
+    auto step = store.reclaim(entries_at_once);
+    if (!step)
+      return step.error();
+    erased += step->erased;
+    if (!step->more)
+      return erased;
+  }
+}
+
+caf::error check_copy(const fs::path& copy) {
+  const auto report = verify_store(copy);
+  if (!report)
+    return report.error();
+  if (!report->sound())
+    return make_error(errc::store_corrupt,
+                      "the copy would be damaged: " + report->problems.front());
+  return caf::none;
+}
+
+} // namespace
+
+result<compact_outcome> lmdb_environment::compact(const fs::path& directory,
+                                                  const backup_options& options) {
+  std::error_code failure;
+  if (!fs::is_directory(directory, failure))
+    return unavailable(directory, "does not exist: there is no such directory");
+  auto owner_lock = lock_for_owner(directory);
+  if (!owner_lock)
+    return owner_lock.error();
+  auto self = identity_of(directory);
+  if (!self)
+    return self.error();
+  {
+    // Said now, and not when the copy is made.
+    const std::lock_guard lock{open_environments().mutex};
+    if (auto error = check_closed(directory, *self))
+      return error;
+  }
+  lmdb_options existing;
+  existing.create = false;
+  auto opened = open_registered(directory, existing, {});
+  if (!opened)
+    return opened.error();
+  auto& store = **opened;
+  const temporary_folder copy{directory / compact_folder_name};
+  compact_outcome outcome;
+  auto before = size_of(directory / data_file_name);
+  if (!before)
+    return before.error();
+  outcome.size_before_bytes = *before;
+  auto erased = reclaim_all(store, options);
+  if (!erased)
+    return erased.error();
+  outcome.erased = *erased;
+  if (auto error = store.backup_to(copy.path(), options))
+    return error;
+  opened->reset(); // It stays ours.
+  if (auto error = check_copy(copy.path()))
+    return error;
+  auto after = size_of(copy.path() / data_file_name);
+  if (!after)
+    return after.error();
+  outcome.size_after_bytes = *after;
+  if (auto error = replace_file(directory, *self, copy.path() / data_file_name))
+    return error;
+  return outcome;
+}
+
+caf::error lmdb_environment::check_closed(const fs::path& directory, identity self) {
+  const auto& known = open_environments();
+  if (known.pid == ::getpid() && known.open.contains(self))
+    return make_error(errc::store_busy, "the store in " + directory.string()
+                                            + " is open for reading in this process (pid "
+                                            + std::to_string(::getpid()) + "): close it first");
+  return check_unused(directory);
+}
+
+caf::error lmdb_environment::replace_file(const fs::path& directory, identity self,
+                                          const fs::path& copy) {
+  const std::lock_guard lock{open_environments().mutex};
+  const auto replacing = lock_for_replacing(directory);
+  if (!replacing)
+    return replacing.error();
+  if (auto error = check_closed(directory, self))
+    return error;
+  const auto file = directory / data_file_name;
+  if (::rename(copy.c_str(), file.c_str()) != 0)
+    return lmdb_error(errno, "replacing " + file.string());
   return sync_directory(directory);
 }
 

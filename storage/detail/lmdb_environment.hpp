@@ -12,9 +12,6 @@
 
 namespace fermata::detail {
 
-/// The format of the tables that this version reads and writes.
-inline constexpr std::uint64_t store_format = 1;
-
 /// An LMDB environment as a resource, with its tables; null after a move or `reset`.
 class lmdb_handle {
 public:
@@ -38,6 +35,8 @@ public:
 
   [[nodiscard]] MDB_env* environment() const noexcept { return environment_; }
   [[nodiscard]] const lmdb_handles& tables() const noexcept { return tables_; }
+  /// Takes over the tables of a transaction that is committed.
+  void set_tables(const lmdb_handles& tables) noexcept { tables_ = tables; }
   explicit operator bool() const noexcept { return environment_ != nullptr; }
   /// True in a child of the process that opened it. There it must not be touched, not even closed:
   /// LMDB would do that to the parent's entries in the shared table of readers.
@@ -74,8 +73,15 @@ public:
   using filler = std::function<result<bool>(table_writer&)>;
   [[nodiscard]] caf::error write(const filler& fill);
 
+  /// As `store::reclaim`; a `write`.
+  [[nodiscard]] result<reclaim_outcome> reclaim(std::size_t limit);
+
   [[nodiscard]] caf::error backup_to(const std::filesystem::path& directory,
                                      const backup_options& options);
+
+  /// As `lmdb_store::compact`.
+  [[nodiscard]] static result<compact_outcome> compact(const std::filesystem::path& directory,
+                                                       const backup_options& options);
 
 private:
   class snapshot;
@@ -90,6 +96,13 @@ private:
   static result<std::shared_ptr<lmdb_environment>>
   open_registered(const std::filesystem::path& directory, const lmdb_options& options,
                   file_descriptor owner_lock);
+
+  static result<identity> identity_of(const std::filesystem::path& directory);
+  /// Refuses with `store_busy` when a store is open anywhere. `open_environments` is locked.
+  static caf::error check_closed(const std::filesystem::path& directory, identity self);
+  /// Replaces the file of a store that this process owns, and has closed, by `copy`.
+  static caf::error replace_file(const std::filesystem::path& directory, identity self,
+                                 const std::filesystem::path& copy);
 
   /// What follows is called with `mutex_` locked.
   caf::error ensure_usable();

@@ -11,6 +11,8 @@ namespace fermata::detail {
 inline constexpr auto data_file_name = "data.mdb";
 inline constexpr auto reader_file_name = "lock.mdb";
 inline constexpr auto owner_file_name = "owner.lock";
+/// A folder with the file that is to replace `data.mdb`, while it is made.
+inline constexpr auto compact_folder_name = "compact.partial";
 
 enum class file_state : std::uint8_t {
   absent,   ///< There is no file, or an empty one: LMDB will make it.

@@ -14,6 +14,8 @@ constexpr bool has_integer_keys(table which) noexcept {
   return which == table::heads || which == table::log;
 }
 
+constexpr std::uint64_t page_size_bytes = 4096;
+
 static_assert(sizeof(std::size_t) == 8, "the format has integer keys of eight bytes");
 
 /// A key in the form that LMDB wants, or back in ours.
@@ -65,15 +67,26 @@ int lmdb_handles::open(MDB_txn* transaction, bool create) {
     const std::string name{name_of(all_tables[i])};
     const auto flags =
         (create ? MDB_CREATE : 0U) | (has_integer_keys(all_tables[i]) ? MDB_INTEGERKEY : 0U);
-    if (const auto code = mdb_dbi_open(transaction, name.c_str(), flags, &handles_[i]))
+    const auto code = mdb_dbi_open(transaction, name.c_str(), flags, &handles_[i]);
+    if (code == MDB_NOTFOUND && all_tables[i] == optional_table)
+      handles_[i] = missing;
+    else if (code != MDB_SUCCESS)
       return code;
   }
   return MDB_SUCCESS;
 }
 
-MDB_dbi lmdb_handles::operator[](table which) const noexcept {
+int lmdb_handles::create_missing(MDB_txn* transaction, table which) {
+  if (has(which))
+    return MDB_SUCCESS;
+  assert(!has_integer_keys(which));
+  const std::string name{name_of(which)};
+  return mdb_dbi_open(transaction, name.c_str(), MDB_CREATE, &handles_[index_of(which)]);
+}
+
+std::size_t lmdb_handles::index_of(table which) noexcept {
   const auto found = std::find(all_tables.begin(), all_tables.end(), which);
-  return handles_[static_cast<std::size_t>(found - all_tables.begin())];
+  return static_cast<std::size_t>(found - all_tables.begin());
 }
 
 caf::error lmdb_error(int code, std::string_view what) {
@@ -106,9 +119,11 @@ caf::error lmdb_error(int code, std::string_view what) {
 }
 
 result<std::optional<byte_view>> lmdb_tables::get(table which, byte_view key) {
+  if (!handles_.has(which))
+    return std::optional<byte_view>{};
   native_key native{which, key};
   MDB_val value{};
-  const auto code = mdb_get(transaction_, (*handles_)[which], native.get(), &value);
+  const auto code = mdb_get(transaction_, handles_[which], native.get(), &value);
   if (code == MDB_NOTFOUND)
     return std::optional<byte_view>{};
   if (code != MDB_SUCCESS)
@@ -119,7 +134,7 @@ result<std::optional<byte_view>> lmdb_tables::get(table which, byte_view key) {
 result<std::uint64_t> lmdb_tables::last_number(table which) {
   assert(has_integer_keys(which));
   MDB_cursor* opened = nullptr;
-  if (const auto code = mdb_cursor_open(transaction_, (*handles_)[which], &opened))
+  if (const auto code = mdb_cursor_open(transaction_, handles_[which], &opened))
     return lmdb_error(code, doing("reading", which));
   const cursor_ptr cursor{opened};
   MDB_val key{};
@@ -133,8 +148,10 @@ result<std::uint64_t> lmdb_tables::last_number(table which) {
 }
 
 caf::error lmdb_tables::walk(table which, byte_view from, const visitor& visit) {
+  if (!handles_.has(which))
+    return caf::none;
   MDB_cursor* opened = nullptr;
-  if (const auto code = mdb_cursor_open(transaction_, (*handles_)[which], &opened))
+  if (const auto code = mdb_cursor_open(transaction_, handles_[which], &opened))
     return lmdb_error(code, doing("reading", which));
   const cursor_ptr cursor{opened};
   // LMDB refuses to look for an empty key.
@@ -166,11 +183,12 @@ caf::error lmdb_tables::append(table which, byte_view key, byte_view value) {
 }
 
 caf::error lmdb_tables::put_with(table which, byte_view key, byte_view value, unsigned flags) {
-  constexpr std::uint64_t page_size_bytes = 4096;
   written_size_bytes_ += value.size() + page_size_bytes;
   native_key native{which, key};
   MDB_val data{value.size(), const_cast<std::uint8_t*>(value.data())};
-  const auto code = mdb_put(transaction_, (*handles_)[which], native.get(), &data, flags);
+  auto code = handles_.create_missing(transaction_, which);
+  if (code == MDB_SUCCESS)
+    code = mdb_put(transaction_, handles_[which], native.get(), &data, flags);
   if (code == MDB_SUCCESS)
     return caf::none;
   is_map_full_ = code == MDB_MAP_FULL;
@@ -178,8 +196,11 @@ caf::error lmdb_tables::put_with(table which, byte_view key, byte_view value, un
 }
 
 caf::error lmdb_tables::erase(table which, byte_view key) {
+  if (!handles_.has(which))
+    return caf::none;
+  written_size_bytes_ += page_size_bytes;
   native_key native{which, key};
-  const auto code = mdb_del(transaction_, (*handles_)[which], native.get(), nullptr);
+  const auto code = mdb_del(transaction_, handles_[which], native.get(), nullptr);
   if (code == MDB_SUCCESS || code == MDB_NOTFOUND)
     return caf::none;
   is_map_full_ = code == MDB_MAP_FULL;

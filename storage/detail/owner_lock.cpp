@@ -31,6 +31,10 @@ std::string read_pid(int descriptor) {
   return pid;
 }
 
+file_descriptor open_directory(const fs::path& directory) {
+  return file_descriptor{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+}
+
 } // namespace
 
 caf::error create_private_directory(const fs::path& directory) {
@@ -50,7 +54,7 @@ caf::error create_private_directory(const fs::path& directory) {
 
 caf::error sync_directory(const fs::path& directory) {
   for (const auto& path : {directory, directory / ".."}) {
-    const file_descriptor opened{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const auto opened = open_directory(path);
     // A parent that may not be read is somebody else's: its entries are not ours to make durable.
     if (!opened && path != directory)
       continue;
@@ -81,6 +85,41 @@ result<file_descriptor> lock_for_owner(const fs::path& directory) {
       ::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), pid.data(), pid.size(), 0) > 0;
   static_cast<void>(noted);
   return file;
+}
+
+file_descriptor lock_for_opening(const fs::path& directory) {
+  auto opened = open_directory(directory);
+  if (opened)
+    while (::flock(opened.get(), LOCK_SH) != 0 && errno == EINTR)
+      continue;
+  return opened;
+}
+
+result<file_descriptor> lock_for_replacing(const fs::path& directory) {
+  auto opened = open_directory(directory);
+  if (!opened || ::flock(opened.get(), LOCK_EX) != 0)
+    return unavailable(directory, "cannot be locked", errno);
+  return opened;
+}
+
+caf::error check_unused(const fs::path& directory) {
+  const auto path = directory / reader_file_name;
+  const file_descriptor file{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+  if (!file && errno == ENOENT)
+    return caf::none;
+  // LMDB keeps the first byte locked for as long as it has a store open. Closing this file would
+  // end the locks of this process.
+  struct flock found {};
+  found.l_type = F_WRLCK;
+  found.l_whence = SEEK_SET;
+  found.l_len = 1;
+  if (!file || ::fcntl(file.get(), F_GETLK, &found) != 0)
+    return unavailable(directory, "cannot be examined", errno);
+  if (found.l_type == F_UNLCK)
+    return caf::none;
+  return make_error(errc::store_busy, "the store in " + directory.string() + " is open in process "
+                                          + std::to_string(found.l_pid)
+                                          + ", which would go on with the old file: end it first");
 }
 
 } // namespace fermata::detail

@@ -19,4 +19,16 @@ namespace fermata::detail {
 /// `store_unavailable`.
 [[nodiscard]] result<file_descriptor> lock_for_owner(const std::filesystem::path& directory);
 
+/// Held while the files of a store are opened, by any number of openers at once; waits while they
+/// are replaced. Where directories cannot be locked, nothing is, and nobody replaces them there.
+[[nodiscard]] file_descriptor lock_for_opening(const std::filesystem::path& directory);
+
+/// Held while the files of a store are replaced: nobody opens them meanwhile. Waits for those who
+/// do. Errors: `store_unavailable`.
+[[nodiscard]] result<file_descriptor> lock_for_replacing(const std::filesystem::path& directory);
+
+/// Refuses with `store_busy`, which names its pid, when another process has the files of a store
+/// open, be it only to read. This process must not have them open.
+[[nodiscard]] caf::error check_unused(const std::filesystem::path& directory);
+
 } // namespace fermata::detail

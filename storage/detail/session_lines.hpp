@@ -15,12 +15,14 @@ struct export_header {
   std::uint32_t version = 0;
   session_id session;
   bool redacted = false;
+  std::optional<std::uint64_t> first_event; ///< Where those before it were dropped.
 
   export_header() = default;
   static constexpr auto fields() {
     return std::tuple{
         field("format", &export_header::format), field("version", &export_header::version),
-        field("session", &export_header::session), field("redacted", &export_header::redacted)};
+        field("session", &export_header::session), field("redacted", &export_header::redacted),
+        optional_field("first_event", &export_header::first_event)};
   }
 };
 

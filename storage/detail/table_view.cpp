@@ -46,8 +46,8 @@ private:
   session_anchor last_;
 };
 
-/// The positions of the first `limit` log entries that hold a session's events from `first` on, the
-/// last one first.
+/// The positions of the first `limit` log entries that hold a session's events from `first` on,
+/// which are kept, the last one first.
 result<std::deque<std::uint64_t>> chain_back(table_reader& tables, session_number session,
                                              const head_entry& head, std::uint64_t first,
                                              std::size_t limit) {
@@ -69,17 +69,49 @@ result<std::deque<std::uint64_t>> chain_back(table_reader& tables, session_numbe
     position = entry->previous_position;
     expected_last = entry->first_event - 1;
   }
+  if (expected_last >= first && expected_last > 0)
+    return inconsistent("the journal of session number " + std::to_string(session)
+                        + " begins behind event " + std::to_string(expected_last)
+                        + ", which was not dropped");
   return positions;
 }
 
-/// Adds all events of the log entry at `position`.
-caf::error append_commit(std::uint64_t position, byte_view sealed,
-                         std::vector<stored_event>& found) {
-  auto entry = parse_log(position, sealed);
-  if (!entry)
-    return std::move(entry.error());
-  return append_events(position, *entry, 0, std::numeric_limits<std::size_t>::max(), found);
-}
+/// Reads entries of the journal of all sessions, without what was deleted or dropped.
+class journal_reader {
+public:
+  explicit journal_reader(table_reader& tables) : tables_{tables} {}
+
+  /// Adds the events of the log entry at `position` that can be read.
+  caf::error append(std::uint64_t position, byte_view sealed, std::vector<stored_event>& found) {
+    auto entry = parse_log(position, sealed);
+    if (!entry)
+      return std::move(entry.error());
+    auto first = first_event_of(entry->session);
+    if (!first)
+      return std::move(first.error());
+    return append_events(position, *entry, *first, std::numeric_limits<std::size_t>::max(), found);
+  }
+
+private:
+  /// The number of the first event to show; beyond all of them: the session is deleted.
+  result<std::uint64_t> first_event_of(session_number session) {
+    if (!format_) {
+      auto stored = read_meta(tables_, meta_format);
+      if (!stored)
+        return stored.error();
+      format_ = stored->value_or(first_format);
+    }
+    if (*format_ == first_format)
+      return std::uint64_t{1};
+    auto head = read_head(tables_, session);
+    if (!head)
+      return head.error();
+    return *head ? (*head)->first_event : max_number;
+  }
+
+  table_reader& tables_;
+  std::optional<std::uint64_t> format_;
+};
 
 } // namespace
 
@@ -163,7 +195,7 @@ caf::error table_view::visit_events(session_number session, std::uint64_t first,
     return std::move(head.error());
   if (!*head || limit == 0)
     return caf::none;
-  first = std::max<std::uint64_t>(first, 1);
+  first = std::max(first, (*head)->first_event);
   auto positions = chain_back(*tables_, session, **head, first, limit);
   if (!positions)
     return std::move(positions.error());
@@ -195,19 +227,21 @@ result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, s
   std::size_t commits = 0;
   auto reached = position;
   caf::error damage;
+  journal_reader entries{*tables_};
   const auto visit = [&](byte_view key, byte_view sealed) -> result<bool> {
     auto number = parse_number_key(table::log, key);
     if (!number)
       return number.error();
     const auto whole = found.size();
-    damage = append_commit(*number, sealed, found);
+    damage = entries.append(*number, sealed, found);
     if (damage)
       found.resize(whole);
     // The next call begins with it.
     if (damage && commits > 0)
       return false;
     reached = *number;
-    return !damage && ++commits < limit;
+    commits += found.size() > whole;
+    return !damage && commits < limit;
   };
   if (auto error = tables_->walk(table::log, number_key(position + 1), visit))
     return error;

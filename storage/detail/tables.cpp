@@ -43,6 +43,8 @@ std::string_view name_of(table which) noexcept {
     return "pending";
   case table::timers:
     return "timers";
+  case table::garbage:
+    return "garbage";
   }
   return "unknown";
 }
@@ -73,6 +75,8 @@ std::string describe(table which, byte_view key) {
     return "the record of kind " + std::to_string(key[8]) + ", group "
            + std::to_string(load_big_endian<std::uint32_t>(key.subspan(9))) + ", index "
            + number_at(13) + " of session number " + number_at(0);
+  if (which == table::garbage && key.size() == 16)
+    return "the garbage of session number " + number_at(0) + " below event " + number_at(8);
   constexpr std::string_view digits = "0123456789abcdef";
   const auto is_text = which == table::ids || which == table::meta;
   std::string text = "the entry ";

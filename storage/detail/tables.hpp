@@ -24,11 +24,15 @@ enum class table : char {
   by_status = 's', ///< Status, number -> nothing.
   pending = 'w',   ///< Number, item -> value.
   timers = 't',    ///< Due time, number, timer -> nothing.
+  garbage = 'g',   ///< Number, bound -> what is left to erase of its events below the bound.
 };
 
-inline constexpr std::array all_tables = {table::meta,    table::ids,   table::heads,
-                                          table::log,     table::parts, table::by_status,
-                                          table::pending, table::timers};
+inline constexpr std::array all_tables = {table::meta,    table::ids,    table::heads,
+                                          table::log,     table::parts,  table::by_status,
+                                          table::pending, table::timers, table::garbage};
+
+/// A table that stores made by format 1 may lack, until something is put into it.
+inline constexpr table optional_table = table::garbage;
 
 /// The table's name: in LMDB, and in messages.
 [[nodiscard]] std::string_view name_of(table which) noexcept;

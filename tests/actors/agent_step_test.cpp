@@ -162,6 +162,7 @@ public:
     }
     return to_.write(commits);
   }
+  result<reclaim_outcome> reclaim(std::size_t limit) override { return to_.reclaim(limit); }
   result<std::optional<session_anchor>> find(const session_id& session) override {
     return to_.find(session);
   }

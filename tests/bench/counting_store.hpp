@@ -26,6 +26,7 @@ public:
   explicit counting_store(std::shared_ptr<store> behind) : behind_{std::move(behind)} {}
 
   std::vector<commit_outcome> write(std::span<const commit> commits) override;
+  result<reclaim_outcome> reclaim(std::size_t limit) override { return behind_->reclaim(limit); }
   result<std::optional<session_anchor>> find(const session_id& session) override {
     return behind_->find(session);
   }

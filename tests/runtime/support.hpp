@@ -158,6 +158,7 @@ public:
     }
     return behind_->write(commits);
   }
+  result<reclaim_outcome> reclaim(std::size_t limit) override { return behind_->reclaim(limit); }
   result<std::optional<session_anchor>> find(const session_id& session) override {
     return behind_->find(session);
   }

@@ -185,6 +185,7 @@ public:
     linger();
     return outcomes;
   }
+  result<reclaim_outcome> reclaim(std::size_t limit) override { return behind_->reclaim(limit); }
   result<std::optional<session_anchor>> find(const session_id& session) override {
     return behind_->find(session);
   }

@@ -100,6 +100,42 @@ std::string problems_of(const fs::path& path) {
   return all;
 }
 
+/// An entry that is sealed by the layout's own functions; only what it says is wrong.
+struct forgery {
+  const char* claim;
+  detail::table which;
+  detail::table_key key;
+  std::optional<bytes> payload; // Nothing: erase.
+};
+
+/// Puts or erases an entry, as it is.
+void forge(const fs::path& directory, const forgery& forged) {
+  MDB_env* environment = nullptr;
+  mdb_env_create(&environment);
+  mdb_env_set_maxdbs(environment, 16);
+  REQUIRE(mdb_env_open(environment, directory.c_str(), 0, 0600) == 0);
+  MDB_txn* transaction = nullptr;
+  REQUIRE(mdb_txn_begin(environment, nullptr, 0, &transaction) == 0);
+  MDB_dbi handle = 0;
+  REQUIRE(mdb_dbi_open(transaction, std::string{name_of(forged.which)}.c_str(), 0, &handle) == 0);
+  detail::byte_view key = forged.key;
+  std::uint64_t native = 0;
+  if (forged.which == detail::table::heads || forged.which == detail::table::log) {
+    native = detail::load_big_endian<std::uint64_t>(key);
+    key = {reinterpret_cast<const std::uint8_t*>(&native), sizeof native};
+  }
+  MDB_val raw_key{key.size(), const_cast<std::uint8_t*>(key.data())};
+  if (forged.payload) {
+    auto sealed = detail::seal_value(forged.which, forged.key, *forged.payload);
+    MDB_val value{sealed.size(), sealed.data()};
+    REQUIRE(mdb_put(transaction, handle, &raw_key, &value, 0) == 0);
+  } else {
+    REQUIRE(mdb_del(transaction, handle, &raw_key, nullptr) == 0);
+  }
+  REQUIRE(mdb_txn_commit(transaction) == 0);
+  mdb_env_close(environment);
+}
+
 } // namespace
 
 TEST_CASE("verifying an intact store finds nothing and counts what there is") {
@@ -218,13 +254,6 @@ TEST_CASE("a changed byte in a stored value is reported by who reads it, naming 
 }
 
 TEST_CASE("tables that contradict each other are found although every checksum is right") {
-  // Each entry is sealed by the layout's own functions; only what it says is wrong.
-  struct forgery {
-    const char* claim;
-    detail::table which;
-    detail::table_key key;
-    std::optional<bytes> payload; // Nothing: erase.
-  };
   const auto number = [](std::uint64_t value) {
     bytes payload;
     detail::append_little_endian(payload, value);
@@ -266,31 +295,102 @@ TEST_CASE("tables that contradict each other are found although every checksum i
       must_write(*target, change{"b"}.event("1"));
     }
     REQUIRE(must(verify_store(directory)).sound());
-    MDB_env* environment = nullptr;
-    mdb_env_create(&environment);
-    mdb_env_set_maxdbs(environment, 16);
-    REQUIRE(mdb_env_open(environment, directory.path().c_str(), 0, 0600) == 0);
-    MDB_txn* transaction = nullptr;
-    REQUIRE(mdb_txn_begin(environment, nullptr, 0, &transaction) == 0);
-    MDB_dbi handle = 0;
-    REQUIRE(mdb_dbi_open(transaction, std::string{name_of(forged.which)}.c_str(), 0, &handle) == 0);
-    detail::byte_view key = forged.key;
-    std::uint64_t native = 0;
-    if (forged.which == table::heads || forged.which == table::log) {
-      native = detail::load_big_endian<std::uint64_t>(key);
-      key = {reinterpret_cast<const std::uint8_t*>(&native), sizeof native};
-    }
-    MDB_val raw_key{key.size(), const_cast<std::uint8_t*>(key.data())};
-    if (forged.payload) {
-      auto sealed = detail::seal_value(forged.which, forged.key, *forged.payload);
-      MDB_val value{sealed.size(), sealed.data()};
-      REQUIRE(mdb_put(transaction, handle, &raw_key, &value, 0) == 0);
-    } else {
-      REQUIRE(mdb_del(transaction, handle, &raw_key, nullptr) == 0);
-    }
-    REQUIRE(mdb_txn_commit(transaction) == 0);
-    mdb_env_close(environment);
+    forge(directory, forged);
     CHECK_FALSE(must(verify_store(directory)).sound());
+  }
+}
+
+namespace {
+
+/// A store with a session that was deleted, one whose events 1 and 2 were dropped, and another one;
+/// numbers 1 to 3, at positions 1 and 2, 3 to 5, and 6. The first is half reclaimed.
+void put_garbage(const fs::path& directory) {
+  const auto target = must(lmdb_store::open(directory));
+  auto gone = must_write(*target, change{"gone"}.event("1").put(entry_key, "e"));
+  gone = must_write(*target, change{gone}.event("2"));
+  auto cut = must_write(*target, change{"cut"}.event("1").put(entry_key, "e"));
+  cut = must_write(*target, change{cut}.event("2"));
+  cut = must_write(*target, change{cut}.event("3"));
+  must_write(*target, change{"whole"}.event("1").put(entry_key, "e"));
+  must_write(*target, change{cut}.drop_below(3));
+  must_delete(*target, "gone");
+  if (must(target->reclaim(1)).erased != 1)
+    throw std::runtime_error{"nothing was reclaimed"};
+}
+
+bytes garbage(std::uint64_t position, std::uint64_t last_event, bool records) {
+  detail::garbage_entry entry;
+  entry.position = position;
+  entry.last_event = last_event;
+  entry.records = records;
+  return detail::make_garbage(entry);
+}
+
+} // namespace
+
+TEST_CASE("what is to be reclaimed is counted, and no damage") {
+  temporary_directory directory;
+  put_garbage(directory);
+  const auto report = must(verify_store(directory));
+  CHECK(report.problems == std::vector<std::string>{});
+  CHECK(report.sessions == 2);
+  CHECK(report.commits == 2);
+  CHECK(report.events == 2);
+  CHECK(report.records == 2);
+  // One entry of the journal and one record of the one, two entries of the other.
+  CHECK(report.garbage == 4);
+}
+
+TEST_CASE("garbage that is none, or that nobody would erase, is found, and not erased") {
+  using detail::table;
+  const auto whole = [](std::uint64_t first_event) {
+    detail::head_entry head;
+    static const auto id = data("cut");
+    head.id = id;
+    head.events = 3;
+    head.first_event = first_event;
+    head.last_position = 5;
+    return detail::make_head(head);
+  };
+  const std::vector<forgery> forgeries{
+      {"a session that is garbage and there", table::garbage,
+       detail::garbage_key(3, detail::no_bound), garbage(6, 1, true)},
+      {"events that are garbage and can be read", table::garbage, detail::garbage_key(2, 4),
+       garbage(5, 3, false)},
+      {"garbage of nobody", table::garbage, detail::garbage_key(77, 5), garbage(0, 0, false)},
+      {"garbage that leads into another session", table::garbage,
+       detail::garbage_key(1, detail::no_bound), garbage(6, 1, true)},
+      {"garbage that forgets some of it", table::garbage, detail::garbage_key(1, detail::no_bound),
+       garbage(0, 0, true)},
+      {"a deleted session that is not garbage", table::garbage,
+       detail::garbage_key(1, detail::no_bound), std::nullopt},
+      {"dropped events that are not garbage", table::garbage, detail::garbage_key(2, 3),
+       std::nullopt},
+      {"dropped events that are dropped no more", table::heads, detail::number_key(2), whole(1)},
+      {"events that were dropped without a trace", table::heads, detail::number_key(3),
+       std::nullopt},
+      {"a journal of garbage with a hole", table::log, detail::number_key(1), std::nullopt},
+      {"a journal of dropped events with a hole", table::log, detail::number_key(3), std::nullopt},
+      {"a kept event that is missing", table::log, detail::number_key(5), std::nullopt},
+  };
+  for (const auto& forged : forgeries) {
+    CAPTURE(forged.claim);
+    temporary_directory directory;
+    put_garbage(directory);
+    forge(directory, forged);
+    CHECK_FALSE(must(verify_store(directory)).sound());
+    // What can be read before can be read afterwards.
+    const auto target = must(lmdb_store::open(directory));
+    const auto readable = [&](session_number session) {
+      const auto found = must(target->read())->events(session, 1, 9);
+      return found ? found->size() : 0;
+    };
+    const auto before = std::pair{readable(2), readable(3)};
+    for (int step = 0; step < 20; ++step)
+      if (const auto done = target->reclaim(1); !done || !done->more)
+        break;
+    if (forged.which != table::heads)
+      CHECK(std::pair{readable(2), readable(3)} == before);
   }
 }
 

@@ -148,6 +148,33 @@ TEST_CASE("a commit whose n-th system call fails is stored entirely or not at al
   }
 }
 
+TEST_CASE("reclaiming whose n-th system call fails has erased something or nothing, and goes on") {
+  for (int call = 1; call <= 6; ++call)
+    for (const auto code : {EIO, ENOSPC})
+      for (const auto done : {false, true}) {
+        CAPTURE(call, code, done);
+        temporary_directory directory;
+        const auto target = must(lmdb_store::open(directory));
+        auto a = must_write(*target, change{"a"}.event("1"));
+        for (int i = 0; i < 9; ++i)
+          a = must_write(*target, change{a}.event(data(3'000, 'x')));
+        must_write(*target, change{"b"}.event("1"));
+        must_delete(*target, "a");
+        arm({call, code, done, false, 2});
+        const auto failed = target->reclaim(4);
+        disarm();
+        const auto report = must(verify_store(directory));
+        CHECK(report.problems == std::vector<std::string>{});
+        CHECK((report.garbage == 10 || report.garbage == 6));
+        if (failed)
+          CHECK(report.garbage == 6);
+        else
+          CHECK((is(failed.error(), errc::io_error) || is(failed.error(), errc::disk_full)));
+        CHECK(reclaim_all(*target, 4) == report.garbage);
+        CHECK(events_of(*target, must_find(*target, "b").number) == "1");
+      }
+}
+
 TEST_CASE("a failed write of data is io_error or disk_full by its reason, and nothing is stored") {
   for (const auto& [code, expected] :
        {std::pair{EIO, errc::io_error}, {ENOSPC, errc::disk_full}, {EDQUOT, errc::disk_full}}) {
@@ -273,6 +300,75 @@ TEST_CASE("a full disk is disk_full, and the store works again when there is roo
     if (!must(verify_store(path / "store")).sound())
       return "not sound: " + must(verify_store(path / "store")).problems.front();
     return {};
+  });
+  if (outcome == "skipped")
+    WARN("skipped: mounting is not permitted here");
+  else
+    CHECK(outcome == "");
+}
+
+TEST_CASE("on a full disk sessions are deleted and reclaimed, which makes room again") {
+  temporary_directory directory;
+  const auto outcome = in_child([&]() -> std::string {
+    const auto& path = directory.path();
+    if (::unshare(CLONE_NEWNS) != 0
+        || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0
+        || ::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=2m") != 0)
+      return "skipped";
+    const auto ballast = path / "ballast";
+    std::ofstream{ballast} << std::string(100'000, 'x');
+    auto target = must(lmdb_store::open(path / "store"));
+    auto a = must_write(*target, change{"a"}.event("1"));
+    if (!is(fill(*target, a), errc::disk_full))
+      return "the disk is not full";
+    // To free space takes some: LMDB writes beside what is in use.
+    fs::remove(ballast);
+    must_delete(*target, "a");
+    bool refused = false;
+    for (;;) {
+      const auto step = target->reclaim(8);
+      refused = refused || !step;
+      if (!step && !is(step.error(), errc::disk_full))
+        return "not disk_full: " + message_of(step.error());
+      if (!step || !step->more)
+        break;
+    }
+    if (refused)
+      return "there was no room to reclaim in";
+    auto b = must_write(*target, change{"b"}.event(data(20'000, 'y')));
+    for (int i = 0; i < 40; ++i)
+      b = must_write(*target, change{b}.event(data(20'000, 'y')));
+    target.reset();
+    const auto report = must(verify_store(path / "store"));
+    return report.sound() ? "" : "not sound: " + report.problems.front();
+  });
+  if (outcome == "skipped")
+    WARN("skipped: mounting is not permitted here");
+  else
+    CHECK(outcome == "");
+}
+
+TEST_CASE("compacting on a full disk fails, leaves the old file, and nothing beside it") {
+  temporary_directory directory;
+  const auto outcome = in_child([&]() -> std::string {
+    const auto& path = directory.path();
+    if (::unshare(CLONE_NEWNS) != 0
+        || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0
+        || ::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=2m") != 0)
+      return "skipped";
+    std::string before;
+    {
+      const auto target = must(lmdb_store::open(path / "store"));
+      must_write(*target, change{"a"}.event(data(1'200'000, 'x')));
+      before = dump(*target);
+    }
+    const auto done = lmdb_store::compact(path / "store");
+    if (done || !is(done.error(), errc::disk_full))
+      return "not disk_full";
+    if (fs::exists(path / "store" / "compact.partial"))
+      return "something was left";
+    const auto target = must(lmdb_store::open(path / "store"));
+    return dump(*target) == before ? "" : "another content";
   });
   if (outcome == "skipped")
     WARN("skipped: mounting is not permitted here");

@@ -37,7 +37,66 @@ void write_until_killed(const std::filesystem::path& directory, int output) {
   }
 }
 
+/// Makes sessions, drops what they had and deletes them, and reclaims a little at a time; says the
+/// number of each session that is complete: those before it are deleted.
+void reclaim_until_killed(const std::filesystem::path& directory, int output) {
+  const auto target = must(lmdb_store::open(directory));
+  for (;;) {
+    auto kept = must_find(*target, "kept");
+    kept = must_write(*target, change{kept}.event("next").drop_below(kept.events));
+    const auto name = "s" + std::to_string(kept.events);
+    auto next = must_write(*target, change{name}.event("1").put({record_kind::entry, 0, 1}, "e"));
+    for (std::uint64_t i = 2; i <= 10; ++i)
+      next = must_write(*target, change{next}.event(data(i * 700, 'x')).drop_below(i / 2));
+    send_number(output, static_cast<std::int64_t>(next.number));
+    must_delete(*target, name);
+    while (must(target->reclaim(3)).more)
+      continue;
+  }
+}
+
 } // namespace
+
+TEST_CASE("killing who reclaims at any moment leaves a store that goes on with it") {
+  temporary_directory directory;
+  must_write(*must(lmdb_store::open(directory)), change{"kept"}.event("first"));
+  std::mt19937_64 random{2};
+  std::int64_t last = 1;
+  for (int round = 0; round < 15; ++round) {
+    CAPTURE(round);
+    {
+      child_process writer{[&](int, int output) { reclaim_until_killed(directory, output); }};
+      for (auto wanted = 1 + random() % 5; wanted > 0; --wanted) {
+        last = writer.receive();
+        REQUIRE(last > 0);
+      }
+      for (auto spins = random() % 2'000'000; spins > 0; --spins)
+        asm volatile("");
+      writer.kill();
+      for (auto number = writer.receive(); number > 0; number = writer.receive())
+        last = number;
+      writer.wait();
+    }
+    REQUIRE(must(verify_store(directory)).problems == std::vector<std::string>{});
+    const auto target = must(lmdb_store::open(directory));
+    const auto kept = must_find(*target, "kept");
+    CHECK(must(must(target->read())->events(kept.number, 1, 100)).size()
+          == kept.events - kept.first_event + 1);
+    CHECK(kept.events - kept.first_event <= 1);
+    // What was not finished before it was killed is deleted now.
+    for (const auto& session : must(must(target->read())->sessions(std::nullopt, 0, 100)))
+      if (session.number != kept.number)
+        must_delete(*target, session.id.str());
+    reclaim_all(*target, 5);
+    CHECK(must_write(*target, change{"new"}).number > static_cast<session_number>(last));
+    must_delete(*target, "new");
+    reclaim_all(*target);
+    const auto report = must(verify_store(directory));
+    CHECK(report.problems == std::vector<std::string>{});
+    CHECK(report.garbage == 0);
+    CHECK(report.sessions == 1);
+  }
+}
 
 TEST_CASE("killing the writer at any moment loses nothing that it had acknowledged") {
   temporary_directory directory;

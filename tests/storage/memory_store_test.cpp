@@ -103,6 +103,34 @@ TEST_CASE("what a crash has torn inside of a write is not believed: the write be
   CHECK(events_of(target, a.number) == "1 2");
 }
 
+TEST_CASE("whatever hits a memory store while it reclaims, it goes on from what was stored") {
+  for (const auto fault :
+       {memory_fault::disk_full, memory_fault::io_error, memory_fault::lose_ack,
+        memory_fault::crash_before, memory_fault::crash_inside, memory_fault::crash_after}) {
+    CAPTURE(fault);
+    memory_store target;
+    auto a = must_write(target, change{"a"}.event("1").put(entry_key, "e"));
+    for (int i = 0; i < 5; ++i)
+      a = must_write(target, change{a}.event("x"));
+    must_write(target, change{"b"}.event("1").put(entry_key, "e"));
+    CHECK(must(target.reclaim(2)).erased == 0);
+    const auto writes = target.writes();
+    must_delete(target, "a");
+    const auto before = target.fingerprint();
+    target.fail_next(fault);
+    const auto failed = target.reclaim(2);
+    REQUIRE_FALSE(failed);
+    CHECK(target.writes() == writes + 2);
+    target.restart();
+    const auto stored = fault == memory_fault::lose_ack || fault == memory_fault::crash_after;
+    CHECK((target.fingerprint() != before) == stored);
+    CHECK(target.verify().problems == std::vector<std::string>{});
+    CHECK(reclaim_all(target, 2) == (stored ? 5 : 7));
+    CHECK(target.verify().garbage == 0);
+    CHECK(events_of(target, 2) == "1");
+  }
+}
+
 TEST_CASE("a lasting fault fails every write until it is taken back") {
   memory_store target;
   target.fail_writes(memory_fault::disk_full);

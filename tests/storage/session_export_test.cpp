@@ -196,6 +196,51 @@ TEMPLATE_TEST_CASE("an exported session is the same session in another store", "
   CHECK(exported(full.get(), "a") == text);
 }
 
+TEMPLATE_TEST_CASE("an export says which events were dropped, and an import begins there", "",
+                   memory_harness, lmdb_harness) {
+  TestType from;
+  const auto a = put_session(from.get(), "a", 9);
+  put_session(from.get(), "b");
+  must_write(from.get(), change{a}.drop_below(6));
+  const auto text = exported(from.get(), "a");
+  CHECK(contains(text, R"("first_event":6)"));
+  CHECK(contains(text, R"("version":2)"));
+  CHECK(contains(text, R"("events":4)"));
+  reclaim_all(from.get());
+  CHECK(exported(from.get(), "a") == text);
+  CHECK(contains(exported(from.get(), "b"), R"("version":1)"));
+
+  TestType into;
+  const auto read = must(imported(into.get(), text));
+  CHECK(read.events == 9);
+  CHECK(read.first_event == 6);
+  into.reopen();
+  CHECK(exported(into.get(), "a") == text);
+  const auto there = must_find(into.get(), "a");
+  CHECK(there.events == 9);
+  CHECK(there.first_event == 6);
+  must_write(into.get(), change{there}.event(to_record(sample_event(10))));
+  CHECK(events_of(into.get(), there.number).size() > 0);
+}
+
+TEST_CASE("an export that does not begin where it says is refused") {
+  memory_store from;
+  must_write(from, change{put_session(from, "a", 9)}.drop_below(6));
+  const auto text = exported(from, "a");
+  import_options edited;
+  edited.accept_edited = true;
+  const auto edit = [&](std::string_view before, std::string_view after) {
+    auto changed = text;
+    changed.replace(changed.find(before), before.size(), after);
+    return verdict_on(changed, edited);
+  };
+  CHECK(edit(R"("first_event":6)", R"("first_event":6)") == "accepted");
+  CHECK(edit(R"("first_event":6)", R"("first_event":7)")
+        == "invalid_field: line 2: event: number: expected 7, got 6");
+  CHECK(contains(edit(R"("first_event":6)", R"("first_event":1)"), "expected 2 or more, got 1"));
+  CHECK(contains(edit(R"("first_event":6,)", ""), "expected 1, got 6"));
+}
+
 TEST_CASE("an export is as of one moment, whatever is written meanwhile") {
   memory_store from;
   auto anchor = put_session(from, "a");
@@ -326,10 +371,10 @@ TEST_CASE("a file that is no export, or one of a newer version, is refused as th
   const auto header = [](const std::string& rest) {
     return R"({"format": "fermata-session", )" + rest + "}\n";
   };
-  CHECK(verdict_on(header(R"("version": 2, "how": ["it", "likes"])"))
-        == "store_too_new: line 1: the export has version 2; this version reads versions up to 1");
+  CHECK(verdict_on(header(R"("version": 3, "how": ["it", "likes"])"))
+        == "store_too_new: line 1: the export has version 3; this version reads versions up to 2");
   CHECK(verdict_on(header(R"("version": 0, "session": "a", "redacted": false)"))
-        == "invalid_field: line 1: version: expected 1 to 1, got 0");
+        == "invalid_field: line 1: version: expected 1 to 2, got 0");
   CHECK(verdict_on(header(R"("version": "1", "session": "a", "redacted": false)"))
         == "invalid_field: line 1: version: expected an integer, got string");
   CHECK(verdict_on(header(R"("version": 1, "redacted": false)"))

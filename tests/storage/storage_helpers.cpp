@@ -86,6 +86,16 @@ change& change::expecting(std::uint64_t events) {
   return *this;
 }
 
+change& change::drop_below(std::uint64_t event) {
+  commit_.drops_events_below = event;
+  return *this;
+}
+
+change& change::remove() {
+  commit_.deletes_session = true;
+  return *this;
+}
+
 timestamp at(std::int64_t milliseconds) {
   return timestamp{std::chrono::milliseconds{milliseconds}};
 }
@@ -95,6 +105,22 @@ commit_outcome write(store& target, const commit& change) {
   if (outcomes.size() != 1)
     throw std::runtime_error{"one commit, but " + std::to_string(outcomes.size()) + " outcomes"};
   return outcomes.front();
+}
+
+void must_delete(store& target, std::string_view session) {
+  const auto outcome = write(target, change{must_find(target, session)}.remove());
+  if (outcome.error)
+    throw std::runtime_error{message_of(outcome.error)};
+}
+
+std::uint64_t reclaim_all(store& target, std::size_t limit) {
+  std::uint64_t erased = 0;
+  for (;;) {
+    const auto step = must(target.reclaim(limit));
+    erased += step.erased;
+    if (!step.more)
+      return erased;
+  }
 }
 
 session_anchor must_write(store& target, const commit& change) {

@@ -41,6 +41,8 @@ public:
   change& arm(std::int64_t due, std::uint64_t timer);
   change& disarm(std::int64_t due, std::uint64_t timer);
   change& expecting(std::uint64_t events);
+  change& drop_below(std::uint64_t event);
+  change& remove();
 
   operator const commit&() const noexcept { return commit_; }
 
@@ -52,6 +54,12 @@ private:
 
 /// Writes one commit on its own.
 commit_outcome write(store& target, const commit& change);
+
+/// Deletes a session, which must succeed.
+void must_delete(store& target, std::string_view session);
+
+/// Reclaims all that there is, so many entries at a time; returns how many were erased.
+std::uint64_t reclaim_all(store& target, std::size_t limit = 256);
 
 /// Writes one commit, which must succeed, and returns what the store then knows of its session.
 session_anchor must_write(store& target, const commit& change);

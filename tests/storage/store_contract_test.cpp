@@ -422,6 +422,199 @@ CONTRACT("the longest session ids are distinct") {
   CHECK(must_find(harness.get(), other).number == 2);
 }
 
+CONTRACT("a deleted session is gone at once, and its id is free for another one") {
+  TestType harness;
+  auto& target = harness.get();
+  const auto a = must_write(target, change{"a"}
+                                        .event("1")
+                                        .event("2")
+                                        .status(3)
+                                        .put(head_key, "head")
+                                        .put(entry_key(0, 1), "entry")
+                                        .pend(1, "p1")
+                                        .pend(2, "p2")
+                                        .arm(500, 7));
+  must_write(target, change{"b"}.event("x").pend(1, "b1"));
+  const auto deleted = write(target, change{a}.remove().disarm(500, 7).event("not stored"));
+  CHECK_FALSE(deleted.error);
+  CHECK(deleted.number == a.number);
+  harness.reopen();
+  CHECK_FALSE(must(harness.get().find(named("a"))));
+  {
+    const auto view = must(harness.get().read());
+    CHECK(must(view->events(a.number, 1, all)).empty());
+    CHECK_FALSE(must(view->read(a.number, head_key)));
+    CHECK(numbers(must(view->sessions(std::nullopt, 0, all))) == std::vector<session_number>{2});
+    CHECK(must(view->sessions(3, 0, all)).empty());
+    CHECK(items(must(view->pending(std::nullopt, 0, 0, all))) == "b/1 ");
+    CHECK(must(view->due(at(1'000'000), all)).empty());
+    std::uint64_t position = 0;
+    CHECK(joined(must(view->journal(position, all))) == "1:x ");
+  }
+  CHECK(is(write(harness.get(), change{a}.event("3")).error, errc::conflict));
+  CHECK(is(write(harness.get(), change{a}.remove()).error, errc::conflict));
+  CHECK(must_write(harness.get(), change{"a"}.event("new")).number == 3);
+  CHECK(events_of(harness.get(), 3) == "new");
+  CHECK(must(must(harness.get().read())->scan(3, entry_key(0, 0), entry_key(9, 9), all)).empty());
+}
+
+CONTRACT("a session is deleted and made again in one batch, and no number is used twice") {
+  TestType harness;
+  const auto a = must_write(harness.get(), change{"a"}.event("old"));
+  const std::vector<commit> batch{change{a}.remove(), change{"a"}.event("new"),
+                                  change{a}.event("late")};
+  const auto outcomes = harness.get().write(batch);
+  CHECK_FALSE(outcomes[0].error);
+  CHECK(outcomes[1].number == 2);
+  CHECK(is(outcomes[2].error, errc::conflict));
+  CHECK(events_of(harness.get(), 2) == "new");
+  must_delete(harness.get(), "a");
+  reclaim_all(harness.get());
+  harness.reopen();
+  CHECK(write(harness.get(), change{"a"}).number == 3);
+}
+
+CONTRACT("a session cannot be created and deleted at once, nor deleted on what it was not") {
+  TestType harness;
+  CHECK(is(write(harness.get(), change{"a"}.remove()).error, errc::conflict));
+  const auto a = must_write(harness.get(), change{"a"}.event("1"));
+  CHECK(is(write(harness.get(), change{a}.remove().expecting(2)).error, errc::conflict));
+  CHECK(events_of(harness.get(), a.number) == "1");
+}
+
+CONTRACT("dropped events cannot be read any more, and all that is younger can") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1").event("2").event("3"));
+  must_write(harness.get(), change{"b"}.event("x"));
+  a = must_write(harness.get(), change{a}.event("4"));
+  a = must_write(harness.get(), change{a}.event("5").event("6").put(head_key, "head"));
+  CHECK(a.first_event == 1);
+  a = must_write(harness.get(), change{a}.event("7").drop_below(3));
+  const auto check = [&](const char* kept, const char* journal) {
+    CHECK(events_of(harness.get(), a.number) == kept);
+    std::uint64_t position = 0;
+    CHECK(joined(must(must(harness.get().read())->journal(position, all))) == journal);
+  };
+  CHECK(a.first_event == 3);
+  CHECK(a.events == 7);
+  check("3 4 5 6 7", "3:3 1:x 4:4 5:5 6:6 7:7 ");
+  reclaim_all(harness.get());
+  harness.reopen();
+  check("3 4 5 6 7", "3:3 1:x 4:4 5:5 6:6 7:7 ");
+  a = must_write(harness.get(), change{a}.drop_below(6));
+  // What was dropped stays dropped.
+  a = must_write(harness.get(), change{a}.drop_below(2));
+  check("6 7", "1:x 6:6 7:7 ");
+  CHECK(reclaim_all(harness.get()) == 2);
+  harness.reopen();
+  check("6 7", "1:x 6:6 7:7 ");
+  const auto view = must(harness.get().read());
+  CHECK(joined(must(view->events(a.number, 1, 1))) == "6:6 ");
+  CHECK(joined(must(view->events(a.number, 7, all))) == "7:7 ");
+  CHECK(must(view->sessions(std::nullopt, 0, all)).at(0).first_event == 6);
+  CHECK(text(must(view->read(a.number, head_key)).value()) == "head");
+}
+
+CONTRACT("the last event of a session always stays") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1").event("2"));
+  CHECK(is(write(harness.get(), change{a}.drop_below(3)).error, errc::conflict));
+  CHECK(is(write(harness.get(), change{a}.event("3").drop_below(4)).error, errc::conflict));
+  CHECK(is(write(harness.get(), change{"b"}.drop_below(2)).error, errc::conflict));
+  a = must_write(harness.get(), change{a}.event("3").drop_below(3));
+  CHECK(events_of(harness.get(), a.number) == "3");
+  reclaim_all(harness.get());
+  CHECK(events_of(harness.get(), a.number) == "3");
+}
+
+CONTRACT("a session can begin with events that nobody has any more") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.expecting(5).event("6").event("7").drop_below(6));
+  CHECK(a.events == 7);
+  CHECK(a.first_event == 6);
+  a = must_write(harness.get(), change{a}.event("8"));
+  harness.reopen();
+  CHECK(events_of(harness.get(), a.number) == "6 7 8");
+  CHECK(joined(must(must(harness.get().read())->events(a.number, 7, 1))) == "7:7 ");
+  must_write(harness.get(), change{a}.drop_below(8));
+  CHECK(reclaim_all(harness.get()) == 1);
+  CHECK(events_of(harness.get(), a.number) == "8");
+  CHECK(is(write(harness.get(), change{"b"}.expecting(5).drop_below(6)).error, errc::conflict));
+  CHECK(is(write(harness.get(), change{"b"}.expecting(5).event("6").drop_below(5)).error,
+           errc::conflict));
+}
+
+CONTRACT("reclaiming erases what was deleted and dropped, at most so much at a time") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1"));
+  auto b = must_write(harness.get(), change{"b"}.event("1").put(entry_key(0, 0), "stays"));
+  for (int i = 2; i <= 20; ++i) {
+    a = must_write(harness.get(),
+                   change{a}.event("x").put(entry_key(0, static_cast<std::uint64_t>(i)), "e"));
+    b = must_write(harness.get(), change{b}.event("x"));
+  }
+  CHECK(must(harness.get().reclaim(100)).erased == 0);
+  must_write(harness.get(), change{b}.drop_below(16));
+  must_delete(harness.get(), "a");
+  CHECK(must(harness.get().reclaim(0)).more);
+  std::uint64_t erased = 0;
+  for (int step = 1;; ++step) {
+    REQUIRE(step < 100);
+    const auto done = must(harness.get().reclaim(3));
+    CHECK(done.erased <= 3);
+    erased += done.erased;
+    CHECK(done.more == (erased < 20 + 19 + 15));
+    CHECK(events_of(harness.get(), b.number) == "x x x x x");
+    if (!done.more)
+      break;
+    harness.reopen();
+  }
+  CHECK(erased == 20 + 19 + 15);
+  CHECK_FALSE(must(harness.get().reclaim(3)).more);
+  CHECK(text(must(must(harness.get().read())->read(b.number, entry_key(0, 0))).value()) == "stays");
+}
+
+CONTRACT("a place in the journal stays one when the last entries are reclaimed") {
+  TestType harness;
+  must_write(harness.get(), change{"a"}.event("1"));
+  must_write(harness.get(), change{"b"}.event("2"));
+  must_write(harness.get(), change{"b2"}.event("3"));
+  std::uint64_t position = 0;
+  CHECK(must(must(harness.get().read())->journal(position, all)).size() == 3);
+  must_delete(harness.get(), "b2");
+  must_delete(harness.get(), "b");
+  reclaim_all(harness.get());
+  harness.reopen();
+  CHECK(must(must(harness.get().read())->journal(position, all)).empty());
+  must_write(harness.get(), change{"c"}.event("4"));
+  CHECK(joined(must(must(harness.get().read())->journal(position, all))) == "1:4 ");
+}
+
+CONTRACT("a journal that is read on passes over whatever was deleted, in one call") {
+  TestType harness;
+  for (int i = 0; i < 30; ++i) {
+    const auto name = "s" + std::to_string(i);
+    must_write(harness.get(), change{name}.event(name));
+    if (i % 10 != 9)
+      must_delete(harness.get(), name);
+  }
+  std::uint64_t position = 0;
+  const auto view = must(harness.get().read());
+  CHECK(joined(must(view->journal(position, 1))) == "1:s9 ");
+  CHECK(joined(must(view->journal(position, 2))) == "1:s19 1:s29 ");
+  CHECK(must(view->journal(position, 1)).empty());
+}
+
+CONTRACT("a view that is open sees a session that is deleted and reclaimed meanwhile") {
+  TestType harness;
+  const auto a = must_write(harness.get(), change{"a"}.event("1").put(entry_key(0, 0), "e"));
+  const auto view = must(harness.get().read());
+  must_delete(harness.get(), "a");
+  reclaim_all(harness.get());
+  CHECK(joined(must(view->events(a.number, 1, all))) == "1:1 ");
+  CHECK(text(must(view->read(a.number, entry_key(0, 0))).value()) == "e");
+}
+
 CONTRACT("views on other threads always see whole commits while the writer writes") {
   TestType harness;
   auto& target = harness.get();

@@ -97,6 +97,8 @@ public:
   level operator()(const session_suspended&) const { return level::info; }
   level operator()(const session_resumed&) const { return level::info; }
   level operator()(const deadline_set&) const { return level::info; }
+  level operator()(const session_deleted&) const { return level::info; }
+  level operator()(const history_trimmed&) const { return level::info; }
   template <class Body>
   level operator()(const Body&) const {
     return level::debug;

@@ -188,6 +188,8 @@ private:
   caf::error look_back(session_number session, std::uint64_t to) {
     const auto first = to > looked_at_per_page ? to - looked_at_per_page : 1;
     return view_.visit_events(session, first, to - first, [&](stored_event stored) -> result<bool> {
+      if (stored.number >= to)
+        return false; // those before it were dropped
       const auto fact = read_event(stored);
       if (!fact)
         return fact.error();
@@ -359,6 +361,12 @@ private:
   bool take(const session_resumed& body) {
     entry_.by = body.by;
     return body.by != "timer";
+  }
+
+  bool take(const history_trimmed& body) {
+    entry_.by = body.by;
+    entry_.details = {{"first_event", body.first_event}};
+    return body.by != "retention";
   }
 
   bool take(const decision_remembered& body) {
@@ -584,8 +592,8 @@ result<history_page> query_history(store& from, const session_id& session, std::
   first = std::max<std::uint64_t>(first, 1);
   // What brought the first move about comes behind the move before it, which is mostly near.
   for (std::uint64_t back = 64;; back = std::min<std::uint64_t>(back * 16, looked_at_per_page)) {
-    const auto begin = first > back ? first - back : 1;
-    const bool is_last = begin == 1 || back == looked_at_per_page;
+    const auto begin = std::max(first > back ? first - back : 1, anchor->first_event);
+    const bool is_last = begin == anchor->first_event || back == looked_at_per_page;
     historian told{first, limit, is_last};
     const auto visit = [&](const stored_event& stored) -> result<bool> {
       const auto fact = read_event(stored);
@@ -593,8 +601,8 @@ result<history_page> query_history(store& from, const session_id& session, std::
         return fact.error();
       return told.take(*fact);
     };
-    if (auto error =
-            (*view)->visit_events(anchor->number, begin, first - begin + looked_at_per_page, visit))
+    if (auto error = (*view)->visit_events(
+            anchor->number, begin, std::max(first, begin) - begin + looked_at_per_page, visit))
       return error;
     if (told.knows() || is_last)
       return std::move(told).page(anchor->events);

@@ -51,6 +51,44 @@ std::vector<commit_outcome> write(services& shared, transaction_costs& costs,
   return outcomes;
 }
 
+/// How much a step of reclaiming looks at, and after how many batches there is one although others
+/// are waiting.
+constexpr std::size_t reclaimed_at_once = 256;
+constexpr unsigned batches_between_steps = 16;
+
+/// Gives some space free. What fails is tried again after some batches: a disk that is full does
+/// not become less so by trying.
+void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
+  auto& state = self->state;
+  state.batches_since_step = 0;
+  auto step = shared.store().reclaim(reclaimed_at_once);
+  state.garbage = !step || step->more;
+  shared.observe([&](auto& observer) {
+    reclaimed_space what;
+    what.more = state.garbage;
+    if (step)
+      what.erased = step->erased;
+    else
+      what.error = step.error();
+    observer.reclaimed(what);
+  });
+  if (step && step->more && !std::exchange(state.looks, true))
+    self->send(self, atoms::reclaim_atom_v);
+}
+
+void make_garbage_due(caf::stateful_actor<journal_state>* self, services& shared,
+                      std::span<const commit> commits) {
+  auto& state = self->state;
+  for (const auto& one : commits)
+    state.garbage = state.garbage || one.deletes_session || one.drops_events_below > 0;
+  if (!state.garbage)
+    return;
+  if (++state.batches_since_step >= batches_between_steps)
+    reclaim(self, shared);
+  else if (!std::exchange(state.looks, true))
+    self->send(self, atoms::reclaim_atom_v);
+}
+
 void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   auto batch = std::exchange(self->state.batch, {});
   if (batch.empty())
@@ -62,11 +100,17 @@ void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   auto outcomes = write(shared, self->state.costs, commits);
   for (std::size_t i = 0; i < batch.size(); ++i)
     self->send(batch[i]->session, std::make_shared<commit_outcome>(std::move(outcomes[i])));
+  make_garbage_due(self, shared, commits);
 }
 
 } // namespace
 
 caf::behavior journal(caf::stateful_actor<journal_state>* self, services_ptr shared) {
+  // What an earlier process has left: looked at, without a message where there is none.
+  if (const auto left = shared->store().reclaim(0); left && left->more) {
+    self->state.garbage = self->state.looks = true;
+    self->send(self, atoms::reclaim_atom_v);
+  }
   return {
       [self, shared](append_ptr& one) {
         auto& batch = self->state.batch;
@@ -79,6 +123,12 @@ caf::behavior journal(caf::stateful_actor<journal_state>* self, services_ptr sha
           flush(self, *shared);
       },
       [self, shared](atoms::flush_atom) { flush(self, *shared); },
+      [self, shared](atoms::reclaim_atom) {
+        self->state.looks = false;
+        // Where something is waiting, its flush sees to it.
+        if (self->state.batch.empty() && self->state.garbage)
+          reclaim(self, *shared);
+      },
       [self, shared](atoms::stop_atom) {
         flush(self, *shared);
         self->quit();

@@ -184,6 +184,9 @@ struct metrics::implementation {
                                               "How long the journal's transactions took", quick);
   Histogram& transaction_commits =
       histogram("fermata_transaction_commits", "Commits that shared a transaction", batches);
+  Counter& reclaimed =
+      counter("fermata_reclaimed_total",
+              "Records and entries of the journal that were erased after a deletion");
   Counter& written_bytes =
       counter("fermata_written_bytes_total", "Events, records and pending entries of all commits");
   work_by_name<step_ending> steps{
@@ -340,6 +343,10 @@ void metrics::answered(const answered_command& what) {
                   : name_of(code_of(what.answer.error()));
   self.commands.find(what.type, result).Increment();
   self.command_duration.Observe(seconds(what.duration));
+}
+
+void metrics::reclaimed(const reclaimed_space& what) {
+  implementation_->reclaimed.Increment(static_cast<double>(what.erased));
 }
 
 void metrics::written(const written_transaction& what) {

@@ -75,6 +75,7 @@ public:
                  std::span<const event_note> notes) override;
   void answered(const answered_command& what) override;
   void written(const written_transaction& what) override;
+  void reclaimed(const reclaimed_space& what) override;
   void activated(const session_id& session, std::size_t resident) override;
   void passivated(const session_id& session, std::size_t resident) override;
   void activation_failed(const session_id& session, const caf::error& why) override;

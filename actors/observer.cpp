@@ -27,6 +27,9 @@ public:
   void written(const written_transaction& what) override {
     tell([&](auto& one) { one.written(what); });
   }
+  void reclaimed(const reclaimed_space& what) override {
+    tell([&](auto& one) { one.reclaimed(what); });
+  }
   void activated(const session_id& session, std::size_t resident) override {
     tell([&](auto& one) { one.activated(session, resident); });
   }

@@ -70,6 +70,15 @@ struct written_transaction {
   written_transaction() = default;
 };
 
+/// A step of the journal's that gave free what deleted sessions and dropped events had taken up.
+struct reclaimed_space {
+  std::uint64_t erased = 0; ///< How many records and entries of the journal.
+  bool more = false;        ///< Something is left.
+  caf::error error;         ///< It failed; it is tried again later.
+
+  reclaimed_space() = default;
+};
+
 enum class step_ending : std::uint8_t {
   returned, ///< The agent said what happens next, if only that its subtask failed.
   failed,   ///< It threw, or there is no such agent.
@@ -143,6 +152,9 @@ public:
 
   /// The journal has written, or failed to.
   virtual void written(const written_transaction& /*what*/) {}
+
+  /// The journal has given space free, or failed to.
+  virtual void reclaimed(const reclaimed_space& /*what*/) {}
 
   /// A session came to memory; also a stranger's id, for a moment. `resident`: how many are there
   /// now.

@@ -14,6 +14,7 @@ using core::read_records;
 struct found_session {
   std::unique_ptr<store::view> view;
   session_number number = 0;
+  std::uint64_t first_event = 1;
   head_record head;
   found_session() = default;
 };
@@ -30,6 +31,7 @@ result<found_session> find(store& from, const session_id& session) {
   if (!*anchor)
     return make_error(errc::unknown_session, "there is no session " + session.str());
   found.number = (*anchor)->number;
+  found.first_event = (*anchor)->first_event;
   auto head = read_record<head_record>(*found.view, found.number, head_key(), "head");
   if (!head)
     return std::move(head.error());
@@ -122,6 +124,8 @@ result<session_status> query_status(store& from, const session_id& session) {
   status.next_timer = found->head.armed;
   status.suspended_until = found->head.suspended_until;
   status.usage = found->head.usage;
+  status.first_event = found->first_event;
+  status.delete_at = found->head.delete_at;
   if (const auto revision = current_revision(found->head); revision != 0)
     if (auto error = add_plan(*found, revision, status))
       return error;

@@ -303,9 +303,19 @@ struct event_stream::implementation {
   /// Reads the events that are recorded, some at a time.
   caf::error refill() {
     constexpr std::size_t at_once = 256;
-    auto more = query_events(shared->store(), session, next + buffer.size(), at_once);
+    auto anchor = shared->store().find(session);
+    if (!anchor)
+      return std::move(anchor.error());
+    const auto found = *anchor ? (*anchor)->number : 0;
+    if (number == 0)
+      number = found;
+    if (number != found)
+      return make_error(errc::unknown_session, "session " + session.str() + " is deleted");
+    if (number == 0)
+      return caf::none; // there is none yet
+    auto more = query_events(shared->store(), session, next, at_once);
     if (!more)
-      return is(more.error(), errc::unknown_session) ? caf::error{} : std::move(more.error());
+      return std::move(more.error());
     for (auto& one : *more)
       buffer.push_back(std::move(one));
     return caf::none;
@@ -313,6 +323,7 @@ struct event_stream::implementation {
 
   detail::services_ptr shared;
   session_id session;
+  session_number number = 0; ///< Of the one that it reads; 0: it was not there yet.
   std::uint64_t next;
   std::deque<event> buffer;
 };

@@ -6,6 +6,7 @@
 #include <fermata/actors/observer.hpp>
 #include <fermata/actors/policy.hpp>
 #include <fermata/actors/queries.hpp>
+#include <fermata/actors/retention.hpp>
 #include <fermata/actors/seams.hpp>
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/chunk.hpp>
@@ -35,6 +36,7 @@ struct runtime_options {
   /// True: the journal commits on a thread of its own. False: on the actor system's threads
   /// (simulation).
   bool journal_thread = true;
+  fermata::retention retention; ///< What is deleted by itself.
   /// The agent that turns a user's message into a plan while none is live; empty: nobody does.
   agent_name planner;
   /// True: timers fire while the runtime is started. False: a session's timers fire when the
@@ -68,7 +70,9 @@ public:
   event_stream& operator=(event_stream&&) noexcept;
   ~event_stream();
 
-  /// Waits for the next event. Nothing: none came in time, or the runtime stopped. Errors: those of
+  /// Waits for the next event. Nothing: none came in time, or the runtime stopped. It has a greater
+  /// number than `position` where what was asked for was dropped. Errors: `unknown_session` when
+  /// the session that it came from is deleted, also where another one has its id by now; those of
   /// `store`.
   [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout);
 

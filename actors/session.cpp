@@ -134,7 +134,7 @@ void session::handle(delivery_ptr message) {
     queue_.push_back(std::move(message));
     return;
   }
-  process(*message);
+  process(std::move(message));
 }
 
 void session::redeliver(delivery_ptr message) {
@@ -147,7 +147,15 @@ void session::redeliver(delivery_ptr message) {
     self_->send(peers_.directory, std::move(message));
 }
 
-void session::process(delivery& message) {
+void session::process(delivery_ptr taken) {
+  auto& message = *taken;
+  if (!broken_)
+    fire_timers();
+  if (data_.deleted && !std::holds_alternative<timer_due>(message.body)) {
+    // It is for another session of this id, or for none.
+    queue_.push_front(std::move(taken));
+    return settle();
+  }
   if (message.is_command())
     --*peers_.waiting;
   if (broken_) {
@@ -162,7 +170,6 @@ void session::process(delivery& message) {
       load_again(*woken);
     return leave();
   }
-  fire_timers();
   if (const auto* body = std::get_if<command>(&message.body)) {
     run_command(*body, std::move(message.answer));
   } else if (std::holds_alternative<wake>(message.body)
@@ -230,6 +237,7 @@ void session::take_outcome(const run_finished& finished) {
 void session::look_at_clock() {
   environment_.now = shared_->options.clock->now();
   environment_.random = mixed(jitter_ + data_.head.events);
+  environment_.runs_tools = data_.is_over() && !shared_->workers.runs_of(id_).empty();
 }
 
 void session::fire_timers() {
@@ -295,6 +303,7 @@ void session::settle() {
     fact.to = now;
     record(std::move(fact));
   }
+  record_all(core::retain(data_, building_.events, environment_));
   commit_transaction();
 }
 
@@ -443,6 +452,8 @@ void session::committed(const commit_outcome& outcome) {
     answer(to, std::move(with));
   if (shared_->hub.publish(id_, data_.head.events))
     self_->send(peers_.directory, atoms::published_atom_v, id_);
+  if (data_.deleted)
+    shared_->hub.end(id_);
   tell_alarm_clock();
   for (const auto call : done->cancelled_runs)
     stop_run_of(call);
@@ -450,7 +461,7 @@ void session::committed(const commit_outcome& outcome) {
     shared_->workers.forget(id_of(ended.call));
   start_claimed(done->claimed);
   // The order to stop may still be on its way.
-  if (stopping_ || shared_->stopping)
+  if (stopping_ || shared_->stopping || data_.deleted)
     return leave();
   activating_ = false;
   // Commands first, so that a long run of steps that fold does not keep them waiting.
@@ -511,7 +522,7 @@ void session::process_queue() {
   while (!queue_.empty() && !writing_ && !leaving_) {
     auto next = std::move(queue_.front());
     queue_.pop_front();
-    process(*next);
+    process(std::move(next));
   }
 }
 

@@ -17,6 +17,16 @@ bool stream_hub::publish(const session_id& session, std::uint64_t number) {
   return found->second.watchers != 0;
 }
 
+void stream_hub::end(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  const auto found = topics_.find(session);
+  if (found == topics_.end())
+    return;
+  found->second.number = 0;
+  ++found->second.endings;
+  more_.notify_all();
+}
+
 void stream_hub::enter(const session_id& session) {
   const std::lock_guard lock{mutex_};
   ++topics_[session].readers;
@@ -62,7 +72,10 @@ void stream_hub::drop_if_unused(const session_id& session) {
 bool stream_hub::wait_for(const session_id& session, std::uint64_t number,
                           std::chrono::milliseconds timeout) {
   std::unique_lock lock{mutex_};
-  const auto is_there = [&] { return topics_[session].number >= number; };
+  const auto& of = topics_[session];
+  const auto is_there = [&, before = of.endings] {
+    return of.number >= number || of.endings != before;
+  };
   more_.wait_for(lock, timeout, [&] { return closed_ || is_there(); });
   return is_there();
 }

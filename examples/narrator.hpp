@@ -116,6 +116,9 @@ struct line_of {
   std::string operator()(const session_resumed& it) const {
     return "the session is resumed" + by(it.by);
   }
+  std::string operator()(const history_trimmed& it) const {
+    return "events before " + std::to_string(it.first_event) + " are dropped" + by(it.by);
+  }
   template <class Other>
   std::string operator()(const Other&) const {
     return {};

@@ -38,6 +38,9 @@ struct kind_visitor {
   chunk_kind operator()(const call_backed_off&) const { return chunk_kind::call; }
   chunk_kind operator()(const call_requeued&) const { return chunk_kind::call; }
   chunk_kind operator()(const session_suspended&) const { return chunk_kind::status; }
+  chunk_kind operator()(const session_deleted&) const { return chunk_kind::status; }
+  chunk_kind operator()(const history_trimmed&) const { return chunk_kind::status; }
+  chunk_kind operator()(const deletion_scheduled&) const { return chunk_kind::status; }
   chunk_kind operator()(const session_resumed&) const { return chunk_kind::status; }
   chunk_kind operator()(const deadline_set&) const { return chunk_kind::status; }
   chunk_kind operator()(const model_used&) const { return chunk_kind::status; }

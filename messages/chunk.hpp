@@ -24,7 +24,8 @@ constexpr std::array<std::string_view, 9> enum_names(chunk_kind) {
 
 /// One numbered piece of what a host's stream shows: a committed event with its session. Chunks of
 /// a session are numbered as its events are, from 1 without gaps, so that a host that knows the
-/// last number it has seen goes on from there.
+/// last number it has seen goes on from there. Where events were dropped (`trim_history`), they
+/// begin with a greater number.
 struct chunk {
   static constexpr const char* wire_name = "fermata::chunk";
   session_id session;
@@ -46,8 +47,9 @@ struct chunk {
 [[nodiscard]] chunk_kind kind_of(const event_body& body);
 
 /// An actor asks the directory for the chunks of a session from number `first` on. The answer is a
-/// `chunk_batch` as soon as there is at least one; ask again from behind its last. Errors:
-/// `unknown_session`, `shutting_down`, those of the store.
+/// `chunk_batch` as soon as there is at least one; ask again from behind its last. The first of
+/// them has a greater number where what was asked for was dropped. Errors: `unknown_session`, also
+/// when the session is deleted meanwhile; `shutting_down`, those of the store.
 struct follow_chunks {
   static constexpr const char* wire_name = "fermata::follow_chunks";
   session_id session;

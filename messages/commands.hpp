@@ -389,11 +389,45 @@ struct post_message {
   }
 };
 
+/// Deletes a session that has no live plan, with all that is stored of it, for good. Its id is free
+/// then: a session that is made under it later is another one, so no answers to the old one should
+/// be under way. Errors: `not_allowed` while a plan is live (cancel it first), or while a run of
+/// one of its tools has not ended (P8); `unknown_session` when it is gone already.
+struct delete_session {
+  static constexpr std::string_view type = "delete_session";
+  std::string reason;
+  std::string by;
+
+  delete_session() = default;
+  explicit delete_session(std::string why) : reason{std::move(why)} {}
+  friend bool operator==(const delete_session&, const delete_session&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("reason", &delete_session::reason),
+                      optional_field("by", &delete_session::by)};
+  }
+};
+
+/// Drops all events of a session but the last ones, and the one that says so. Records stay, and
+/// with them the answers to ids that are known. With nothing to drop it is a duplicate. Errors:
+/// `not_allowed` while a plan is live, `invalid_field` for none to keep.
+struct trim_history {
+  static constexpr std::string_view type = "trim_history";
+  std::uint64_t keep = 0; ///< How many; 1 or more.
+  std::string by;
+
+  trim_history() = default;
+  explicit trim_history(std::uint64_t kept) : keep{kept} {}
+  friend bool operator==(const trim_history&, const trim_history&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("keep", &trim_history::keep), optional_field("by", &trim_history::by)};
+  }
+};
+
 using command =
     std::variant<propose_plan, revise_plan, decide_plan, decide_call, tool_result, resolve_outcome,
                  retry_subtask, skip_subtask, fail_plan, cancel_plan, answer_question, cancel_call,
                  cancel_subtask, suspend_session, resume_session, set_deadline, post_message,
-                 decide_calls, forget_decision>;
+                 decide_calls, forget_decision, delete_session, trim_history>;
 
 /// The name of a command's type, as in its JSON.
 [[nodiscard]] inline std::string_view name_of(const command& value) {

@@ -605,14 +605,54 @@ struct session_activated {
   static constexpr auto fields() { return std::tuple<>{}; }
 };
 
-using event_body = std::variant<
-    session_created, plan_proposed, plan_decided, plan_started, plan_ended, subtask_started,
-    subtask_finished, subtask_failed, subtask_blocked, subtask_unblocked, subtask_retried,
-    subtask_skipped, agent_said, step_restarted, call_proposed, call_decided, call_claimed,
-    call_asked_again, outcome_unknown, outcome_resolved, call_answered, late_result, state_changed,
-    session_activated, subtask_cancelled, subtask_slept, subtask_woke, subtask_handed_over,
-    proposal_refused, model_used, message_received, deadline_set, session_suspended,
-    session_resumed, call_backed_off, call_requeued, decision_remembered, decision_forgotten>;
+/// The session is deleted with the commit of this event, which is told to observers and stored
+/// nowhere.
+struct session_deleted {
+  static constexpr std::string_view type = "session_deleted";
+  std::string reason;
+  std::string by; ///< `retention` where it was the session's own timer.
+  session_deleted() = default;
+  friend bool operator==(const session_deleted&, const session_deleted&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("reason", &session_deleted::reason),
+                      optional_field("by", &session_deleted::by)};
+  }
+};
+
+/// The events before `first_event` are dropped: it is the first one that can be read.
+struct history_trimmed {
+  static constexpr std::string_view type = "history_trimmed";
+  std::uint64_t first_event = 0;
+  std::string by; ///< `retention` where the runtime did it.
+  history_trimmed() = default;
+  friend bool operator==(const history_trimmed&, const history_trimmed&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("first_event", &history_trimmed::first_event),
+                      optional_field("by", &history_trimmed::by)};
+  }
+};
+
+/// When the session is to be deleted, if nothing happens to it before.
+struct deletion_scheduled {
+  static constexpr std::string_view type = "deletion_scheduled";
+  std::optional<timestamp> at; ///< Nothing: not any more.
+  deletion_scheduled() = default;
+  friend bool operator==(const deletion_scheduled&, const deletion_scheduled&) = default;
+  static constexpr auto fields() {
+    return std::tuple{optional_field("at", &deletion_scheduled::at)};
+  }
+};
+
+using event_body =
+    std::variant<session_created, plan_proposed, plan_decided, plan_started, plan_ended,
+                 subtask_started, subtask_finished, subtask_failed, subtask_blocked,
+                 subtask_unblocked, subtask_retried, subtask_skipped, agent_said, step_restarted,
+                 call_proposed, call_decided, call_claimed, call_asked_again, outcome_unknown,
+                 outcome_resolved, call_answered, late_result, state_changed, session_activated,
+                 subtask_cancelled, subtask_slept, subtask_woke, subtask_handed_over,
+                 proposal_refused, model_used, message_received, deadline_set, session_suspended,
+                 session_resumed, call_backed_off, call_requeued, decision_remembered,
+                 decision_forgotten, session_deleted, history_trimmed, deletion_scheduled>;
 
 [[nodiscard]] inline std::string_view name_of(const event_body& body) {
   return std::visit([](const auto& one) { return one.type; }, body);

@@ -109,8 +109,10 @@ struct session_status {
   std::uint64_t events = 0;
   std::optional<timestamp> next_timer; ///< When the session goes on by itself at the latest.
   std::optional<timestamp> suspended_until;
-  model_usage usage;      ///< Of all steps so far.
-  plan_progress progress; ///< Of `plan`.
+  model_usage usage;                  ///< Of all steps so far.
+  plan_progress progress;             ///< Of `plan`.
+  std::uint64_t first_event = 1;      ///< Those before it were dropped.
+  std::optional<timestamp> delete_at; ///< When it is deleted, if nothing happens to it before.
 
   session_status() = default;
   friend bool operator==(const session_status&, const session_status&) = default;
@@ -125,7 +127,9 @@ struct session_status {
                       optional_field("next_timer", &session_status::next_timer),
                       optional_field("suspended_until", &session_status::suspended_until),
                       optional_field("usage", &session_status::usage),
-                      optional_field("progress", &session_status::progress)};
+                      optional_field("progress", &session_status::progress),
+                      optional_field("first_event", &session_status::first_event),
+                      optional_field("delete_at", &session_status::delete_at)};
   }
 };
 

@@ -32,5 +32,6 @@ CAF_ADD_ATOM(fermata, fermata::atoms, armed_atom, "armed")
 CAF_ADD_ATOM(fermata, fermata::atoms, alarm_atom, "alarm")
 CAF_ADD_ATOM(fermata, fermata::atoms, fired_atom, "fired")
 CAF_ADD_ATOM(fermata, fermata::atoms, deadline_atom, "deadline")
+CAF_ADD_ATOM(fermata, fermata::atoms, reclaim_atom, "reclaim")
 
 CAF_END_TYPE_ID_BLOCK(fermata)

@@ -295,8 +295,11 @@ result<reclaim_outcome> memory_store::reclaim(std::size_t limit) {
   auto found = has_garbage(stored);
   if (!found)
     return found.error();
-  if (!*found)
-    return reclaim_outcome{};
+  if (!*found || limit == 0) {
+    reclaim_outcome looked;
+    looked.more = *found;
+    return looked;
+  }
   const auto write_number = ++state_->writes;
   const auto fault = state_->draw_fault(write_number);
   const auto torn = fault == memory_fault::crash_inside;

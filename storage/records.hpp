@@ -33,6 +33,7 @@ struct head_record {
   std::optional<timestamp> armed; ///< Where the session's one entry in the due-time index is.
   model_usage usage;
   std::uint64_t decisions = 0; ///< How many decisions were remembered, also those forgotten since.
+  std::optional<timestamp> delete_at; ///< When it is to be deleted.
   json unknown;
 
   head_record() = default;
@@ -55,7 +56,8 @@ struct head_record {
                       optional_field("suspended_until", &head_record::suspended_until),
                       optional_field("armed", &head_record::armed),
                       optional_field("usage", &head_record::usage),
-                      optional_field("decisions", &head_record::decisions)};
+                      optional_field("decisions", &head_record::decisions),
+                      optional_field("delete_at", &head_record::delete_at)};
   }
 };
 

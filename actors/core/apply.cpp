@@ -44,6 +44,7 @@ public:
                         std::vector<subtask_record>(fact.plan.subtasks.size()));
     data_.head.draft_revision = fact.revision;
     data_.head.last_revision = fact.revision;
+    data_.head.delete_at.reset();
     ++data_.head.waiting.decision;
     data_.changed.insert(plan_key(fact.revision));
     for (std::uint32_t i = 0; i < fact.subtasks; ++i) {
@@ -213,6 +214,15 @@ public:
     data_.head.suspended = true;
     data_.head.suspended_until = fact.until;
   }
+
+  void operator()(const session_deleted&) {
+    data_.deleted = true;
+    data_.head.delete_at.reset();
+  }
+
+  void operator()(const history_trimmed& fact) { data_.first_event = fact.first_event; }
+
+  void operator()(const deletion_scheduled& fact) { data_.head.delete_at = fact.at; }
 
   void operator()(const session_resumed&) { end_suspension(); }
 

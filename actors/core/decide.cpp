@@ -117,6 +117,32 @@ public:
     return just(std::move(fact));
   }
 
+  result<verdict> operator()(const delete_session& body) const {
+    if (auto error = check_text(body.reason))
+      return error;
+    if (env_.runs_tools)
+      return make_error(
+          errc::not_allowed,
+          "delete_session refused: a run of one of the session's tools has not ended, "
+          "although nobody waits for it; delete it when that is over");
+    session_deleted fact;
+    fact.reason = body.reason;
+    fact.by = body.by;
+    return just(std::move(fact));
+  }
+
+  result<verdict> operator()(const trim_history& body) const {
+    if (body.keep == 0)
+      return make_error(errc::invalid_field, "keep: expected 1 or more, got 0: the last event of a "
+                                             "session is never dropped");
+    if (auto fact = trimmed_to(data_, body.keep, body.by))
+      return just(std::move(*fact));
+    verdict nothing;
+    nothing.kind = receipt_kind::duplicate;
+    nothing.first_event = data_.head.events;
+    return nothing;
+  }
+
   result<verdict> operator()(const answer_question& body) const {
     const auto* call = find_call(body.call);
     if (call == nullptr)

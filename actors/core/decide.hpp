@@ -3,6 +3,7 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/core/session_data.hpp>
 #include <fermata/actors/policy.hpp>
+#include <fermata/actors/retention.hpp>
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/limits.hpp>
 
@@ -24,6 +25,9 @@ struct environment {
   std::string new_incarnation; ///< For a session that is created by the command.
   timestamp now;
   std::uint64_t random = 0; ///< Another one for each decision: jitter.
+  fermata::retention retention;
+  bool runs_tools =
+      false; ///< A run of one of its tools has not ended, whether or not anybody waits.
 
   environment(const fermata::limits& with_limits, const approval_policy& with_policy,
               const agent_registry& with_agents, const tool_registry& with_tools)
@@ -54,6 +58,11 @@ struct verdict {
 /// What follows from the state by itself: a plan starts, the next subtask starts, the plan is
 /// completed. At most one event; nothing when the session must wait or its agent must take a step.
 [[nodiscard]] std::optional<event_body> advance(const session_data& data, timestamp now);
+
+/// What retention asks for at the end of a transaction with these events: that a session whose plan
+/// is over drops events, or that its deletion is scheduled, or later than it was.
+[[nodiscard]] std::vector<event_body>
+retain(const session_data& data, std::span<const event> written, const environment& env);
 
 /// What the session's earliest alarm brings about, if it is due. Afterwards there may be another.
 [[nodiscard]] std::vector<event_body> fire_due(const session_data& data, const environment& env);

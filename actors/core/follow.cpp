@@ -3,6 +3,7 @@
 #include <fermata/actors/core/plan_rules.hpp>
 #include <fermata/messages/digest.hpp>
 
+#include <algorithm>
 #include <cassert>
 
 /// What follows from a session's state by itself, and from what its tools report.
@@ -96,6 +97,65 @@ event_body fire_call(const call_record& call) {
 
 } // namespace
 
+std::optional<history_trimmed> trimmed_to(const session_data& data, std::uint64_t keep,
+                                          std::string by) {
+  if (keep >= data.head.events || data.head.events - keep < data.first_event)
+    return std::nullopt;
+  history_trimmed fact;
+  fact.first_event = data.head.events - keep + 1;
+  fact.by = std::move(by);
+  return fact;
+}
+
+namespace {
+
+/// When a deletion that a running tool holds up is tried again, at the latest.
+constexpr std::chrono::milliseconds held_up_interval{3'600'000};
+
+constexpr std::string_view by_retention = "retention";
+
+event_body fire_deletion(const environment& env) {
+  const auto after = env.retention.delete_finished_after;
+  if (after && !env.runs_tools) {
+    session_deleted fact;
+    fact.by = by_retention;
+    return fact;
+  }
+  deletion_scheduled fact;
+  if (after)
+    fact.at = env.now + std::max(std::min(*after, held_up_interval), timestamp::duration{1});
+  return fact;
+}
+
+} // namespace
+
+std::vector<event_body> retain(const session_data& data, std::span<const event> written,
+                               const environment& env) {
+  std::vector<event_body> events;
+  if (!data.exists() || data.deleted || !data.is_over() || data.head.last_revision == 0)
+    return events;
+  const auto has = [&](auto tag) {
+    return std::any_of(written.begin(), written.end(), [&](const event& one) {
+      return std::holds_alternative<decltype(tag)>(one.body);
+    });
+  };
+  if (env.retention.keep_events) {
+    const auto keep = std::max<std::uint64_t>(*env.retention.keep_events, 1);
+    const auto kept = data.head.events + 1 - data.first_event;
+    if (has(plan_ended{}) || kept / 2 > keep)
+      if (auto fact = trimmed_to(data, keep, std::string{by_retention}))
+        events.emplace_back(std::move(*fact));
+  }
+  // What was just said of it holds.
+  const auto changes = !written.empty() && !has(deletion_scheduled{});
+  if (env.retention.delete_finished_after && (changes || !data.head.delete_at)) {
+    deletion_scheduled fact;
+    fact.at = env.now + *env.retention.delete_finished_after;
+    events.emplace_back(fact);
+  }
+  return events;
+}
+
 std::vector<event_body> fire_due(const session_data& data, const environment& env) {
   std::vector<event_body> events;
   const auto due = next_due(data);
@@ -127,6 +187,9 @@ std::vector<event_body> fire_due(const session_data& data, const environment& en
     return fire_subtask(data, static_cast<std::uint32_t>(due->of), env);
   case due_item::kind::call:
     events.push_back(fire_call(data.calls.at(due->of)));
+    break;
+  case due_item::kind::deletion:
+    events.push_back(fire_deletion(env));
     break;
   }
   return events;

@@ -123,6 +123,7 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
   if (!head)
     return std::move(head.error());
   data.head = std::move(*head);
+  data.first_event = (*anchor)->first_event;
   if (data.head.id != session || data.head.events != (*anchor)->events)
     return make_error(errc::store_corrupt,
                       "the head of session " + session.str() + " does not fit its anchor");

@@ -44,6 +44,10 @@ void unblock_dependents(const plan_data& plan, std::uint32_t cleared,
 void fail_subtask(const session_data& data, std::uint32_t position, std::string reason,
                   bool retryable, const environment& env, std::vector<event_body>& events);
 
+/// Drops all events but the last so many; nothing: there are no more.
+[[nodiscard]] std::optional<history_trimmed> trimmed_to(const session_data& data,
+                                                        std::uint64_t keep, std::string by);
+
 /// The plan in force ends, and a draft beside it.
 void end_plans(const session_data& data, plan_status status, const std::string& reason,
                const std::string& by, std::vector<event_body>& events);

@@ -219,6 +219,7 @@ std::optional<due_item> next_due(const session_data& data) {
     consider(data.head.suspended_until, due_item::kind::end_of_suspension, 0);
   if (data.draft && !data.draft->record.sent_back)
     consider(data.draft->record.expires_at, due_item::kind::draft_expiry, 0);
+  consider(data.head.delete_at, due_item::kind::deletion, 0);
   if (!data.has_plan_in_force())
     return first;
   consider(data.active->record.deadline, due_item::kind::plan_deadline, 0);

@@ -120,7 +120,9 @@ public:
   std::map<std::uint64_t, message_record> unwritten_messages; ///< Those among `changed`.
   std::set<std::uint64_t> queued;                             ///< Calls that wait for a worker.
   std::set<std::uint64_t> claimed;                            ///< Calls that a worker runs.
-  alarms call_alarms; ///< When open calls expire or are tried again.
+  alarms call_alarms;            ///< When open calls expire or are tried again.
+  std::uint64_t first_event = 1; ///< The first that is kept.
+  bool deleted = false;          ///< With the next commit.
 
   session_data() = default;
 
@@ -128,6 +130,8 @@ public:
   [[nodiscard]] bool in_progress() const noexcept {
     return active && active->record.status == plan_status::in_progress;
   }
+  /// True when there is neither a draft nor a plan that is not over.
+  [[nodiscard]] bool is_over() const noexcept { return !draft && !has_plan_in_force(); }
   /// True when an approved plan is not over.
   [[nodiscard]] bool has_plan_in_force() const noexcept {
     return active
@@ -156,7 +160,14 @@ public:
 
 /// What a session's earliest alarm is about.
 struct due_item {
-  enum class kind : std::uint8_t { end_of_suspension, draft_expiry, plan_deadline, subtask, call };
+  enum class kind : std::uint8_t {
+    end_of_suspension,
+    draft_expiry,
+    plan_deadline,
+    subtask,
+    call,
+    deletion
+  };
   timestamp at;
   kind what = kind::call;
   std::uint64_t of = 0; ///< A subtask's position, or a call's number.

@@ -146,6 +146,10 @@ inline constexpr std::array command_rules{
                  {true, true, true, true, true, true, true, true, true, true, true}},
     command_rule{forget_decision::type,
                  {true, true, true, true, true, true, true, true, true, true, true}},
+    command_rule{delete_session::type,
+                 {true, false, false, false, false, false, false, true, true, true, true}},
+    command_rule{trim_history::type,
+                 {true, false, false, false, false, false, false, true, true, true, true}},
 };
 
 static_assert(command_rules.size() == std::variant_size_v<command>);

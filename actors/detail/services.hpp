@@ -42,6 +42,7 @@ struct services {
   [[nodiscard]] core::environment environment() const {
     core::environment made{options.limits, options.policy, agents, tools};
     made.planner = options.planner;
+    made.retention = options.retention;
     return made;
   }
   void show(const live_update& update) const {

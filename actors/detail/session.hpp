@@ -63,7 +63,7 @@ private:
   /// Has the directory activate it again.
   void try_again(std::chrono::milliseconds delay);
   void fail_to_load(caf::error why);
-  void process(delivery& message);
+  void process(delivery_ptr taken);
   void redeliver(delivery_ptr message);
   void run_command(const command& body, reply answer);
   void take_outcome(const run_finished& finished);

@@ -20,6 +20,9 @@ public:
   /// True: somebody watches the session.
   bool publish(const session_id& session, std::uint64_t number);
 
+  /// The session is deleted: its numbers begin anew, and who waits for one looks again.
+  void end(const session_id& session);
+
   /// Registers a reader, which makes `publish` remember the session's numbers.
   void enter(const session_id& session);
   void leave(const session_id& session);
@@ -35,8 +38,8 @@ public:
   void watch(const session_id& session);
   void unwatch(const session_id& session);
 
-  /// Waits until the session has event `number`, as far as has been published since `enter`. False:
-  /// not in time, or the hub was closed.
+  /// Waits until the session has event `number`, as far as has been published since `enter`, or is
+  /// deleted. False: not in time, or the hub was closed.
   [[nodiscard]] bool wait_for(const session_id& session, std::uint64_t number,
                               std::chrono::milliseconds timeout);
 
@@ -47,6 +50,7 @@ private:
 
   struct topic {
     std::uint64_t number = 0;
+    std::uint64_t endings = 0; ///< How often a session of this id was deleted.
     std::size_t readers = 0;
     std::size_t watchers = 0;
     std::map<std::uint64_t, std::function<void(std::uint64_t)>> observers;

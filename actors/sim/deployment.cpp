@@ -219,6 +219,26 @@ operator_character draw_operator(seeded_random random) {
   return drawn;
 }
 
+/// In every third world something is deleted or dropped, by those who have made it or by itself.
+void draw_retention(seeded_random random, deployment& drawn) {
+  if (!random.chance(0.35))
+    return;
+  if (random.chance(0.7)) {
+    drawn.author.trims = 0.3;
+    drawn.author.deletes = 0.6;
+  }
+  if (random.chance(0.5))
+    drawn.retention.keep_events = 1 + random.below(60);
+  if (!random.chance(0.4))
+    return;
+  drawn.retention.delete_finished_after = random.between(minutes{1}, hours{12});
+  // Where more was wanted of a session that is gone, it would be another one.
+  for (auto& one : drawn.sessions) {
+    one.plans.resize(std::min<std::size_t>(one.plans.size(), 1));
+    one.messages.resize(std::min(one.messages.size(), 1 - one.plans.size()));
+  }
+}
+
 // -- making ---------------------------------------------------------------------------------------
 
 /// What each start of a node fills its registries from.
@@ -329,6 +349,7 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   workload.agents = {std::string{improviser_name}, std::string{model_name}};
   workload.planner = drawn.planner;
   drawn.sessions = draw_sessions(seed, workload);
+  draw_retention(stream("retention"), drawn);
   return drawn;
 }
 
@@ -346,6 +367,8 @@ node_options options_for(const deployment& what, std::shared_ptr<outside> effect
   made.policy = std::move(*policy);
   made.limits = what.limits.to_limits();
   made.passivate_after = what.passivate_after;
+  made.retention.delete_finished_after = what.retention.delete_finished_after;
+  made.retention.keep_events = what.retention.keep_events;
   made.on_network = what.nodes.size() > 1;
   if (what.planner)
     made.planner = *agent_name::parse(planner_name);

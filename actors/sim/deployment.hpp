@@ -72,6 +72,20 @@ struct planned_participant {
   }
 };
 
+/// What is deleted by itself, as `retention` has it.
+struct planned_retention {
+  std::optional<std::chrono::milliseconds> delete_finished_after;
+  std::optional<std::uint64_t> keep_events;
+
+  planned_retention() = default;
+  friend bool operator==(const planned_retention&, const planned_retention&) = default;
+  static constexpr auto fields() {
+    return std::tuple{
+        optional_field("delete_finished_after_ms", &planned_retention::delete_finished_after),
+        optional_field("keep_events", &planned_retention::keep_events)};
+  }
+};
+
 /// Everything in a world but its faults.
 struct deployment {
   std::uint64_t seed = 0; ///< What models, agents and tools draw from.
@@ -80,6 +94,7 @@ struct deployment {
   planned_limits limits;
   std::chrono::milliseconds passivate_after{60'000};
   bool planner = false; ///< There is one: messages become plans.
+  planned_retention retention;
   std::vector<planned_tool> tools;
   agent_character agent; ///< Of the agent `improviser`.
   model_character model; ///< Of what the agent `model` and the planner ask.
@@ -98,6 +113,7 @@ struct deployment {
                       optional_field("limits", &deployment::limits),
                       optional_field("passivate_after_ms", &deployment::passivate_after),
                       optional_field("planner", &deployment::planner),
+                      optional_field("retention", &deployment::retention),
                       optional_field("tools", &deployment::tools),
                       optional_field("agent", &deployment::agent),
                       optional_field("model", &deployment::model),

@@ -213,6 +213,24 @@ public:
     return body.at ? right.or_fail({errc::invalid_field, errc::limit_exceeded}) : right;
   }
 
+  expectation operator()(const delete_session&) const {
+    if (s_.is_live())
+      return refuse(errc::not_allowed);
+    // A run that was cut off may not have ended.
+    const bool may_run = std::any_of(s_.calls.begin(), s_.calls.end(),
+                                     [](const auto& call) { return call.runs > 0; });
+    return may_run ? accept().or_fail({errc::not_allowed}) : accept();
+  }
+
+  expectation operator()(const trim_history& body) const {
+    if (s_.is_live())
+      return refuse(errc::not_allowed);
+    if (body.keep == 0)
+      return refuse(errc::invalid_field);
+    return s_.events >= body.keep && s_.events - body.keep >= s_.first_event ? accept()
+                                                                             : duplicate(s_.events);
+  }
+
   expectation operator()(const post_message& body) const {
     if (body.text.empty())
       return refuse(errc::invalid_field);
@@ -323,7 +341,7 @@ std::string expectation::text() const {
 }
 
 expectation expect(const reference_session& of, const command& body) {
-  if (of.exists())
+  if (of.exists() && !of.deleted)
     return std::visit(predictor{of}, body);
   if (std::holds_alternative<propose_plan>(body))
     return accept_plan();

@@ -96,6 +96,7 @@ public:
     added.first_message = fact.first_message;
     added.proposed = at_;
     added.expires_at = fact.expires_at;
+    s_.delete_at.reset();
     s_.draft.emplace(fact.revision, fact.plan.subtasks);
     return {};
   }
@@ -189,6 +190,34 @@ public:
       return wrong("P5", "the session is resumed by its timer before its time");
     s_.suspended = false;
     s_.suspended_until.reset();
+    return {};
+  }
+
+  finding operator()(const session_deleted& fact) {
+    if (s_.is_live())
+      return wrong("P6", "the session is deleted, but a plan is live");
+    if (fact.by == "retention" && !is_due(s_.delete_at, at_))
+      return wrong("reference", "the session is deleted by its timer before its time");
+    s_.deleted = true;
+    s_.delete_at.reset();
+    return {};
+  }
+
+  finding operator()(const history_trimmed& fact) {
+    if (s_.is_live())
+      return wrong("reference", "events are dropped, but a plan is live");
+    if (fact.first_event <= s_.first_event || fact.first_event > number_)
+      return wrong("reference", "events before " + std::to_string(fact.first_event)
+                                    + " are dropped, but those before "
+                                    + std::to_string(s_.first_event) + " were before");
+    s_.first_event = fact.first_event;
+    return {};
+  }
+
+  finding operator()(const deletion_scheduled& fact) {
+    if (s_.is_live())
+      return wrong("reference", "a deletion is scheduled, but a plan is live");
+    s_.delete_at = fact.at;
     return {};
   }
 
@@ -1144,6 +1173,8 @@ finding check_between(const reference_session& session) {
 
 std::optional<contradiction> apply(reference_session& to, const event& fact) {
   auto found = check_place(to, fact);
+  if (!found && to.deleted)
+    found = wrong("P1", "it follows the deletion of the session");
   if (!found)
     found = std::visit(replay{to, fact}, fact.body);
   if (!found) {

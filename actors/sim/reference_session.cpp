@@ -154,6 +154,7 @@ std::optional<timestamp> reference_session::next_timer() const {
     consider(suspended_until);
   if (draft && !facts_of(*draft).sent_back)
     consider(facts_of(*draft).expires_at);
+  consider(delete_at);
   if (!has_plan_in_force())
     return first;
   consider(facts_of(*active).deadline);

@@ -126,6 +126,9 @@ struct reference_session {
   std::uint64_t decisions = 0; ///< How many were remembered, also those forgotten since.
   /// The call that the next event has to answer; 0: whatever may follow.
   std::uint64_t owes_answer = 0;
+  std::uint64_t first_event = 1;      ///< Those before it were dropped.
+  std::optional<timestamp> delete_at; ///< When it is to be deleted, if nothing happens to it.
+  bool deleted = false;               ///< Nothing follows.
   std::uint64_t transaction = 0; ///< The last event before the transaction that is being applied.
   std::unordered_map<std::string, std::uint64_t> digests; ///< What was shown, and of which call.
 

@@ -6,6 +6,13 @@
 
 namespace fermata::sim {
 
+namespace {
+
+/// How often he tries to delete what is held up by a run that has not ended.
+constexpr std::uint32_t most_attempts = 20;
+
+} // namespace
+
 session_author::session_author(std::string name, std::vector<planned_session> sessions,
                                author_character character, std::string node)
     : name_{std::move(name)}, character_{character}, node_{std::move(node)} {
@@ -31,6 +38,11 @@ void session_author::stored(world& in, const stored_commit& what) {
   for (const auto& fact : what.events) {
     if (is_next_of(one, fact))
       move_on(one);
+    if (std::holds_alternative<session_deleted>(fact.body)) {
+      one.next = one.wanted.plans.size() + one.wanted.messages.size();
+      one.tidied = true;
+      one.tidying.clear();
+    }
     const auto* moved = std::get_if<state_changed>(&fact.body);
     if (moved == nullptr)
       continue;
@@ -38,7 +50,53 @@ void session_author::stored(world& in, const stored_commit& what) {
     if (!one.live && !one.is_over())
       pursue_after(in, one,
                    whims(in, one, "pause").between(character_.least_pause, character_.most_pause));
+    if (!one.live && one.is_over())
+      tidy(in, one);
   }
+}
+
+void session_author::tidy(world& in, progress& of) {
+  if (of.wanted.plans.empty() && of.wanted.messages.empty())
+    return; // it was there before
+  auto random = whims(in, of, "tidy");
+  const auto pause = random.between(character_.least_pause, character_.most_pause);
+  const bool trims = random.chance(character_.trims);
+  const bool deletes = random.chance(character_.deletes);
+  if ((!trims && !deletes) || std::exchange(of.tidied, true))
+    return;
+  if (deletes) {
+    of.tidying.emplace_back(delete_session{"nobody needs it any more"});
+    if (random.chance(character_.double_clicks))
+      of.tidying.push_back(of.tidying.back());
+  }
+  if (trims) {
+    of.tidying.emplace_back(trim_history{1 + random.below(40)});
+    if (random.chance(character_.double_clicks))
+      of.tidying.emplace_back(trim_history{random.below(40)});
+  }
+  of.said.reset();
+  tidy_after(in, of, pause);
+}
+
+/// Says what is to be said, one after the other, each again until it is settled.
+void session_author::tidy_after(world& in, progress& of, std::chrono::milliseconds delay) {
+  in.after(delay, [this, &in, &of] {
+    if (of.said && of.said->answer()
+        && (*of.said->answer() || !may_pass(of.said->answer()->error()))) {
+      const bool waits_for_run = !*of.said->answer()
+                                 && is(of.said->answer()->error(), errc::not_allowed)
+                                 && of.attempts < most_attempts;
+      if (!waits_for_run && !of.tidying.empty()) {
+        of.tidying.pop_back();
+        of.attempts = 0;
+      }
+    }
+    of.said.reset();
+    if (of.tidying.empty())
+      return;
+    of.said = say(in, of.wanted.id, of.tidying.back());
+    tidy_after(in, of, patience(of.attempts++));
+  });
 }
 
 void session_author::look_at(world& in, const session_id& session) {
@@ -49,8 +107,9 @@ void session_author::look_at(world& in, const session_id& session) {
 }
 
 bool session_author::is_done() const noexcept {
-  return std::none_of(progress_.begin(), progress_.end(),
-                      [](const auto& one) { return one.second.live || !one.second.is_over(); });
+  return std::none_of(progress_.begin(), progress_.end(), [](const auto& one) {
+    return one.second.live || !one.second.is_over() || !one.second.tidying.empty();
+  });
 }
 
 std::vector<session_id> session_author::unfinished() const {

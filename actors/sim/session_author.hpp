@@ -39,6 +39,9 @@ struct author_character {
   std::chrono::milliseconds most_pause{600'000};
   double double_clicks = 0;  ///< Proposes it twice at once.
   double proposes_badly = 0; ///< Proposes something that is no plan first.
+  /// When nothing more is wanted of a session: drops old events of it, and then deletes it.
+  double trims = 0;
+  double deletes = 0;
 
   author_character() = default;
   friend bool operator==(const author_character&, const author_character&) = default;
@@ -46,12 +49,15 @@ struct author_character {
     return std::tuple{optional_field("least_pause_ms", &author_character::least_pause),
                       optional_field("most_pause_ms", &author_character::most_pause),
                       optional_field("double_clicks", &author_character::double_clicks),
-                      optional_field("proposes_badly", &author_character::proposes_badly)};
+                      optional_field("proposes_badly", &author_character::proposes_badly),
+                      optional_field("trims", &author_character::trims),
+                      optional_field("deletes", &author_character::deletes)};
   }
 };
 
 /// Whoever begins sessions: proposes the plans of each, the next one when the last is over, and
-/// says it again until it is durable. What is refused for good is left out.
+/// says it again until it is durable. What is refused for good is left out. In the end he may tidy
+/// up; of a session that is deleted nothing more is wanted.
 class session_author final : public witness {
 public:
   session_author(std::string name, std::vector<planned_session> sessions,
@@ -80,6 +86,8 @@ private:
     bool pursued = false; ///< A turn is due.
     std::uint32_t attempts = 0;
     std::optional<ticket> said;
+    std::vector<command> tidying; ///< What is to be said in the end, the last one first.
+    bool tidied = false;          ///< That was made up.
 
     progress() = default;
     /// Nothing more is wanted; the last plan may still be live.
@@ -88,6 +96,8 @@ private:
     }
   };
 
+  void tidy(world& in, progress& of);
+  void tidy_after(world& in, progress& of, std::chrono::milliseconds delay);
   void pursue_after(world& in, progress& of, std::chrono::milliseconds delay);
   void pursue(world& in, progress& of);
   void propose(world& in, progress& of);

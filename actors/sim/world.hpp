@@ -59,6 +59,7 @@ struct node_options {
   approval_policy policy;
   fermata::limits limits;
   std::chrono::milliseconds passivate_after{60'000};
+  fermata::retention retention;
   std::chrono::milliseconds tool_grace{10'000}; ///< As in `runtime_options`.
   agent_name planner;                           ///< As `runtime_options::planner`.
   bool fire_timers = true;

@@ -102,6 +102,16 @@ public:
   std::string operator()(const session_resumed& one) const {
     return "session resumed" + by(one.by);
   }
+  std::string operator()(const session_deleted& one) const {
+    return "session deleted" + by(one.by) + because(one.reason);
+  }
+  std::string operator()(const history_trimmed& one) const {
+    return "events before " + std::to_string(one.first_event) + " dropped" + by(one.by);
+  }
+  std::string operator()(const deletion_scheduled& one) const {
+    return one.at ? "session to be deleted at " + show_time(*one.at)
+                  : "session not to be deleted any more";
+  }
   std::string operator()(const agent_said& one) const {
     return one.subtask.str() + " says: " + escape_line(one.text);
   }

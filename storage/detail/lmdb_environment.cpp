@@ -390,7 +390,7 @@ result<reclaim_outcome> lmdb_environment::reclaim(std::size_t limit) {
     if (!step)
       return step.error();
     outcome = *step;
-    return true;
+    return limit > 0; // else it was only a look
   };
   if (auto error = write(fill))
     return error;

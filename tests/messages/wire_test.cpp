@@ -129,6 +129,10 @@ std::vector<command> sample_commands() {
   call_decision.remember = decision_scope::tool;
   forget_decision forgotten{7};
   forgotten.by = "boss";
+  delete_session deletion{"r"};
+  deletion.by = "boss";
+  trim_history trimming{7};
+  trimming.by = "boss";
   resolve_outcome resolution{call, outcome_resolution::happened, {{"exit", 0}}};
   resolution.reason = "r";
   resolution.by = "boss";
@@ -171,7 +175,9 @@ std::vector<command> sample_commands() {
           deadline,
           message,
           decide_calls{{call_decision, call_decision}},
-          forgotten};
+          forgotten,
+          deletion,
+          trimming};
 }
 
 } // namespace

@@ -306,6 +306,38 @@ TEST_CASE("streams replay from any event and follow live, without gap or repetit
   CHECK_FALSE(at_end.next(1ms).value().has_value());
 }
 
+TEST_CASE(
+    "who follows a session is told when it is deleted, and does not get another one's events") {
+  temporary_directory folder;
+  runtime rt{unattended(open_store(folder))};
+  rt.start();
+  auto session = rt.session(named("s"));
+  const auto quick = plan(R"({"goal": "g", "subtasks": [{"id": "a", "result": 1}]})");
+  accept(session.send(propose_plan{quick}));
+  REQUIRE(session.wait_until_paused(patience).value());
+  auto stream = session.follow(1);
+  const auto events = session.status()->events;
+  CHECK(read_up_to(stream, events) == numbers_up_to(events));
+  auto reader = std::async(std::launch::async, [&] { return stream.next(patience); });
+  accept(session.send(trim_history{2}));
+  const auto trimmed = reader.get();
+  REQUIRE(trimmed);
+  CHECK((*trimmed)->number == events + 1);
+  // One that begins with what was dropped begins with what is kept.
+  auto late = session.follow(1);
+  CHECK(late.next(patience).value()->number == events - 1);
+
+  reader = std::async(std::launch::async, [&] { return stream.next(patience); });
+  accept(session.send(delete_session{}));
+  const auto ended = reader.get();
+  REQUIRE_FALSE(ended);
+  CHECK(is(ended.error(), errc::unknown_session));
+  accept(session.send(propose_plan{quick}));
+  CHECK(is(stream.next(1ms).error(), errc::unknown_session));
+  auto another = session.follow(1);
+  CHECK(another.next(patience).value()->number == 1);
+}
+
 TEST_CASE("two hundred sessions from eight threads all complete, and every command is answered") {
   temporary_directory folder;
   host_system host;

@@ -717,6 +717,30 @@ TEST_CASE("P5: whether other commands are right depends on the session and its s
   CHECK(right(made, resolve_outcome{cid(1), outcome_resolution::rerun}) == "accepted");
 }
 
+TEST_CASE("a session is deleted, cut or to be deleted only where no plan is live, and then nothing "
+          "follows") {
+  const auto trims = [](std::uint64_t first) {
+    return make<history_trimmed>([=](auto& trimmed) { trimmed.first_event = first; });
+  };
+  auto made = history::begun();
+  CHECK(made.refuse({session_deleted{}}, "a plan is live") == "P6");
+  CHECK(made.refuse({trims(2)}, "a plan is live") == "reference");
+  CHECK(made.refuse({deletion_scheduled{}}, "a plan is live") == "reference");
+  made.add({plan_ends(plan_status::cancelled), moves(running, session_state::cancelled)});
+  CHECK(right(made, trim_history{3}) == "accepted");
+  made.add({trims(4)});
+  CHECK(made.refuse({trims(4)}, "before 4 were before") == "reference");
+  CHECK(made.refuse({trims(999)}, "before 999") == "reference");
+  CHECK(right(made, trim_history{100}).starts_with("duplicate"));
+  const auto early = make<session_deleted>([](auto& deleted) { deleted.by = "retention"; });
+  CHECK(made.refuse({early}, "before its time") == "reference");
+  CHECK(right(made, delete_session{}) == "accepted");
+  made.add({session_deleted{}});
+  CHECK(made.refuse({session_activated{}}, "follows the deletion") == "P1");
+  CHECK(right(made, delete_session{}) == "unknown_session");
+  CHECK(right(made, trim_history{1}) == "unknown_session");
+}
+
 TEST_CASE("what is malformed may be refused whatever the state") {
   CHECK_FALSE(sim::is_malformed(resume_session{"boss"}, {}));
   CHECK(sim::is_malformed(resume_session{"\xFF"}, {}));

@@ -1,6 +1,7 @@
 #include <fermata/actors/sim/monitors/answer_monitor.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::sim {
 
@@ -95,6 +96,8 @@ public:
   std::string operator()(const suspend_session&) const { return expect<session_suspended>(); }
   std::string operator()(const resume_session&) const { return expect<session_resumed>(); }
   std::string operator()(const set_deadline&) const { return expect<deadline_set>(); }
+  std::string operator()(const delete_session&) const { return expect<session_deleted>(); }
+  std::string operator()(const trim_history&) const { return expect<history_trimmed>(); }
   std::string operator()(const post_message&) const {
     return expect<session_created, message_received>();
   }
@@ -180,6 +183,7 @@ void answer_monitor::sent(world& in, const sent_command& what) {
   added.number = what.number;
   added.from = what.node;
   added.body = what.body;
+  added.life = known != nullptr ? known->life : 1;
   const auto model = known != nullptr ? nullptr : std::make_unique<reference_session>(what.session);
   const auto& at = known != nullptr ? known->model : *model;
   added.moments.push_back({at.events, at.recorded, expect(at, added.body)});
@@ -237,6 +241,8 @@ void answer_monitor::answered(world& in, const command_answer& what) {
   const auto* known = known_->find(in, what.session);
   if (!asked || (known != nullptr && known->flaw))
     return;
+  if (known != nullptr && known->life != asked->life)
+    return; // which of the two sessions it is about cannot be told
   if (!what.answer)
     return judge_error(in, known, *asked, what);
   const auto& given = *what.answer;
@@ -291,7 +297,10 @@ void answer_monitor::judge_receipt(world& in, const known_session& at, const una
 void answer_monitor::judge_accepted(world& in, const known_session& at, const unanswered& asked,
                                     const command_answer& what) {
   const auto& given = *what.answer;
-  if (!acknowledged_[what.session].insert(given.event).second)
+  auto& acknowledged = acknowledged_[what.session];
+  if (std::exchange(acknowledged.life, at.life) != at.life)
+    acknowledged.numbers.clear();
+  if (!acknowledged.numbers.insert(given.event).second)
     return violate(in, "P4", told(what) + ", but another command was accepted as that event");
   const moment* before = nullptr;
   for (const auto& one : asked.moments)

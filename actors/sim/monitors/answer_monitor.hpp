@@ -37,6 +37,11 @@ private:
     std::vector<moment> moments;
     /// The wall clock was set meanwhile, so it cannot be told which timers had fired.
     bool clock_was_set = false;
+    std::uint32_t life = 1; ///< Of the session that it was said to.
+  };
+  struct acknowledged_events {
+    std::uint32_t life = 0;
+    std::unordered_set<std::uint64_t> numbers;
   };
 
   void look(const known_session& at);
@@ -53,7 +58,7 @@ private:
   /// By session, in the order of sending.
   std::unordered_map<session_id, std::vector<unanswered>> unanswered_;
   /// The events that were acknowledged to a command as what it became, by session.
-  std::unordered_map<session_id, std::unordered_set<std::uint64_t>> acknowledged_;
+  std::unordered_map<session_id, acknowledged_events> acknowledged_;
   std::chrono::milliseconds clock_offset_{0};
 };
 

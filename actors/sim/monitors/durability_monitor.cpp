@@ -3,6 +3,9 @@
 #include <fermata/storage/record_codec.hpp>
 #include <fermata/storage/records.hpp>
 
+#include <algorithm>
+#include <utility>
+
 namespace fermata::sim {
 
 namespace {
@@ -16,16 +19,45 @@ struct durable_view {
   result<std::unique_ptr<store::view>> view;
 };
 
+/// How the events from `first` on differ from those whose checksums there are; empty: they do not.
+template <class Trail>
+std::string compare(store::view& view, const session_anchor& session, const Trail& of,
+                    std::uint64_t first) {
+  auto next = first;
+  std::string wrong;
+  const auto error = view.visit_events(
+      session.number, first, of.events, [&](const stored_event& one) -> result<bool> {
+        if (one.number != next)
+          wrong = "there is a gap behind event " + std::to_string(next - 1);
+        else if (crc32c(one.value) != of.checksums[next - of.first])
+          wrong = "event " + std::to_string(next) + " is not the one that was stored";
+        ++next;
+        return wrong.empty();
+      });
+  if (error)
+    return "events from " + std::to_string(first) + " on cannot be read: " + message_of(error);
+  if (wrong.empty() && next != of.events + 1)
+    return "there is a gap behind event " + std::to_string(next - 1);
+  return wrong;
+}
+
 } // namespace
 
 void durability_monitor::stored(world& in, const stored_commit& what) {
   auto [found, added] = sessions_.try_emplace(what.session);
   auto& kept = found->second;
+  if (kept.deleted && what.raw.number == 0) {
+    kept = {}; // another one of the same id
+    added = true;
+  }
   if (added) {
     kept.node = what.node;
     kept.events = what.raw.expected_events;
-    kept.first = kept.events + 1;
+    kept.first = kept.fresh = kept.events + 1;
   }
+  if (kept.deleted)
+    violate(in, "P1",
+            about(what.session, kept.events) + "something is stored of it, but it is deleted");
   if (what.raw.expected_events != kept.events)
     violate(in, "P1",
             about(what.session) + "a commit that was decided behind event "
@@ -33,11 +65,20 @@ void durability_monitor::stored(world& in, const stored_commit& what) {
                 + std::to_string(kept.events));
   if (what.raw.events.empty())
     violate(in, "P1", about(what.session, kept.events) + "a commit without an event is stored");
-  for (const auto& value : what.raw.events) {
-    kept.fresh.push_back(crc32c(value));
-    kept.all = crc32c(value, kept.all);
-  }
+  for (const auto& value : what.raw.events)
+    kept.checksums.push_back(crc32c(value));
   kept.events = what.raw.expected_events + what.raw.events.size();
+  if (const auto first = what.raw.drops_events_below; first > kept.first) {
+    const auto dropped = std::min<std::uint64_t>(first - kept.first, kept.checksums.size());
+    kept.checksums.erase(kept.checksums.begin(),
+                         kept.checksums.begin() + static_cast<std::ptrdiff_t>(dropped));
+    kept.first = first;
+    kept.fresh = std::max(kept.fresh, first);
+  }
+  if (what.raw.deletes_session) {
+    kept.deleted = true;
+    kept.checksums = {};
+  }
   kept.status = what.raw.status;
   for (const auto& change : what.raw.records)
     if (change.key == head_key() && change.value)
@@ -70,6 +111,11 @@ void durability_monitor::check_fresh(world& in, store::view& view, const session
     violate(in, "P1", about(session) + "after a start of " + of.node + ", " + text);
   };
   const auto anchor = view.find(session);
+  if (of.deleted) {
+    if (!anchor || *anchor)
+      broken("the session is found, although it was deleted");
+    return;
+  }
   if (!anchor || !*anchor)
     return broken("the session is not found"
                   + (anchor ? std::string{} : ": " + message_of(anchor.error())));
@@ -77,17 +123,9 @@ void durability_monitor::check_fresh(world& in, store::view& view, const session
   if (found.events != of.events)
     return broken(std::to_string(found.events) + " events are stored; there were "
                   + std::to_string(of.events));
-  const auto first = of.events - of.fresh.size() + 1;
-  const auto events = view.events(found.number, first, of.fresh.size());
-  if (!events)
-    return broken("events from " + std::to_string(first)
-                  + " on cannot be read: " + message_of(events.error()));
-  if (events->size() != of.fresh.size())
-    return broken("there are gaps behind event " + std::to_string(first - 1));
-  for (std::size_t i = 0; i < of.fresh.size(); ++i)
-    if ((*events)[i].number != first + i || crc32c((*events)[i].value) != of.fresh[i])
-      return broken("event " + std::to_string(first + i) + " is not the one that was stored");
-  of.fresh.clear();
+  if (const auto text = compare(view, found, of, std::exchange(of.fresh, of.events + 1));
+      !text.empty())
+    return broken(text);
   const auto head = view.read(found.number, head_key());
   if (!head || !*head || crc32c(**head) != of.head || found.status != of.status)
     violate(in, "P7",
@@ -110,21 +148,14 @@ void durability_monitor::ended(world& in) {
 void durability_monitor::check_all(world& in, store::view& view, const session_id& session,
                                    const trail& of) {
   const auto anchor = view.find(session);
-  std::uint32_t crc = 0;
-  std::uint64_t count = 0;
-  caf::error error;
-  if (anchor && *anchor)
-    error = view.visit_events((*anchor)->number, of.first, of.events,
-                              [&](stored_event one) -> result<bool> {
-                                crc = crc32c(one.value, crc);
-                                ++count;
-                                return true;
-                              });
-  if (error || crc != of.all || count != of.events - of.first + 1)
-    violate(in, "P1",
-            about(session) + "of the events from " + std::to_string(of.first) + " to "
-                + std::to_string(of.events) + " not all are as they were stored"
-                + (error ? ": " + message_of(error) : std::string{}));
+  if (of.deleted) {
+    if (!anchor || *anchor)
+      violate(in, "P1", about(session) + "it is found, although it was deleted");
+    return;
+  }
+  const auto text = !anchor || !*anchor ? "it is not found" : compare(view, **anchor, of, of.first);
+  if (!text.empty())
+    violate(in, "P1", about(session) + "long after it was stored, " + text);
 }
 
 } // namespace fermata::sim

@@ -9,9 +9,10 @@
 
 namespace fermata::sim {
 
-/// Who follows a session hears of what is stored (P1). What was stored once is stored for good:
-/// journals only grow, without a gap (P1), and a process that starts again finds the same events
-/// and the same heads that there were before (P7).
+/// Who follows a session hears of what is stored (P1). What was stored once is stored for good, or
+/// until it is deleted or dropped, and then it is gone for good: journals only grow, without a gap
+/// (P1), and a process that starts again finds the same events and the same heads that there were
+/// before (P7).
 class durability_monitor final : public monitor {
 public:
   [[nodiscard]] std::string_view name() const override {
@@ -26,11 +27,12 @@ private:
   /// What is known to be stored of a session, as checksums.
   struct trail {
     std::string node;
-    std::uint64_t first = 1; ///< The first event that this monitor has seen being stored.
+    /// The first event that this monitor has seen being stored, and that is kept.
+    std::uint64_t first = 1;
     std::uint64_t events = 0;
-    std::uint32_t all = 0; ///< The CRC-32C of the events from `first` on, one behind the other.
-    /// Of each event since the last time that a process started, in order.
-    std::vector<std::uint32_t> fresh;
+    std::uint64_t fresh = 1; ///< The first event since the last time that a process started.
+    std::vector<std::uint32_t> checksums; ///< Of each event from `first` on.
+    bool deleted = false;
     std::uint32_t head = 0;
     std::uint8_t status = 0;
   };

@@ -55,6 +55,8 @@ void effect_monitor::run_began(world& in, const tool_run& run) {
     return violate(in, "P1", named(run) + ", but no such session is stored");
   if (known->flaw)
     return;
+  if (known->model.deleted)
+    return violate(in, "P8", named(run) + ", but its session is deleted");
   const auto* call = known->model.find_call(context.call.number());
   if (const auto [promise, text] = check_claim(call, context); !text.empty())
     return violate(in, promise, named(run) + ", " + text);
@@ -99,6 +101,8 @@ void effect_monitor::stored(world& in, const stored_commit& what) {
       check_proposal(in, known, what, i);
     else if (std::holds_alternative<call_decided>(body))
       check_decision(in, known, what, i);
+    else if (std::holds_alternative<session_deleted>(body))
+      std::erase_if(runs_, [&](const auto& run) { return run.first.session() == what.session; });
     else if (const auto* proposed = std::get_if<plan_proposed>(&body))
       check_plan(in, what, i, *proposed);
     else if (const auto* retried = std::get_if<call_backed_off>(&body)) {

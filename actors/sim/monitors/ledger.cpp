@@ -138,6 +138,11 @@ std::optional<contradiction> ledger::replay(const world& in, const stored_commit
   }
   auto& known = sessions_[found->second];
   known.is_interrupted = false;
+  if (known.model.deleted && what.raw.number == 0) {
+    known.model = reference_session{what.session, known.model.limits};
+    known.noted.clear();
+    ++known.life;
+  }
   if (!known.flaw) {
     replay(known, what);
     count_busy(known);

@@ -41,6 +41,8 @@ struct known_session {
   /// The first contradiction in its journal: what follows from that is not judged any more.
   std::optional<contradiction> flaw;
   bool flaw_is_told = false;
+  /// Which session of this id it is, from 1: it may be made again after it was deleted.
+  std::uint32_t life = 1;
 
   known_session() = default;
   /// Null: there is no event of that number.

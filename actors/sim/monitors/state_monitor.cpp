@@ -56,6 +56,7 @@ std::string compare(const reference_session& model, const head_record& head) {
   found.compare("suspended_until", model.suspended_until, head.suspended_until);
   found.compare("usage", model.usage, head.usage);
   found.compare("decisions", model.decisions, head.decisions);
+  found.compare("delete_at", model.delete_at, head.delete_at);
   return found.text();
 }
 
@@ -330,6 +331,11 @@ void state_monitor::check_queries(world& in, const known_session& known) {
   if (known.flaw)
     return;
   const auto status = in.status(model.id);
+  if (model.deleted) {
+    if (status || !is(status.error(), errc::unknown_session) || !in.pending(model.id).empty())
+      violate(in, "P7", about(model.id) + "it is deleted, but can be asked");
+    return;
+  }
   if (!status)
     return violate(in, "P7",
                    about(model.id) + "its status is not readable: " + message_of(status.error()));
@@ -337,6 +343,7 @@ void state_monitor::check_queries(world& in, const known_session& known) {
   found.compare("state", model.recorded, status->state);
   found.compare("waiting", model.waiting(), status->waiting);
   found.compare("events", model.events, status->events);
+  found.compare("first_event", model.first_event, status->first_event);
   found.compare("next_timer", model.next_timer(), status->next_timer);
   found.compare("suspended_until", model.suspended_until, status->suspended_until);
   found.compare("pending", model.pending(), in.pending(model.id));

@@ -319,7 +319,8 @@ answer chunks(const matched& request) {
     auto events = query_events(request.store(), request.session, next, wanted);
     if (!events)
       return respond(request, events.error());
-    next += events->size();
+    if (!events->empty())
+      next = events->back().number + 1;
     for (auto& one : *events)
       size_bytes += add_to(array, request.shown(chunk{request.session, std::move(one)}));
     if (events->size() < wanted)

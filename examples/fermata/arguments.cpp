@@ -377,6 +377,29 @@ void add_timing(CLI::App& app, arguments& given) {
       ->option_text("ID");
 }
 
+void add_deletion(CLI::App& app, arguments& given) {
+  auto* deletion = add_command(app, "delete", "Delete sessions that are over, for good");
+  deletion->add_option("SESSION", given.ids, "Their ids");
+  auto* finished =
+      deletion->add_flag("--finished", given.finished, "Instead: all sessions whose plan is over");
+  add_duration(deletion, "--older-than", given,
+               "Of these, those to which nothing has happened for so long");
+  deletion->get_option("--older-than")->needs(finished);
+  deletion->add_flag("--dry-run", given.dry_run, "Only list what would be deleted")
+      ->needs(finished);
+  add_reason(deletion, given, "Why");
+
+  auto* trim = add_command(app, "trim", "Drop all events of a session but the last ones");
+  add_session(trim, given);
+  trim->add_option("--keep", given.keep, "How many are kept")
+      ->option_text("N")
+      ->required()
+      ->check(
+          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
+
+  add_command(app, "compact", "Give the space of what was deleted back to the system");
+}
+
 void add_maintenance(CLI::App& app, arguments& given) {
   add_command(app, "verify", "Check the store's files");
   add_command(app, "preflight",
@@ -459,6 +482,8 @@ caf::error check_together(const arguments& given) {
     return usage("--listen needs --token-file FILE: the secret that clients show");
   if (given.command == "sim")
     return check_simulation(given);
+  if (given.command == "delete" && given.finished == !given.ids.empty())
+    return usage("delete takes either SESSIONs or --finished");
   if (given.command == "suspend" && given.at && given.after)
     return usage("suspend takes --until TIME or --for DURATION, not both");
   if (given.command == "deadline"
@@ -501,6 +526,7 @@ result<parsed_arguments> parse_arguments(int count, const char* const* values) {
   add_timing(app, given);
   add_service(app, given);
   add_simulation(app, given);
+  add_deletion(app, given);
   add_maintenance(app, given);
   explain_commands(app);
   try {

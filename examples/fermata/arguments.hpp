@@ -46,8 +46,9 @@ struct arguments {
   std::string log_level = "info";
 
   std::string session;
-  std::string id;               ///< Of a call or a plan approval; for `cancel` also of a session.
-  std::vector<std::string> ids; ///< Of those that `approve` and `reject` decide on.
+  std::string id; ///< Of a call or a plan approval; for `cancel` also of a session.
+  /// Of what `approve` and `reject` decide on; of the sessions that `delete` deletes.
+  std::vector<std::string> ids;
   std::string plan_file;
   std::string workspace; ///< Empty: not given.
   approval_mode approve = approval_mode::reads;
@@ -71,7 +72,10 @@ struct arguments {
   bool clear = false; ///< A deadline.
   bool diff = false;  ///< What a revision changes, instead of the plan.
   bool until_paused = false;
-  std::optional<std::chrono::milliseconds> after; ///< From now on: of --in and --for.
+  bool finished = false; ///< All sessions whose plan is over, instead of some.
+  bool dry_run = false;
+  std::uint64_t keep = 0;                         ///< Of events.
+  std::optional<std::chrono::milliseconds> after; ///< From now on: of --in, --for and --older-than.
   std::optional<timestamp> at;                    ///< Of --at and --until.
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;

@@ -25,7 +25,7 @@ inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 inline constexpr std::string_view testing = "Test";
 
-inline constexpr std::array<command_help, 39> command_helps{{
+inline constexpr std::array<command_help, 42> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -156,6 +156,19 @@ inline constexpr std::array<command_help, 39> command_helps{{
     {"verify", operating,
      "  fermata verify --store /var/lib/fermata\n"
      "reads all of the store and checks it, also beside its owner.\n"},
+    {"delete", operating,
+     "  fermata delete release-42\n"
+     "deletes it, with all that is stored of it, if its plan is over. From cron, all that were "
+     "over\n"
+     "for a month:\n"
+     "  fermata delete --finished --older-than 30d\n"},
+    {"trim", operating,
+     "  fermata trim release-42 --keep 1000\n"
+     "drops all events but the last thousand. What was asked and answered is known on.\n"},
+    {"compact", operating,
+     "  fermata compact --store /var/lib/fermata\n"
+     "makes the store's file as small as it can be. No service, and nobody else, may have it open "
+     "meanwhile.\n"},
     {"version", operating,
      "  fermata version --json\n"
      "prints {\"version\": ...}.\n"},
@@ -246,7 +259,7 @@ Exit status:
   130  interrupted (SIGINT, SIGTERM) while the plan was running; `fermata resume` continues it, where
        no service does
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
-`export` and `backup` end with 130 when they are interrupted, and leave no file.
+`export`, `backup` and `compact` end with 130 when they are interrupted, and leave no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
 `preflight` ends with 1 when it found something.
 `sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named
@@ -260,7 +273,7 @@ With --json, standard output has one JSON object per line:
     {"event": {number, at, body}}               each event as it is committed; body.type names it
     {"pending": {...}}                          at the end, each thing that waits, as `pending` has it
     {session, state, waiting, plan, subtasks, workspace, events, next_timer, suspended_until, usage,
-     progress}                                  the last line: the status object
+     progress, first_event, delete_at}                                  the last line: the status object
   status       the status object; waiting: {outcome, decision, answer, result, backoff};
                plan: {status, revision, goal, feedback, deadline} or null;
                subtasks: [{id, status, attempts, result, error, description, agent, depends_on,
@@ -290,8 +303,11 @@ With --json, standard output has one JSON object per line:
                {"exported": {session, file, events, records, pending, timers}}
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
+  delete       {"deleted": {session, state, events}} for each; with --dry-run "would_delete"
+  trim         {"trimmed": {session, first_event, events}}
+  compact      {"compacted": {store, erased, size_before_bytes, size_after_bytes}}
   version      {version}
-  verify       {store, sound, sessions, events, records, size_bytes}
+  verify       {store, sound, sessions, events, records, garbage, size_bytes}
   preflight    for each thing {session, error, message, subtask, call}, then
                {"preflight": {sessions, findings, complete}}
   import       {"imported": {session, events, redacted}}

@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 #include "change.hpp"
 #include "console.hpp"
+#include "deletion.hpp"
 #include "escape.hpp"
 #include "exit_status.hpp"
 #include "interruption.hpp"
@@ -28,6 +29,10 @@ exit_status report(console& out, const caf::error& error) {
 exit_status run(const arguments& given, console& out) {
   if (is_change(given) || given.command == "watch") {
     const auto ended = is_change(given) ? run_change(given, out) : run_watch(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  if (given.command == "delete" || given.command == "trim") {
+    const auto ended = run_deletion(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   if (given.command == "serve") {

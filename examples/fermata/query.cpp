@@ -2,6 +2,7 @@
 
 #include "backup.hpp"
 #include "continuation.hpp"
+#include "deletion.hpp"
 #include "escape.hpp"
 #include "export.hpp"
 #include "import.hpp"
@@ -209,9 +210,15 @@ caf::error verify(const std::filesystem::path& folder, console& out) {
              {"sessions", report->sessions},
              {"events", report->events},
              {"records", report->records},
+             {"garbage", report->garbage},
              {"size_bytes", report->size_bytes}});
   out.say(escape_line(folder.string()) + " is sound: " + std::to_string(report->sessions)
           + " sessions, " + std::to_string(report->events) + " events.");
+  if (report->garbage > 0)
+    out.say(
+        std::to_string(report->garbage)
+        + " entries of what was deleted are not erased yet; whoever runs the store does that, or "
+          "`fermata compact`.");
   return caf::none;
 }
 
@@ -265,6 +272,8 @@ caf::error run_query(const arguments& given, console& out) {
     return import_into(*folder, given, out);
   if (given.command == "backup")
     return back_up(*folder, given, out);
+  if (given.command == "compact")
+    return compact(*folder, out);
   if (given.command == "metrics")
     return metrics(*folder, out);
   static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{

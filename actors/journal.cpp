@@ -63,6 +63,7 @@ void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
   state.batches_since_step = 0;
   auto step = shared.store().reclaim(reclaimed_at_once);
   state.garbage = !step || step->more;
+  state.failed = !step;
   shared.observe([&](auto& observer) {
     reclaimed_space what;
     what.more = state.garbage;
@@ -85,7 +86,7 @@ void make_garbage_due(caf::stateful_actor<journal_state>* self, services& shared
     return;
   if (++state.batches_since_step >= batches_between_steps)
     reclaim(self, shared);
-  else if (!std::exchange(state.looks, true))
+  else if (!state.failed && !std::exchange(state.looks, true))
     self->send(self, atoms::reclaim_atom_v);
 }
 

@@ -179,8 +179,9 @@ commit make_commit(session_data& data, session_number number, std::span<const ev
     out.events.push_back(to_record(fact));
   out.status = static_cast<std::uint8_t>(data.head.state);
   out.deletes_session = data.deleted;
-  if (data.first_event > 1)
-    out.drops_events_below = data.first_event;
+  for (const auto& fact : facts)
+    if (const auto* trimmed = std::get_if<history_trimmed>(&fact.body))
+      out.drops_events_below = trimmed->first_event;
   change_timer(data, out);
   committer writer{data, out};
   for (const auto& key : data.changed)

@@ -285,6 +285,14 @@ void add_service(CLI::App& app, arguments& given) {
   serve->add_option("--connections", given.connections, "At most so many (1024)")
       ->option_text("N")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}).description(""));
+  add_duration(serve, "--delete-finished-after", given,
+               "Delete a session so long after its plan is over; absent: keep it");
+  serve
+      ->add_option("--keep-events", given.keep,
+                   "At the end of a plan drop all events but so many; absent: keep them")
+      ->option_text("N")
+      ->check(
+          CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
   add_approve(serve, given);
 }
 

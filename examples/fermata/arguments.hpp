@@ -74,8 +74,8 @@ struct arguments {
   bool until_paused = false;
   bool finished = false; ///< All sessions whose plan is over, instead of some.
   bool dry_run = false;
-  std::uint64_t keep = 0;                         ///< Of events.
-  std::optional<std::chrono::milliseconds> after; ///< From now on: of --in, --for and --older-than.
+  std::uint64_t keep = 0;                         ///< Of events; 0: not given.
+  std::optional<std::chrono::milliseconds> after; ///< From now on: of --in, --for, --older-than...
   std::optional<timestamp> at;                    ///< Of --at and --until.
   std::uint64_t from = 1;
   std::optional<std::uint32_t> revision;

@@ -174,7 +174,10 @@ inline constexpr std::array<command_help, 42> command_helps{{
      "prints {\"version\": ...}.\n"},
     {"serve", serving,
      "  fermata serve --store /var/lib/fermata\n"
-     "owns the store, fires its timers, and is what other commands on this store go through.\n"},
+     "owns the store, fires its timers, and is what other commands on this store go through. It "
+     "deletes\n"
+     "sessions a month after their plan was over, and keeps a thousand events of each:\n"
+     "  fermata serve --delete-finished-after 30d --keep-events 1000\n"},
     {"metrics", serving,
      "  fermata metrics --store /var/lib/fermata\n"
      "prints what the service there counts, as Prometheus reads it.\n"},

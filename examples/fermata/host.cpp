@@ -42,6 +42,7 @@ result<std::unique_ptr<host>> host::prepare(const host_options& options) {
   // Whoever applies a command to one session is not to set others going: `resume --due` is for
   // those, and a service.
   made.fire_timers = options.fires_timers;
+  made.retention = options.retention;
   made.planner = options.models.setup.planner;
   made.observer = options.observer;
   auto live = std::make_shared<live_feed>();

@@ -23,6 +23,7 @@ struct host_options {
   live_observer on_live;           ///< Gets them instead; absent: nobody.
   /// True: all sessions go on when their time comes. False: only one that is addressed does.
   bool fires_timers = false;
+  fermata::retention retention; ///< What is deleted by itself.
   chosen_models models;
   chosen_policy policy;
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.

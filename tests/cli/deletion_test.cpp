@@ -131,6 +131,25 @@ TEST_CASE("a history is trimmed, and what is read of it begins with what is kept
   CHECK(box.run({"events", "s", "--store", copy}).lines.size() == 11);
 }
 
+TEST_CASE("a service deletes what is over, and cuts what is long, where it is told to") {
+  const sandbox box;
+  child service{box.invocation({"serve", "--delete-finished-after", "6s", "--keep-events", "7"})};
+  REQUIRE(service.expect("service.sock"));
+  finish(box, "s");
+  const auto status = box.run({"status", "s"}).last();
+  CHECK(status["first_event"].get<int>() > 20);
+  CHECK(status["delete_at"] == status["next_timer"]);
+  auto options = box.invocation({});
+  options.argv = {"/bin/sh", "-c",
+                  "while " + std::string{FERMATA_COMMAND} + " status s --store "
+                      + box.store().string() + " >/dev/null 2>&1; do sleep 0.1; done"};
+  CHECK(child{options}.wait() == 0);
+  CHECK(sessions(box).empty());
+  service.signal(SIGTERM);
+  CHECK(service.wait() == 0);
+  CHECK(box.run({"serve", "--keep-events", "0"}).status == 2);
+}
+
 TEST_CASE("compacting gives the space back, unless somebody has the store open") {
   const sandbox box;
   for (const auto* name : {"a", "b", "c"})

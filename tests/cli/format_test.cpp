@@ -1,10 +1,12 @@
-// A store and an export of the first format, made on 2026-11-26 by `fermata run`, `approve`,
-// `result`, `suspend` and `backup`, and kept for ever: whoever has one can go on with it.
+// Stores and exports of each format, made on 2026-11-26 by `fermata run`, `approve`, `result`,
+// `suspend`, `trim`, `delete` and `backup`, and kept for ever: whoever has one can go on with it.
 #include "sandbox.hpp"
 
 #include <fermata_catch.hpp>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 using namespace fermata;
@@ -12,13 +14,14 @@ using namespace fermata::test;
 
 namespace {
 
-const std::filesystem::path kept =
-    std::filesystem::path{FERMATA_SOURCE_DIR} / "tests/storage/format-1";
+const auto all_kept = std::filesystem::path{FERMATA_SOURCE_DIR} / "tests/storage";
+const auto kept = all_kept / "format-1";
+const auto kept_2 = all_kept / "format-2";
 
 /// A copy, so that the kept one stays as it is.
-void begin_with_kept_store(const sandbox& box) {
+void begin_with_kept_store(const sandbox& box, const std::filesystem::path& from = kept) {
   std::filesystem::create_directory(box.store());
-  std::filesystem::copy_file(kept / "data.mdb", box.store() / "data.mdb");
+  std::filesystem::copy_file(from / "data.mdb", box.store() / "data.mdb");
 }
 
 void succeed(const sandbox& box, const std::vector<std::string>& words, int status) {
@@ -105,4 +108,34 @@ TEST_CASE("preflight says of a store of format 1 that all of it would go on, and
   CHECK(found.lines[0]["error"] == "unknown_agent");
   CHECK(found.lines[0]["session"] == "new");
   CHECK(found.lines[0]["subtask"] == "a");
+}
+
+TEST_CASE("a store of format 2 is sound, goes on, and is rid of what was deleted in it") {
+  const sandbox box;
+  begin_with_kept_store(box, kept_2);
+  const auto verified = box.run({"verify"}).last();
+  CHECK(verified["sessions"] == 6);
+  CHECK(verified["events"] == 56);
+  CHECK(verified["garbage"] == 7);
+  CHECK(box.run({"status", "suspended"}).error()["error"] == "unknown_session");
+  CHECK(box.run({"status", "asleep"}).error()["error"] == "unknown_session");
+  CHECK(box.run({"events", "done"}).lines.front()["number"] == 18);
+  CHECK(box.run({"status", "done"}).last()["first_event"] == 18);
+  succeed(box, {"result", "done:c1", "\"a\""}, 0);
+  CHECK(box.run({"result", "done:c1", "2"}).error()["error"] == "already_answered");
+  succeed(box, {"result", "half-done:c2", "1"}, 0);
+  CHECK(box.run({"verify"}).last()["garbage"] == 0);
+  succeed(box, {"delete", "done"}, 0);
+  succeed(box, {"compact", "--json"}, 0);
+  CHECK(box.run({"verify"}).last()["sessions"] == 5);
+}
+
+TEST_CASE("an export of version 2 is imported, and begins where it did") {
+  const sandbox box;
+  succeed(box, {"import", (kept_2 / "done.jsonl").string()}, 0);
+  CHECK(box.run({"events", "done"}).lines.front()["number"] == 18);
+  CHECK(box.run({"export", "done"}).out == [&] {
+    std::ifstream file{kept_2 / "done.jsonl", std::ios::binary};
+    return std::string{std::istreambuf_iterator<char>{file}, {}};
+  }());
 }

@@ -440,6 +440,27 @@ TEST_CASE("a stream shows live updates between the chunks that they came between
   CHECK(contents(parse_events(*text)).starts_with("chunk1 chunk2 behind2 chunk3 behind3 chunk4 "));
 }
 
+TEST_CASE("a stream ends with its session, also where another one has its id by now") {
+  for (const bool again : {false, true}) {
+    waiting_session one;
+    stream_inbox inbox{[] {}};
+    session_stream view{one.store(), named("s"), 1, stream_end::never};
+    REQUIRE(view.next(inbox));
+    one.give(cancel_plan{});
+    one.give(trim_history{1});
+    // It goes on behind what was dropped meanwhile.
+    const auto kept = parse_events(view.next(inbox).value());
+    CHECK(kept.front().id == query_status(one.store(), named("s"))->first_event);
+    one.give(delete_session{});
+    if (again)
+      one.give(propose_plan{parse_plan(R"({"goal": "g", "subtasks": [{"id": "a"}]})").value()});
+    const auto ended = view.next(inbox);
+    REQUIRE_FALSE(ended);
+    CHECK(is(ended.error(), errc::unknown_session));
+    CHECK(contents(parse_events(view.fail(ended.error()))) == "error ");
+  }
+}
+
 TEST_CASE("a stream says how many updates were dropped") {
   waiting_session one;
   stream_inbox inbox{[] {}};

@@ -336,6 +336,16 @@ TEST_CASE(
   CHECK(is(stream.next(1ms).error(), errc::unknown_session));
   auto another = session.follow(1);
   CHECK(another.next(patience).value()->number == 1);
+  // Its numbers are smaller than those of the old one, and are waited for all the same.
+  REQUIRE(session.wait_until_paused(patience).value());
+  auto at_end = session.follow(session.status()->events + 1);
+  reader = std::async(std::launch::async, [&] { return at_end.next(patience); });
+  CHECK(reader.wait_for(20ms) == std::future_status::timeout);
+  accept(session.send(trim_history{2}));
+  const auto next = reader.get();
+  REQUIRE(next);
+  REQUIRE(*next);
+  CHECK((*next)->number == session.status()->events);
 }
 
 TEST_CASE("two hundred sessions from eight threads all complete, and every command is answered") {

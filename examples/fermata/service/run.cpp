@@ -194,6 +194,9 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.store = *store;
   where.create_store = true;
   where.fires_timers = true;
+  where.retention.delete_finished_after = given.after;
+  if (given.keep > 0)
+    where.retention.keep_events = given.keep;
   where.approve = given.approve;
   where.models = std::move(*models);
   where.policy = std::move(*policy);

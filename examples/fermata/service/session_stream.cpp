@@ -51,19 +51,26 @@ result<std::string> session_stream::next(stream_inbox& inbox) {
 }
 
 result<bool> session_stream::add_events(std::string& text) {
+  const auto found = store_->find(session_);
+  if (!found)
+    return found.error();
+  if (number_ == 0 && *found)
+    number_ = (*found)->number;
+  if (!*found || (*found)->number != number_)
+    return make_error(errc::unknown_session, "there is no session " + session_.str());
   while (text.size() < piece_size_bytes) {
     auto events = query_events(*store_, session_, next_, page_);
     if (!events)
       return std::move(events.error());
-    const auto found = events->size();
+    const auto read = events->size();
     std::size_t added = 0;
-    while (added < found && text.size() < piece_size_bytes)
+    while (added < read && text.size() < piece_size_bytes)
       add(text, std::move((*events)[added++]));
-    if (added < found) {
+    if (added < read) {
       page_ = std::max<std::size_t>(added, 1);
       return false;
     }
-    const bool has_all = found < page_;
+    const bool has_all = read < page_;
     page_ = std::min(page_ * 2, max_page);
     if (has_all)
       return true;

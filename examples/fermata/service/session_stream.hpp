@@ -39,7 +39,7 @@ public:
 
   /// The next piece: events that are recorded, and what the inbox holds, in the order in which it
   /// happened. Empty: nothing has come; look again when the inbox rings. Errors: `unknown_session`
-  /// when it was deleted, those of the store.
+  /// when it was deleted, also where another one has its id by now; those of the store.
   [[nodiscard]] result<std::string> next(stream_inbox& inbox);
 
   /// True: it has shown all that it was to show.
@@ -57,6 +57,7 @@ private:
 
   store* store_;
   session_id session_;
+  session_number number_ = 0; ///< Of the one that it reads; 0: it has not looked yet.
   std::uint64_t next_;
   stream_end end_;
   redactor redaction_;

@@ -78,7 +78,9 @@ void directory::take_in(delivery_ptr command) {
   const auto& session = command->session;
   const auto found = residents_.find(session);
   const auto unseen = found == residents_.end() ? 0 : found->second.waiting->load();
-  if (turns_.waiting_for(session) + unseen >= shared_->options.limits.session_queue)
+  const auto waits = parked_.find(session);
+  const auto parked = waits == parked_.end() ? 0 : waits->second.size();
+  if (turns_.waiting_for(session) + unseen + parked >= shared_->options.limits.session_queue)
     return command->answer(
         make_error(errc::overloaded, "session " + session.str()
                                          + " has too many commands waiting (limit session_queue); "

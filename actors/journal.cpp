@@ -51,8 +51,9 @@ std::vector<commit_outcome> write(services& shared, transaction_costs& costs,
   return outcomes;
 }
 
-/// How much a step of reclaiming looks at, and after how many batches there is one although others
-/// are waiting.
+/// How much a step of reclaiming looks at at least, and after how many batches there is one
+/// although others are waiting; it looks at more than was written since, or garbage would only
+/// grow.
 constexpr std::size_t reclaimed_at_once = 256;
 constexpr unsigned batches_between_steps = 16;
 
@@ -61,7 +62,8 @@ constexpr unsigned batches_between_steps = 16;
 void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
   auto& state = self->state;
   state.batches_since_step = 0;
-  auto step = shared.store().reclaim(reclaimed_at_once);
+  const auto written = std::exchange(state.written_since_step, 0);
+  auto step = shared.store().reclaim(std::max(reclaimed_at_once, 2 * written));
   state.garbage = !step || step->more;
   state.failed = !step;
   shared.observe([&](auto& observer) {
@@ -82,6 +84,9 @@ void make_garbage_due(caf::stateful_actor<journal_state>* self, services& shared
   auto& state = self->state;
   for (const auto& one : commits)
     state.garbage = state.garbage || one.deletes_session || one.drops_events_below > 0;
+  if (state.garbage)
+    for (const auto& one : commits)
+      state.written_since_step += 1 + one.records.size();
   if (!state.garbage)
     return;
   if (++state.batches_since_step >= batches_between_steps)

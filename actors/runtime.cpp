@@ -35,6 +35,9 @@ void complete(runtime_options& options) {
     options.pool = thread_pool(options.limits.blocking_threads);
   if (options.limits.commands_at_once == 0)
     throw std::invalid_argument("limits::commands_at_once is 1 or more");
+  if (options.retention.delete_finished_after
+      && options.retention.delete_finished_after->count() < 0)
+    throw std::invalid_argument("retention::delete_finished_after is 0 milliseconds or more");
   if (options.clock_check_interval.count() < 1)
     throw std::invalid_argument("runtime_options::clock_check_interval is 1 millisecond or more");
 }

@@ -109,7 +109,8 @@ std::optional<history_trimmed> trimmed_to(const session_data& data, std::uint64_
 
 namespace {
 
-/// When a deletion that a running tool holds up is tried again, at the latest.
+/// When a deletion that a running tool holds up is tried again.
+constexpr std::chrono::milliseconds least_held_up_interval{60'000};
 constexpr std::chrono::milliseconds held_up_interval{3'600'000};
 
 constexpr std::string_view by_retention = "retention";
@@ -123,7 +124,7 @@ event_body fire_deletion(const environment& env) {
   }
   deletion_scheduled fact;
   if (after)
-    fact.at = env.now + std::max(std::min(*after, held_up_interval), timestamp::duration{1});
+    fact.at = env.now + std::clamp(*after, least_held_up_interval, held_up_interval);
   return fact;
 }
 
@@ -142,7 +143,8 @@ std::vector<event_body> retain(const session_data& data, std::span<const event> 
   if (env.retention.keep_events) {
     const auto keep = std::max<std::uint64_t>(*env.retention.keep_events, 1);
     const auto kept = data.head.events + 1 - data.first_event;
-    if (has(plan_ended{}) || kept / 2 > keep)
+    // Not for a few: the journal goes through what is kept to find what is dropped.
+    if ((has(plan_ended{}) && kept > keep + keep / 4) || kept / 2 > keep)
       if (auto fact = trimmed_to(data, keep, std::string{by_retention}))
         events.emplace_back(std::move(*fact));
   }
@@ -150,7 +152,7 @@ std::vector<event_body> retain(const session_data& data, std::span<const event> 
   const auto changes = !written.empty() && !has(deletion_scheduled{});
   if (env.retention.delete_finished_after && (changes || !data.head.delete_at)) {
     deletion_scheduled fact;
-    fact.at = env.now + *env.retention.delete_finished_after;
+    fact.at = env.now + std::min(*env.retention.delete_finished_after, env.limits.timer_horizon);
     events.emplace_back(fact);
   }
   return events;

@@ -15,10 +15,11 @@ namespace fermata::detail {
 struct journal_state {
   std::vector<append_ptr> batch;
   transaction_costs costs;
-  bool garbage = false;            ///< Something may be left to reclaim.
-  bool failed = false;             ///< Reclaiming did, the last time.
-  bool looks = false;              ///< It has sent itself a message to reclaim some of it.
-  unsigned batches_since_step = 0; ///< Since something was reclaimed.
+  bool garbage = false;               ///< Something may be left to reclaim.
+  bool failed = false;                ///< Reclaiming did, the last time.
+  bool looks = false;                 ///< It has sent itself a message to reclaim some of it.
+  std::size_t written_since_step = 0; ///< Entries.
+  unsigned batches_since_step = 0;    ///< Since something was reclaimed.
   static inline const char* name = "fermata.journal";
 };
 

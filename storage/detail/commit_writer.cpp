@@ -44,6 +44,9 @@ caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
     next_number_ = number + 1;
     head.events = change.expected_events;
     head.first_event = head.events + 1;
+    if (head.events > 0) // as a session that has dropped them
+      if (auto error = raise_format())
+        return error;
     if (auto error =
             put_sealed(table::ids, table_key::of_text(change.session.str()), make_id_value(number)))
       return error;

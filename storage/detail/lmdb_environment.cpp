@@ -576,6 +576,17 @@ result<std::uint64_t> size_of(const fs::path& file) {
   return std::uint64_t{size_bytes};
 }
 
+/// Who may read and write a file holds for the one that takes its place.
+caf::error pass_access_on(const fs::path& from, const fs::path& to) {
+  struct stat old {};
+  if (::stat(from.c_str(), &old) != 0)
+    return lmdb_error(errno, "examining " + from.string());
+  if (::chown(to.c_str(), old.st_uid, old.st_gid) != 0
+      || ::chmod(to.c_str(), old.st_mode & 07777) != 0)
+    return lmdb_error(errno, "giving the copy the owner and the mode of " + from.string());
+  return caf::none;
+}
+
 result<std::uint64_t> reclaim_all(lmdb_environment& store, const backup_options& options) {
   constexpr std::size_t entries_at_once = 4'096;
   std::uint64_t erased = 0;
@@ -626,6 +637,7 @@ result<compact_outcome> lmdb_environment::compact(const fs::path& directory,
   if (!opened)
     return opened.error();
   auto& store = **opened;
+  fs::remove_all(directory / compact_folder_name, failure); // of one that was killed
   const temporary_folder copy{directory / compact_folder_name};
   compact_outcome outcome;
   auto before = size_of(directory / data_file_name);
@@ -668,6 +680,8 @@ caf::error lmdb_environment::replace_file(const fs::path& directory, identity se
   if (auto error = check_closed(directory, self))
     return error;
   const auto file = directory / data_file_name;
+  if (auto error = pass_access_on(file, copy))
+    return error;
   if (::rename(copy.c_str(), file.c_str()) != 0)
     return lmdb_error(errno, "replacing " + file.string());
   return sync_directory(directory);

@@ -295,6 +295,25 @@ TEST_CASE("P10: a session takes session_queue commands at a time; the others hea
     CHECK(accept(world, approve_plan()).kind == receipt_kind::duplicate);
 }
 
+TEST_CASE("P10: what waits for room counts against its session's queue") {
+  auto options = small_options();
+  options.limits.resident_sessions = 1;
+  options.limits.session_queue = 3;
+  options.passivate_after = 10h;
+  sim::world world{1, options};
+  // It sleeps, so it does not leave.
+  accept(world, propose_plan{plan_for("sleeper")}, "busy");
+  accept(world, approve_plan(), "busy");
+  std::vector<sim::ticket> sent;
+  for (int i = 0; i < 10; ++i)
+    sent.push_back(world.send(sid(), approve_plan()));
+  world.run();
+  const auto refused = std::count_if(sent.begin(), sent.end(), [](const auto& one) {
+    return one.answer() && is(one.answer()->error(), errc::overloaded);
+  });
+  CHECK(refused == 7);
+}
+
 TEST_CASE("P10: a passivation that a message races does not eat the session's queue") {
   auto options = small_options();
   options.limits.session_queue = 1;

@@ -358,6 +358,49 @@ TEST_CASE(
   CHECK(armed_timers(without) == 0);
 }
 
+TEST_CASE("a longer retention holds for what a shorter one has scheduled") {
+  auto options = keeping(1h);
+  options.store = std::make_shared<memory_store>();
+  sim::world before{1, options};
+  finish(before);
+  options.store = before.store().clone();
+  options.retention.delete_finished_after = 30h;
+  sim::world with{1, options};
+  for (const auto passed : {2h, 27h}) {
+    with.advance(passed);
+    REQUIRE(exists(with));
+  }
+  with.advance(2h);
+  CHECK_FALSE(exists(with));
+}
+
+TEST_CASE("retention for as long as can be said deletes nothing, and a negative one is refused") {
+  sim::world world{1, keeping(std::chrono::milliseconds::max())};
+  finish(world);
+  world.advance(24h * 366);
+  CHECK(exists(world));
+  runtime_options negative;
+  negative.store = std::make_shared<memory_store>();
+  negative.retention.delete_finished_after = -1ms;
+  CHECK_THROWS_WITH(runtime{std::move(negative)}, Catch::Contains("delete_finished_after"));
+}
+
+TEST_CASE("P8: a plan that a timer ends under a delete keeps its session while a tool still runs") {
+  auto options = deaf();
+  options.fire_timers = false; // it fires with the next command
+  sim::world world{1, options};
+  world.hold_tools(true);
+  accept(world, propose_plan{script_plan(R"({"tool": "dig"})")});
+  accept(world, set_deadline{world.now() + 1min});
+  world.advance(2min);
+  const auto refused = refuse(world, delete_session{});
+  CHECK(is(refused, errc::not_allowed));
+  CHECK(contains(message_of(refused), "has not ended"));
+  world.hold_tools(false);
+  world.run();
+  accept(world, delete_session{});
+}
+
 TEST_CASE("at the end of a plan only the last events are kept, where that is wanted") {
   sim::world world{1, keeping({}, 5)};
   finish(world);

@@ -65,6 +65,15 @@ TEST_CASE("a store that nothing was deleted from has the format that older versi
   SECTION("until a session is deleted") {
     must_delete(*must(lmdb_store::open(directory)), "a");
   }
+  SECTION("until a session is imported whose first events were dropped") {
+    const auto target = must(lmdb_store::open(directory));
+    commit imported;
+    imported.session = *session_id::parse("b");
+    imported.expected_events = 5;
+    imported.drops_events_below = 6;
+    imported.events.push_back(data(1, 'x'));
+    CHECK_FALSE(target->write(std::span{&imported, 1}).front().error);
+  }
   SECTION("until an event is dropped") {
     const auto target = must(lmdb_store::open(directory));
     must_write(*target, change{must_find(*target, "a")}.drop_below(2));
@@ -91,6 +100,19 @@ TEST_CASE("a compacted store is smaller, and holds the same without what was del
   const auto target = must(lmdb_store::open(directory));
   CHECK(dump(*target) == before);
   CHECK(must_write(*target, change{"next"}.event("1")).number == 41);
+}
+
+TEST_CASE("who may read a store may read it compacted, also after one that was killed") {
+  temporary_directory directory;
+  const auto before = put_much_and_delete(directory);
+  REQUIRE(::chmod((directory.path() / "data.mdb").c_str(), 0640) == 0);
+  fs::create_directory(directory.path() / "compact.partial");
+  std::ofstream{directory.path() / "compact.partial" / "data.mdb"} << "half of it";
+  must(lmdb_store::compact(directory));
+  struct stat status {};
+  REQUIRE(::stat((directory.path() / "data.mdb").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777U) == 0640);
+  CHECK(dump(*must(lmdb_store::open(directory))) == before);
 }
 
 TEST_CASE("a store that somebody has open is not compacted, and whose process it is is said") {

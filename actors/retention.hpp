@@ -14,8 +14,8 @@ struct retention {
   /// which begins anew with whatever is recorded of it later, and ends with a new plan. One that
   /// was over before this was set is found when it is addressed.
   std::optional<std::chrono::milliseconds> delete_finished_after;
-  /// When a plan ends, all events but the last so many (at least 1) are dropped; also when there
-  /// are more than twice as many while no plan is live. Records stay: answered ids are known on.
+  /// When a plan ends, all events but the last so many (at least 1) are dropped, if that is a fifth
+  /// of them; also when half of them while no plan is live. Records stay: answered ids are known.
   std::optional<std::uint64_t> keep_events;
 
   retention() = default;

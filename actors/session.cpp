@@ -261,15 +261,14 @@ void session::look_at_clock() {
 }
 
 void session::fire_timers() {
-  look_at_clock();
-  for (;;) {
+  // Again after each: a timer may have ended the plan.
+  for (look_at_clock();; look_at_clock()) {
     auto events = core::fire_due(data_, environment_);
     if (events.empty())
-      break;
+      return;
     keep_longer(events);
     record_all(std::move(events));
   }
-  look_at_clock(); // a timer may have ended the plan
 }
 
 void session::keep_longer(std::vector<event_body>& due) const {

@@ -29,15 +29,12 @@ doomed_session doomed(const session_status& status) {
   return {status.session, status.state, status.events + 1 - status.first_event};
 }
 
-std::string name(session_state state) {
-  return std::string{enum_names(state).at(static_cast<std::size_t>(state))};
-}
-
 void tell(console& out, const char* what, const doomed_session& of, const std::string& words) {
   out.print(json{
-      {what, {{"session", of.session.str()}, {"state", name(of.state)}, {"events", of.events}}}});
-  out.say(of.session.str() + " " + words + " (" + name(of.state) + ", " + std::to_string(of.events)
-          + " events).");
+      {what,
+       {{"session", of.session.str()}, {"state", enum_name(of.state)}, {"events", of.events}}}});
+  out.say(of.session.str() + " " + words + " (" + enum_name(of.state) + ", "
+          + std::to_string(of.events) + " events).");
 }
 
 result<gateway_options> options_for(const arguments& given) {

@@ -78,7 +78,7 @@ private:
       request_.content_->mid = response_.open(caf::behavior{on_values, on_error});
       request_.content_->sender = self->ctrl();
       request_.dest_->enqueue(std::move(request_.content_), self->context());
-      response_.start_timer(request_.timeout_);
+      response_.expire_after(request_.timeout_);
     }
 
     void answered() {
@@ -117,9 +117,11 @@ private:
 /// Once awaited, `current_sender()` and `make_response_promise()` of `self` belong to another
 /// message.
 ///
-/// The timer is cancelled when the response arrives. It makes up most of the cost of an ask: 2.6 us
-/// in all, and 0.8 us for a bare CAF request without a timeout (two actors, one thread, measured on
-/// a 2-core machine).
+/// All requests of an actor share one timer, and those that are answered leave it behind for the
+/// next ones: it fires once more, for nothing, and until then, for 30 s at most, CAF's clock keeps
+/// the actor in memory. So a timeout costs an ask next to nothing: it takes 0.8 us, as a bare CAF
+/// request without one, and CAF's with one 1.2 to 2.2 us (two actors, one thread, measured
+/// on a 2-core machine).
 template <class... Ts, class Handle, class... Args>
 [[nodiscard]] ask_request<Ts...> ask(caf::scheduled_actor* self, const Handle& dest,
                                      caf::timespan timeout, Args&&... args) {

@@ -1,6 +1,8 @@
 #pragma once
 
-#include <caf/actor_clock.hpp>
+#include <fermata/actors/coro/deadlines.hpp>
+#include <fermata/actors/coro/response_table.hpp>
+
 #include <caf/behavior.hpp>
 #include <caf/message.hpp>
 #include <caf/message_id.hpp>
@@ -12,11 +14,13 @@
 namespace fermata::coro::detail {
 
 /// One response that a frame waits for: a real one, a timer's, or one that the actor sends to
-/// itself. The only code here that knows how CAF 0.17 keeps pending responses and timers.
+/// itself. With `deadlines` the only code here that knows how CAF 0.17 keeps pending responses and
+/// timers.
 ///
 /// CAF itself can neither forget a pending response nor the timer of an answered one. This class
 /// does both, so a destroyed frame leaves nothing behind: no handler that keeps the actor alive, no
-/// timer that moves virtual time. CAF searches the pending responses of an actor linearly: an await
+/// timer that moves virtual time. An answered request may leave its actor's one timer behind
+/// (`deadlines`). CAF searches the pending responses of an actor linearly: an await
 /// costs O(n) where n frames of an actor wait.
 class pending_response {
 public:
@@ -27,7 +31,7 @@ public:
   ~pending_response() {
     if (!open_)
       return;
-    access::erase(self_, id_.response_id());
+    response_table::of(self_).erase(id_.response_id());
     cancel_timer();
   }
 
@@ -47,15 +51,16 @@ public:
     return id_;
   }
 
-  /// Makes the clock answer with `caf::sec::request_timeout` after `delay`.
+  /// Makes the clock answer after `delay`, with an error, by a timer for this alone.
   void start_timer(caf::timespan delay) {
-    using time_point = caf::actor_clock::time_point;
     auto& clock = self_->clock();
-    const auto now = clock.now();
-    const auto deadline = delay < time_point::max() - now ? now + delay : time_point::max();
-    clock.set_request_timeout(deadline, self_, id_.response_id());
+    clock.set_request_timeout(moment_in(clock, delay), self_, id_.response_id());
     timer_ = true;
   }
+
+  /// Answers with `caf::sec::request_timeout` after `timeout`, by the timer that all of the actor's
+  /// requests share.
+  void expire_after(caf::timespan timeout) { deadline_.set(self_, id_.response_id(), timeout); }
 
   /// Answers through the actor's own mailbox, behind everything that is in it now.
   void answer_self() {
@@ -66,17 +71,10 @@ public:
   void close() {
     open_ = false;
     cancel_timer();
+    deadline_.meet();
   }
 
 private:
-  /// Names the table of response handlers, which CAF protects.
-  class access : public caf::scheduled_actor {
-  public:
-    static void erase(caf::scheduled_actor* self, caf::message_id id) {
-      (self->*&access::multiplexed_responses_).erase(id);
-    }
-  };
-
   void cancel_timer() {
     if (std::exchange(timer_, false))
       self_->clock().cancel_request_timeout(self_, id_.response_id());
@@ -84,6 +82,7 @@ private:
 
   caf::scheduled_actor* self_;
   caf::message_id id_;
+  deadline deadline_;
   bool open_ = false;
   bool timer_ = false;
 };

@@ -38,7 +38,7 @@ struct asker_state {
 void finish(asker_state& state) {
   const auto each = 1.0 / state.count;
   state.promise.deliver(seconds_since(state.begin) * 1e9 * each,
-                        static_cast<double>(allocations() - state.allocated) * each);
+                        static_cast<double>(test::allocations() - state.allocated) * each);
 }
 
 void request_next(asker_state& state, caf::duration within) {
@@ -71,7 +71,7 @@ caf::behavior asker(asker_actor* self, caf::actor peer) {
     auto& state = self->state;
     state.count = state.left = count;
     state.promise = self->make_response_promise();
-    state.allocated = allocations();
+    state.allocated = test::allocations();
     state.begin = clock_type::now();
     switch (static_cast<way>(how)) {
     case way::then:

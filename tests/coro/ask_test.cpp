@@ -149,12 +149,6 @@ TEST_CASE("a peer that takes the promise and dies is request_timeout") {
   CHECK(result.value() == caf::make_error(caf::sec::request_timeout));
 }
 
-TEST_CASE("a request that was answered leaves no timer behind") {
-  world w;
-  CHECK(outcome(w, successor, w.spawn_peer(), 1).value() == 2);
-  CHECK_FALSE(w.scheduler().has_pending_timeout());
-}
-
 TEST_CASE("a response after the timeout is ignored") {
   world w;
   caf::response_promise late;

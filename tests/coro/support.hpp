@@ -107,6 +107,9 @@ public:
     run();
   }
 
+  /// How many timers the system's clock has armed.
+  std::size_t timers() { return scheduler().clock().schedule().size(); }
+
   caf::scheduler::test_coordinator& scheduler() {
     return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   }

@@ -9,7 +9,7 @@ thread_local std::uint64_t count = 0;
 
 } // namespace
 
-std::uint64_t fermata::bench::allocations() noexcept {
+std::uint64_t fermata::test::allocations() noexcept {
   return count;
 }
 

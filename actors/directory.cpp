@@ -66,6 +66,8 @@ directory::directory(caf::event_based_actor* self, services_ptr shared, caf::act
 void directory::deliver(delivery_ptr message) {
   if (stopping_)
     return; // its answer says so when it is dropped
+  if (message->is_command() && !shared_->is_home_of(message->session))
+    return hand_on(self_, shared_->options.router->forwarder, std::move(message));
   if (message->is_command())
     take_in(std::move(message));
   else
@@ -167,10 +169,7 @@ void directory::pass_on(resident& to, delivery_ptr message) {
     to.served = turns_begun_;
   }
   touch(to);
-  if (auto promise = message->answer.take_promise())
-    promise->delegate(to.actor, std::move(message));
-  else
-    self_->send(to.actor, std::move(message));
+  hand_on(self_, to.actor, std::move(message));
 }
 
 directory::resident* directory::find_or_activate(const session_id& id) {
@@ -317,32 +316,55 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
     if (!body->ended(ended.source) && ended.reason)
       self->quit(std::move(ended.reason));
   });
+  const auto take_in = [self, body, shared](delivery_ptr message, std::string_view type) {
+    message->answer = reply{self->make_response_promise(), admission{}};
+    message->answer.watch(watch_answer(shared, message->session, type));
+    if (auto refused = check_admission(*shared))
+      return message->answer(std::move(refused));
+    message->answer.admit(admission{shared->under_way});
+    body->deliver(std::move(message));
+  };
   return {
       [self, body](delivery_ptr& message) {
         message->take_promise_over([self] { return self->make_response_promise(); });
         body->deliver(std::move(message));
       },
-      [self, body, shared](session_command& what) {
+      [take_in](session_command& what) {
         auto message = std::make_shared<delivery>();
         message->session = std::move(what.session);
+        message->wait_for_node = what.wait_for_node;
+        const auto type = name_of(what.body);
         message->body = std::move(what.body);
-        message->answer = reply{self->make_response_promise(), admission{}};
-        message->answer.watch(
-            watch_answer(shared, message->session, name_of(std::get<command>(message->body))));
-        if (auto refused = check_admission(*shared))
-          return message->answer(std::move(refused));
-        message->answer.admit(admission{shared->under_way});
-        body->deliver(std::move(message));
+        take_in(std::move(message), type);
       },
-      [self, body](follow_chunks& what) {
-        body->readers().add(self->make_response_promise(), std::move(what));
+      [take_in](wake_session& what) {
+        auto message = std::make_shared<delivery>();
+        message->session = std::move(what.session);
+        message->body = wake{};
+        take_in(std::move(message), "wake");
       },
-      [shared](const status_query& what) -> caf::result<session_status> {
-        auto status = query_status(shared->store(), what.session);
-        if (!status)
-          return std::move(status.error());
-        return std::move(*status);
+      [self, body, shared](follow_chunks& what) {
+        auto promise = self->make_response_promise();
+        if (!shared->is_home_of(what.session))
+          promise.delegate(shared->options.router->forwarder, std::move(what));
+        else
+          body->readers().add(std::move(promise), std::move(what));
       },
+      [self, shared](status_query& what) {
+        auto promise = self->make_response_promise();
+        if (!shared->is_home_of(what.session))
+          promise.delegate(shared->options.router->forwarder, std::move(what));
+        else
+          promise.deliver(query_status(shared->store(), what.session));
+      },
+      [self, body, shared](unfollow_chunks& what) {
+        if (!shared->is_home_of(what.session))
+          self->delegate(shared->options.router->forwarder, std::move(what));
+        else
+          body->readers().unfollow(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()),
+                                 what);
+      },
+      [body](atoms::gone_atom, const caf::node_id& node) { body->readers().gone(node); },
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
       [body](atoms::left_atom, const session_id& id) { body->left(id); },
       [body](turn_ended) { body->give_turns(); },

@@ -28,18 +28,36 @@ void followers::add(caf::response_promise promise, follow_chunks what) {
     waiting_[one.what.session].push_back(std::move(one));
 }
 
+template <class Predicate>
+void followers::drop(std::map<session_id, std::vector<follower>>::iterator of,
+                     const Predicate& is_over) {
+  for (auto dropped = std::erase_if(of->second, is_over); dropped > 0; --dropped)
+    shared_->hub.unwatch(of->first);
+  if (of->second.empty())
+    waiting_.erase(of);
+}
+
 void followers::published(const session_id& session) {
-  const auto found = waiting_.find(session);
-  if (found == waiting_.end())
-    return;
-  std::erase_if(found->second, [&](follower& one) {
-    if (!answer(one))
-      return false;
-    shared_->hub.unwatch(session);
-    return true;
-  });
-  if (found->second.empty())
-    waiting_.erase(found);
+  if (const auto found = waiting_.find(session); found != waiting_.end())
+    drop(found, [&](follower& one) { return answer(one); });
+}
+
+void followers::unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what) {
+  if (const auto found = waiting_.find(what.session); found != waiting_.end())
+    drop(found, [&](follower& one) {
+      if (one.what.reader != what.reader || one.promise.next() != who)
+        return false;
+      one.promise.deliver(chunk_batch{});
+      return true;
+    });
+}
+
+void followers::gone(const caf::node_id& node) {
+  for (auto next = waiting_.begin(); next != waiting_.end();)
+    drop(next++, [&](const follower& one) {
+      const auto asked_by = one.promise.next();
+      return asked_by != nullptr && asked_by->node() == node;
+    });
 }
 
 void followers::close() {
@@ -53,6 +71,8 @@ void followers::close() {
 bool followers::answer(follower& one) {
   auto events = query_events(shared_->store(), one.what.session,
                              std::max<std::uint64_t>(one.what.first, 1), one.what.limit);
+  if (!events && one.what.await_creation && is(events.error(), errc::unknown_session))
+    return false;
   if (!events) {
     one.promise.deliver(std::move(events.error()));
     return true;

@@ -25,6 +25,10 @@
 
 namespace fermata {
 
+namespace detail {
+struct session_router;
+}
+
 /// What a runtime is made of. Everything but `store` has a default.
 struct runtime_options {
   std::shared_ptr<fermata::store>
@@ -52,6 +56,8 @@ struct runtime_options {
   std::shared_ptr<wall_clock> clock;          ///< Null: the system's clock.
   std::shared_ptr<random_source> random;      ///< Null: the system's entropy.
   std::shared_ptr<blocking_pool> pool;        ///< Null: `limits.blocking_threads` threads.
+  /// Set by `cluster_node`. Null: all sessions live in this runtime.
+  std::shared_ptr<const detail::session_router> router;
 
   runtime_options() = default;
 };
@@ -63,7 +69,8 @@ void configure(caf::actor_system_config& config);
 class runtime;
 
 /// Reads a session's events: first those recorded, then each as it is committed, without gap or
-/// repetition. Used by one thread at a time; must not outlive the runtime.
+/// repetition; from whichever node it lives on. Used by one thread at a time; must not outlive the
+/// runtime.
 class event_stream {
 public:
   event_stream(event_stream&&) noexcept;
@@ -73,15 +80,16 @@ public:
   /// Waits for the next event. Nothing: none came in time, or the runtime stopped. It has a greater
   /// number than `position` where what was asked for was dropped. Errors: `unknown_session` when
   /// the session that it came from is deleted, also where another one has its id by now; those of
-  /// `store`.
+  /// `store`; `node_unavailable`, after which it goes on where it was when asked again.
   [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout);
 
   /// The number of the event that `next` gives next.
   [[nodiscard]] std::uint64_t position() const noexcept;
 
+  class implementation;
+
 private:
   friend class session_handle;
-  struct implementation;
   explicit event_stream(std::unique_ptr<implementation>);
   std::unique_ptr<implementation> implementation_;
 };
@@ -96,14 +104,30 @@ public:
   /// When it returns, the function does not run and is not called any more.
   ~event_watch();
 
+  class implementation;
+
 private:
   friend class session_handle;
-  struct implementation;
   explicit event_watch(std::unique_ptr<implementation>);
   std::unique_ptr<implementation> implementation_;
 };
 
-/// Talks to one session from plain threads. Copyable; must not outlive the runtime.
+/// How a command is sent.
+struct send_options {
+  /// How long it may wait where the session's node cannot be reached. 0: not at all.
+  std::chrono::milliseconds wait_for_node{0};
+
+  send_options() = default;
+  explicit send_options(std::chrono::milliseconds wait) : wait_for_node{wait} {}
+};
+
+/// Talks to one session from plain threads, wherever it lives. Copyable; must not outlive the
+/// runtime.
+///
+/// All of it: `node_unavailable` where the session lives on a node of a cluster that cannot be
+/// reached, and nothing was done; `timed_out` where that node could not be reached any more when it
+/// had the question. A command may have been carried out then; it can be sent again, since the same
+/// decision, answer or result is a duplicate.
 class session_handle {
 public:
   [[nodiscard]] const session_id& id() const noexcept { return id_; }
@@ -111,10 +135,11 @@ public:
   /// Sends a command. The future has the receipt once the command is durable (P1), or the error; it
   /// is always fulfilled: with `shutting_down` if the runtime stops first. Errors: those of the
   /// command; `unknown_session`, `overloaded`, `disk_full`, `io_error`, `store_corrupt`.
-  [[nodiscard]] std::future<result<receipt>> send(command body) const;
+  [[nodiscard]] std::future<result<receipt>> send(command body, send_options how = {}) const;
 
   /// The same with a callback, called once, on a thread of the runtime; it must not block.
-  void send(command body, std::function<void(result<receipt>)> callback) const;
+  void send(command body, std::function<void(result<receipt>)> callback,
+            send_options how = {}) const;
 
   /// The last committed state. Errors: `unknown_session`.
   [[nodiscard]] result<session_status> status() const;
@@ -135,7 +160,8 @@ public:
   [[nodiscard]] event_stream follow(std::uint64_t first) const;
 
   /// Calls `committed` with the number of the session's last event whenever there are more, also
-  /// before the session exists. The events are read with `query_events`: who reads after he has
+  /// before the session exists, and again when a node that was away is back. The events are read
+  /// with `query_events` (of a session on another node: with `follow`): who reads after he has
   /// begun to watch misses none. Called on threads of the runtime, for one session one at a time;
   /// it must not block, nor use the runtime.
   [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
@@ -179,7 +205,7 @@ public:
 
   [[nodiscard]] session_handle session(session_id id) { return {*this, std::move(id)}; }
 
-  /// The store, for queries.
+  /// The store, for queries about the sessions that live here.
   [[nodiscard]] fermata::store& store() const noexcept;
 
   /// How full it is. From any thread, before `start` and after `stop` as well.
@@ -197,6 +223,7 @@ public:
 
 private:
   friend class session_handle;
+  friend class cluster_node;
   std::unique_ptr<implementation> implementation_;
 };
 

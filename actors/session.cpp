@@ -161,10 +161,7 @@ void session::redeliver(delivery_ptr message) {
   if (message->is_command())
     --*peers_.waiting;
   // It raced the passivation: the directory delivers it to the next activation.
-  if (auto promise = message->answer.take_promise())
-    promise->delegate(peers_.directory, std::move(message));
-  else
-    self_->send(peers_.directory, std::move(message));
+  hand_on(self_, peers_.directory, std::move(message));
 }
 
 void session::process(delivery_ptr taken) {

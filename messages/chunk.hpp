@@ -49,12 +49,14 @@ struct chunk {
 /// An actor asks the directory for the chunks of a session from number `first` on. The answer is a
 /// `chunk_batch` as soon as there is at least one; ask again from behind its last. The first of
 /// them has a greater number where what was asked for was dropped. Errors: `unknown_session`, also
-/// when the session is deleted meanwhile; `shutting_down`, those of the store.
+/// when the session is deleted meanwhile; `shutting_down`, those of the store, `node_unavailable`.
 struct follow_chunks {
   static constexpr const char* wire_name = "fermata::follow_chunks";
   session_id session;
   std::uint64_t first = 1;
-  std::uint32_t limit = 256; ///< At most so many in one answer; 1 to 1,024.
+  std::uint32_t limit = 256;   ///< At most so many in one answer; 1 to 1,024.
+  bool await_creation = false; ///< True: a session that does not exist is waited for.
+  std::uint64_t reader = 0; ///< Which of the asking actor's readers it is, for `unfollow_chunks`.
 
   follow_chunks() = default;
   follow_chunks(session_id of, std::uint64_t from) : session{std::move(of)}, first{from} {}
@@ -62,7 +64,24 @@ struct follow_chunks {
   static constexpr auto fields() {
     return std::tuple{field("session", &follow_chunks::session),
                       field("first", &follow_chunks::first),
-                      optional_field("limit", &follow_chunks::limit)};
+                      optional_field("limit", &follow_chunks::limit),
+                      optional_field("await_creation", &follow_chunks::await_creation),
+                      optional_field("reader", &follow_chunks::reader)};
+  }
+};
+
+/// The actor's reader does not wait for chunks any more: what it asked for is not answered.
+struct unfollow_chunks {
+  static constexpr const char* wire_name = "fermata::unfollow_chunks";
+  session_id session;
+  std::uint64_t reader = 0;
+
+  unfollow_chunks() = default;
+  unfollow_chunks(session_id of, std::uint64_t which) : session{std::move(of)}, reader{which} {}
+  friend bool operator==(const unfollow_chunks&, const unfollow_chunks&) = default;
+  static constexpr auto fields() {
+    return std::tuple{field("session", &unfollow_chunks::session),
+                      field("reader", &unfollow_chunks::reader)};
   }
 };
 

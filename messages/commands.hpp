@@ -439,14 +439,28 @@ struct session_command {
   static constexpr const char* wire_name = "fermata::session_command";
   session_id session;
   command body;
+  /// How long it may wait for the session's node where that cannot be reached.
+  std::chrono::milliseconds wait_for_node{0};
 
   session_command() = default;
   session_command(session_id to, command what) : session{std::move(to)}, body{std::move(what)} {}
   friend bool operator==(const session_command&, const session_command&) = default;
   static constexpr auto fields() {
     return std::tuple{field("session", &session_command::session),
-                      field("body", &session_command::body)};
+                      field("body", &session_command::body),
+                      optional_field("wait_for_node_ms", &session_command::wait_for_node)};
   }
+};
+
+/// Wakes a session that has unfinished work; the answer is a `receipt`.
+struct wake_session {
+  static constexpr const char* wire_name = "fermata::wake_session";
+  session_id session;
+
+  wake_session() = default;
+  explicit wake_session(session_id which) : session{std::move(which)} {}
+  friend bool operator==(const wake_session&, const wake_session&) = default;
+  static constexpr auto fields() { return std::tuple{field("session", &wake_session::session)}; }
 };
 
 /// accepted: applied. duplicate: the same was applied before, nothing changed. late: the call was

@@ -83,6 +83,12 @@ std::string_view name_of(errc code) noexcept {
     return "shutting_down";
   case errc::timed_out:
     return "timed_out";
+  case errc::node_unavailable:
+    return "node_unavailable";
+  case errc::peer_refused:
+    return "peer_refused";
+  case errc::cannot_listen:
+    return "cannot_listen";
   case errc::store_busy:
     return "store_busy";
   case errc::store_unavailable:

@@ -55,10 +55,13 @@ enum class errc : std::uint8_t {
   model_failed = 55,      ///< A language model did not answer, or with something that is no answer.
   deadline_passed = 56,   ///< A subtask or plan was not over at its deadline.
   // The runtime and its environment.
-  overloaded = 70,        ///< Too much is waiting already; try again later.
-  shutting_down = 71,     ///< The runtime is stopping.
-  timed_out = 72,         ///< No answer in time; whether the command was applied is not known.
-  store_busy = 80,        ///< Another process owns the store; the message names its pid.
+  overloaded = 70,       ///< Too much is waiting already; try again later.
+  shutting_down = 71,    ///< The runtime is stopping.
+  timed_out = 72,        ///< No answer in time; whether the command was applied is not known.
+  node_unavailable = 73, ///< The node where the session lives cannot be reached; nothing was done.
+  peer_refused = 74,  ///< Two nodes do not belong together; the message says in what they differ.
+  cannot_listen = 75, ///< A node cannot take connections at its address.
+  store_busy = 80,    ///< Another process owns the store; the message names its pid.
   store_unavailable = 81, ///< The store's directory cannot be created, opened or written.
   store_corrupt = 82,     ///< The store fails its checks; the message says which.
   store_too_new = 83,     ///< The store was written by a newer version.

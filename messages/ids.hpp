@@ -54,6 +54,9 @@ struct agent_name_tag {
 struct tool_name_tag {
   static constexpr std::string_view what = "tool name";
 };
+struct node_name_tag {
+  static constexpr std::string_view what = "node name";
+};
 
 /// Names a session: chosen by the host, or generated.
 using session_id = id<session_id_tag>;
@@ -63,6 +66,8 @@ using subtask_id = id<subtask_id_tag>;
 using agent_name = id<agent_name_tag>;
 /// Names a tool.
 using tool_name = id<tool_name_tag>;
+/// Names a node of a cluster, or the cluster.
+using node_name = id<node_name_tag>;
 
 /// Names one tool call: the `number`-th of its session, counted from 1. Derived, not random, so the
 /// same history gives the same ids. Its text is `<session>:c<number>`.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/messages/chunk.hpp>
+#include <fermata/messages/cluster.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/events.hpp>
 #include <fermata/messages/status.hpp>
@@ -18,6 +19,12 @@ CAF_ADD_TYPE_ID(fermata, (fermata::chunk))
 CAF_ADD_TYPE_ID(fermata, (fermata::chunk_batch))
 CAF_ADD_TYPE_ID(fermata, (fermata::follow_chunks))
 CAF_ADD_TYPE_ID(fermata, (fermata::status_query))
+CAF_ADD_TYPE_ID(fermata, (fermata::wake_session))
+CAF_ADD_TYPE_ID(fermata, (fermata::unfollow_chunks))
+CAF_ADD_TYPE_ID(fermata, (fermata::node_hello))
+CAF_ADD_TYPE_ID(fermata, (fermata::node_status))
+CAF_ADD_TYPE_ID(fermata, (fermata::pending_query))
+CAF_ADD_TYPE_ID(fermata, (fermata::pending_list))
 
 CAF_ADD_ATOM(fermata, fermata::atoms, flush_atom, "flush")
 CAF_ADD_ATOM(fermata, fermata::atoms, tick_atom, "tick")
@@ -33,5 +40,8 @@ CAF_ADD_ATOM(fermata, fermata::atoms, alarm_atom, "alarm")
 CAF_ADD_ATOM(fermata, fermata::atoms, fired_atom, "fired")
 CAF_ADD_ATOM(fermata, fermata::atoms, deadline_atom, "deadline")
 CAF_ADD_ATOM(fermata, fermata::atoms, reclaim_atom, "reclaim")
+CAF_ADD_ATOM(fermata, fermata::atoms, beat_atom, "beat")
+CAF_ADD_ATOM(fermata, fermata::atoms, status_atom, "status")
+CAF_ADD_ATOM(fermata, fermata::atoms, gone_atom, "gone")
 
 CAF_END_TYPE_ID_BLOCK(fermata)

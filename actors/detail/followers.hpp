@@ -3,6 +3,7 @@
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/messages/chunk.hpp>
 
+#include <caf/node_id.hpp>
 #include <caf/response_promise.hpp>
 
 #include <map>
@@ -20,6 +21,10 @@ public:
   void add(caf::response_promise promise, follow_chunks what);
   /// The session has committed more.
   void published(const session_id& session);
+  /// That actor's reader does not wait any more: its answer is a batch of none.
+  void unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what);
+  /// That node cannot be answered any more.
+  void gone(const caf::node_id& node);
   /// Answers all that wait with `shutting_down`.
   void close();
 
@@ -31,6 +36,9 @@ private:
 
   /// True: the follower has its answer.
   bool answer(follower& one);
+  /// Forgets those of one session that `is_over` says it of.
+  template <class Predicate>
+  void drop(std::map<session_id, std::vector<follower>>::iterator of, const Predicate& is_over);
 
   services_ptr shared_;
   std::map<session_id, std::vector<follower>> waiting_;

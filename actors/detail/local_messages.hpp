@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/detail/reply.hpp>
+#include <fermata/messages/chunk.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/type_ids.hpp>
 #include <fermata/storage/store.hpp>
@@ -9,7 +10,9 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <variant>
 
 /// What the actors of one runtime tell each other. These never leave the process.
@@ -52,6 +55,9 @@ struct delivery {
   session_id session;
   std::variant<command, wake, run_finished, worker_freed, run_overdue, timer_due> body;
   reply answer;
+  /// How long a command may wait for its session's node where that cannot be reached.
+  std::chrono::milliseconds wait_for_node{0};
+  bool promise_given_away = false; ///< To the actor that it is on its way to.
 
   delivery() = default;
   /// Commands and `wake` count against the session's queue; a runtime's own messages are never
@@ -60,11 +66,58 @@ struct delivery {
   /// Takes the promise over that the sender gave away with the message, if it did.
   template <class MakePromise>
   void take_promise_over(const MakePromise& make) {
-    if (!answer && std::holds_alternative<command>(body))
+    if (std::exchange(promise_given_away, false))
       answer.take_over(make());
   }
 };
 using delivery_ptr = std::shared_ptr<delivery>;
+
+/// Passes a message on to another actor of this runtime, with the promise that it may have.
+template <class Self>
+void hand_on(Self* self, const caf::actor& to, delivery_ptr message) {
+  auto promise = message->answer.take_promise();
+  message->promise_given_away = promise.has_value();
+  if (promise)
+    promise->delegate(to, std::move(message));
+  else
+    self->send(to, std::move(message));
+}
+
+/// A question about a session of another node, from a thread of the host. Answered exactly once:
+/// whoever drops it unanswered answers with `shutting_down`.
+template <class What, class Answer>
+class inquiry {
+public:
+  using callback = std::function<void(result<Answer>)>; ///< Called by an actor; must not block.
+
+  inquiry(What asked, std::chrono::milliseconds wait, callback tell)
+      : what{std::move(asked)}, wait_for_node{wait}, tell_{std::move(tell)} {}
+  inquiry(const inquiry&) = delete;
+  inquiry& operator=(const inquiry&) = delete;
+  ~inquiry() {
+    if (tell_)
+      answer(make_error(errc::shutting_down, "the runtime is not started, or stopped"));
+  }
+
+  void answer(result<Answer> given) { std::exchange(tell_, nullptr)(std::move(given)); }
+
+  What what;
+  std::chrono::milliseconds wait_for_node;
+
+private:
+  callback tell_;
+};
+
+using status_inquiry = std::shared_ptr<inquiry<status_query, session_status>>;
+using follow_inquiry = std::shared_ptr<inquiry<follow_chunks, chunk_batch>>;
+
+/// Nobody waits for its answer any more.
+struct abandoned {
+  std::weak_ptr<follow_inquiry::element_type> what;
+
+  abandoned() = default;
+  explicit abandoned(const std::weak_ptr<follow_inquiry::element_type>& which) : what{which} {}
+};
 
 /// One session's transaction on its way to the journal.
 struct append {
@@ -88,3 +141,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::delivery_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::append_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::outcome_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::status_inquiry)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::follow_inquiry)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::abandoned)

@@ -3,6 +3,7 @@
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/core/decide.hpp>
 #include <fermata/actors/detail/reply.hpp>
+#include <fermata/actors/detail/session_router.hpp>
 #include <fermata/actors/detail/stream_hub.hpp>
 #include <fermata/actors/detail/worker_table.hpp>
 #include <fermata/actors/runtime.hpp>
@@ -39,6 +40,10 @@ struct services {
   std::atomic<bool> stopping{false};
 
   [[nodiscard]] fermata::store& store() const { return *options.store; }
+  /// False: the session lives on another node.
+  [[nodiscard]] bool is_home_of(const session_id& session) const {
+    return !options.router || options.router->is_home_of(session);
+  }
   [[nodiscard]] core::environment environment() const {
     core::environment made{options.limits, options.policy, agents, tools};
     made.planner = options.planner;

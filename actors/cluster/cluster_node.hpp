@@ -1,0 +1,134 @@
+#pragma once
+
+#include <fermata/actors/cluster/contact.hpp>
+#include <fermata/actors/runtime.hpp>
+#include <fermata/messages/cluster.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace fermata {
+
+/// The files, in PEM, by which nodes prove to each other who they are. A node takes whoever has a
+/// certificate of the authority for a member, so it is to be one of the cluster's own.
+struct tls_files {
+  std::filesystem::path certificate; ///< Of this node, with those of the chain, if any, behind it.
+  std::filesystem::path key;         ///< Its private key, which only its owner may read.
+  std::filesystem::path authority;   ///< Who signs the certificates of all members.
+
+  tls_files() = default;
+};
+
+/// What a node of a cluster is made of, besides its runtime. `name` and `members` are needed.
+struct cluster_options {
+  node_name name;      ///< Which of the members it is.
+  member_list members; ///< The same for all nodes.
+  /// Nothing: plain TCP, which trusts whoever reaches the port with all that is in the process.
+  std::optional<tls_files> tls;
+  /// True: plain TCP also where a member's host is no loopback address.
+  bool trust_network = false;
+  /// An IP address of this machine. Empty: all, or loopback alone if the member's host is that.
+  std::string listen_address;
+  contact_timing timing;
+  /// Told of each change in how this node stands with another one; on a thread of the runtime, one
+  /// at a time. It must not block.
+  std::function<void(const peer_report&)> on_contact;
+  /// Told of each node that is not let in: who it says it is (not to be believed), and why.
+  std::function<void(const node_name&, const std::string&)> on_refused;
+
+  cluster_options() = default;
+};
+
+/// A node that could not be asked, and why.
+struct missing_member {
+  cluster_member member;
+  std::string reason;
+
+  missing_member() = default;
+  missing_member(cluster_member which, std::string why)
+      : member{std::move(which)}, reason{std::move(why)} {}
+};
+
+/// What waits for somebody outside in a whole cluster, as far as it can be told.
+struct cluster_pending {
+  std::vector<pending_item> items; ///< Node by node, in the order of the member list.
+  bool more = false;               ///< Some node has more than was asked for.
+  std::vector<missing_member> missing;
+
+  cluster_pending() = default;
+};
+
+/// A node as the others see it.
+struct member_status {
+  cluster_member member;
+  std::optional<node_status> status; ///< Nothing: it did not say; `reason` tells why.
+  std::string reason;
+
+  member_status() = default;
+};
+
+/// One node of an LMDB cluster: a runtime over a store of its own, which takes commands and
+/// questions for all sessions of the cluster.
+///
+/// A session lives on the node that its id chooses of the members (`home_of`), for good: there it
+/// is stored, there its agents run and its tools. All nodes therefore have the same agents, tools,
+/// models and policy. What comes to another node is forwarded; receipts, errors and streams come
+/// back as they are. Where that node cannot be reached, the answer is `node_unavailable`, and never
+/// a session of that id elsewhere.
+///
+///     cluster_options net;
+///     net.name = must(node_name::parse("a"));
+///     net.members = must(parse_member_list(text));
+///     cluster_node node{std::move(net), std::move(options)};
+///     node.local().agents().add("writer", writer);
+///     if (auto error = node.start())
+///       ...
+///     auto notes = node.session(id); // wherever it lives
+///
+/// Threads: as `runtime`.
+class cluster_node {
+public:
+  /// `std::invalid_argument` for options that no node can be made of, saying which: a name that is
+  /// no member, a member list that is none, a host that is no loopback address without `tls` or
+  /// `trust_network`, files of `tls` that cannot be read, do not fit together or are out of date.
+  cluster_node(cluster_options net, runtime_options options);
+  cluster_node(const cluster_node&) = delete;
+  cluster_node& operator=(const cluster_node&) = delete;
+  ~cluster_node(); ///< Stops it.
+
+  /// The runtime of this node: for its agents, tools, models, store and load. Its `session` is as
+  /// that of the node. It is started and stopped by the node.
+  [[nodiscard]] runtime& local() noexcept;
+
+  /// Starts the runtime, takes connections at the member's port, and begins to connect with the
+  /// others, which need not be there. Errors: `cannot_listen`, after which the node is stopped.
+  [[nodiscard]] caf::error start();
+
+  /// As `runtime::stop`. To the others it is a node that cannot be reached from then on.
+  void stop();
+
+  [[nodiscard]] session_handle session(session_id id) { return local().session(std::move(id)); }
+
+  /// The member that a session lives on, whether or not there is such a session.
+  [[nodiscard]] const cluster_member& home_of(const session_id& session) const;
+
+  /// How this node stands with each of the others, in the order of the member list.
+  [[nodiscard]] std::vector<peer_report> peers() const;
+
+  /// Asks all nodes, this one too, how they are. Waits until each has answered or cannot be
+  /// reached.
+  [[nodiscard]] std::vector<member_status> status() const;
+
+  /// Asks all nodes what waits there for somebody outside: at most `limit` of each. Waits as
+  /// `status` does.
+  [[nodiscard]] cluster_pending pending(std::size_t limit = 1'000) const;
+
+private:
+  struct implementation;
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace fermata

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <fermata/actors/coro/ask.hpp>
+#include <fermata/actors/coro/scope.hpp>
+#include <fermata/messages/commands.hpp>
+#include <fermata/messages/errors.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/sec.hpp>
+
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace fermata::detail {
+
+/// Something that a node asks of another one, and who waits for the answer. It is answered once.
+class errand {
+public:
+  errand() = default;
+  errand(const errand&) = delete;
+  errand& operator=(const errand&) = delete;
+  virtual ~errand() = default;
+
+  /// Sends it, once. `ended` is called when the answer is there, before it is passed on; not if
+  /// `fail` is called before.
+  virtual void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
+                    std::function<void()> ended) = 0;
+
+  /// Answers with an error; what comes from the other node after that is ignored.
+  virtual void fail(caf::error why) = 0;
+
+  /// True: it may have changed something once it was sent.
+  [[nodiscard]] virtual bool is_command() const noexcept = 0;
+};
+using errand_ptr = std::shared_ptr<errand>;
+
+/// There is no time-out: whoever holds the errand fails it when the other node is lost.
+template <class Answer, class... What>
+coro::task<Answer> ask_for(caf::scheduled_actor* self, caf::actor to, What... what) {
+  co_return co_await coro::ask<Answer>(self, to, caf::timespan::max(), std::move(what)...);
+}
+
+template <class What, class Answer>
+class errand_of final : public errand,
+                        public std::enable_shared_from_this<errand_of<What, Answer>> {
+public:
+  using callback = std::function<void(result<Answer>)>;
+
+  errand_of(What what, callback answer) : what_{std::move(what)}, answer_{std::move(answer)} {}
+
+  void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
+            std::function<void()> ended) override {
+    request_ = scope.spawn(ask_for<Answer>(self, to, std::move(what_)),
+                           [mine = this->shared_from_this(), ended](caf::expected<Answer> given) {
+                             ended();
+                             mine->answer(std::move(given));
+                           });
+  }
+
+  void fail(caf::error why) override {
+    request_.cancel();
+    std::exchange(answer_, nullptr)(std::move(why));
+  }
+
+  bool is_command() const noexcept override { return std::is_same_v<Answer, receipt>; }
+
+private:
+  void answer(result<Answer> given) {
+    if (!given)
+      given = as_seen_from_here(std::move(given.error()));
+    std::exchange(answer_, nullptr)(std::move(given));
+  }
+
+  caf::error as_seen_from_here(caf::error why) const {
+    if (why == caf::sec::unexpected_message)
+      return make_error(errc::invalid_field, "the other node cannot read what it was sent");
+    // Errors of CAF's own come of actors that have ended.
+    if (why.category() == error_category && !is(why, errc::shutting_down))
+      return why;
+    return is_command() ? make_error(errc::timed_out, "the other node stopped when it had the "
+                                                      "command: it may have been carried out")
+                        : make_error(errc::node_unavailable, "the other node is stopping");
+  }
+
+  What what_;
+  callback answer_;
+  coro::root_handle request_;
+};
+
+} // namespace fermata::detail

@@ -1,0 +1,381 @@
+#include <fermata/actors/cluster/detail/peer_links.hpp>
+
+#include <fermata/messages/type_ids.hpp>
+
+#include <algorithm>
+#include <cassert>
+
+namespace fermata::detail {
+
+namespace {
+
+/// What CAF says of a connection, for people.
+std::string text_of(const caf::error& error) {
+  if (error == caf::sec::cannot_connect_to_node)
+    return "it does not take connections at that address";
+  if (error == caf::sec::disconnect_during_handshake)
+    return "it ended the connection while it was made";
+  return message_of(error);
+}
+
+} // namespace
+
+peer_links::peer_links(caf::event_based_actor* self, link_options options)
+    : self_{self}, options_{std::move(options)}, scope_{self} {
+  std::vector<peer_report> reports;
+  for (const auto& member : options_.hello.members.members) {
+    if (member.name == options_.hello.name)
+      continue;
+    const bool yields = member.name < options_.hello.name;
+    auto& added =
+        peers_.emplace_back(member, reports.size(), peer_contact{options_.timing, yields, now()});
+    added.dialer = options_.dialer(self_);
+    reports.emplace_back().member = member;
+  }
+  options_.board->begin(std::move(reports));
+}
+
+void peer_links::open(caf::actor gate) {
+  own_gate_ = std::move(gate);
+  tick();
+}
+
+peer_links::peer& peer_links::home_of(const session_id& session) {
+  const auto& home = fermata::home_of(options_.hello.members, session);
+  const auto found = std::find_if(peers_.begin(), peers_.end(),
+                                  [&](const peer& one) { return one.member.name == home.name; });
+  assert(found != peers_.end() && "a session that lives here is not asked for elsewhere");
+  return *found;
+}
+
+caf::error peer_links::unavailable(const peer& one) const {
+  const auto& why = one.contact.reason();
+  return make_error(errc::node_unavailable,
+                    "node " + one.member.name.str() + " (" + one.member.host + ":"
+                        + std::to_string(one.member.port) + ") cannot be reached"
+                        + (why.empty() ? std::string{} : ": " + why)
+                        + "; nothing was done, and its sessions go on when it is back");
+}
+
+// -- what is asked of other nodes
+
+void peer_links::take(delivery_ptr message) {
+  auto answer = [message](result<receipt> given) { message->answer(std::move(given)); };
+  const auto& session = message->session;
+  if (auto* body = std::get_if<command>(&message->body))
+    ask<session_command, receipt>(session, session_command{session, std::move(*body)},
+                                  message->wait_for_node, answer);
+  else
+    ask<wake_session, receipt>(session, wake_session{session}, message->wait_for_node, answer);
+}
+
+void peer_links::take(const status_inquiry& asked) {
+  ask<status_query, session_status>(
+      asked->what.session, asked->what, asked->wait_for_node,
+      [asked](result<session_status> given) { asked->answer(std::move(given)); });
+}
+
+void peer_links::take(const follow_inquiry& asked) {
+  follow({asked.get(), 0}, asked->what, asked->wait_for_node,
+         [asked](result<chunk_batch> given) { asked->answer(std::move(given)); });
+}
+
+void peer_links::take(const caf::strong_actor_ptr& who, const follow_chunks& what,
+                      caf::response_promise promise) {
+  follow({who.get(), what.reader}, what, {},
+         [promise](result<chunk_batch> given) mutable { promise.deliver(std::move(given)); });
+}
+
+void peer_links::follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
+                        std::function<void(result<chunk_batch>)> answer) {
+  auto& home = home_of(what.session);
+  // The home knows readers of many actors as this one's.
+  what.reader = ++readers_begun_;
+  const unfollow_chunks end{what.session, what.reader};
+  auto made = std::make_shared<errand_of<follow_chunks, chunk_batch>>(
+      std::move(what),
+      [this, key, number = end.reader, answer = std::move(answer)](result<chunk_batch> given) {
+        if (const auto found = readers_.find(key);
+            found != readers_.end() && found->second.end.reader == number)
+          readers_.erase(found);
+        answer(std::move(given));
+      });
+  readers_.insert_or_assign(key, reader{&home, made, end});
+  ask(home, std::move(made), wait_for_node);
+}
+
+void peer_links::unfollow(const reader_key& key) {
+  const auto found = readers_.find(key);
+  if (found == readers_.end())
+    return;
+  const auto [at, errand, end] = found->second;
+  const auto waits = std::find_if(at->waiting.begin(), at->waiting.end(),
+                                  [&, what = errand](const auto& one) { return one.what == what; });
+  if (waits == at->waiting.end()) {
+    self_->send(at->gate, end); // whose answer ends it
+    return;
+  }
+  at->waiting.erase(waits);
+  --errands_;
+  errand->fail(make_error(errc::shutting_down, "nobody waits for it"));
+}
+
+template <class What, class Answer>
+void peer_links::ask_node(const node_name& name, What what,
+                          std::function<void(result<Answer>)> answer) {
+  const auto found = std::find_if(peers_.begin(), peers_.end(),
+                                  [&](const peer& one) { return one.member.name == name; });
+  if (found == peers_.end())
+    return answer(make_error(errc::invalid_field, "there is no other node " + name.str()));
+  ask(*found, std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)), {});
+}
+
+void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node) {
+  if (stopping_)
+    return what->fail(make_error(errc::shutting_down, "the node is stopping"));
+  if (errands_ >= options_.max_errands)
+    return what->fail(make_error(errc::overloaded, "too much is asked of other nodes at once "
+                                                   "(limit runtime_queue); try again later"));
+  switch (of.contact.state()) {
+  case contact_state::connected:
+    ++errands_;
+    begin(of, std::move(what));
+    return update(of);
+  case contact_state::connecting:
+    break;
+  case contact_state::silent:
+  case contact_state::apart:
+  case contact_state::refused:
+    if (wait_for_node.count() <= 0)
+      return what->fail(unavailable(of));
+  }
+  ++errands_;
+  of.waiting.push_back({std::move(what), now() + wait_for_node});
+  arm();
+}
+
+void peer_links::begin(peer& of, errand_ptr what) {
+  const auto place = of.under_way.insert(of.under_way.end(), what);
+  what->send(scope_, self_, of.gate, [this, &of, place] {
+    of.under_way.erase(place);
+    --errands_;
+    of.contact.heard(now());
+    update(of);
+  });
+}
+
+void peer_links::fail_under_way(peer& of) {
+  for (const auto& one : std::exchange(of.under_way, {})) {
+    --errands_;
+    one->fail(one->is_command() ? make_error(
+                  errc::timed_out, "node " + of.member.name.str()
+                                       + " was lost when it had the command (" + of.contact.reason()
+                                       + "): it may have been carried out")
+                                : unavailable(of));
+  }
+}
+
+void peer_links::refuse_waiting(peer& of) {
+  if (of.contact.state() == contact_state::connecting)
+    return;
+  std::deque<waiting_errand> patient;
+  std::vector<errand_ptr> refused;
+  for (auto& one : of.waiting)
+    if (one.until > now())
+      patient.push_back(std::move(one));
+    else
+      refused.push_back(std::move(one.what));
+  of.waiting = std::move(patient);
+  errands_ -= refused.size();
+  for (const auto& one : refused)
+    one->fail(unavailable(of));
+}
+
+// -- connections
+
+void peer_links::connect(peer& to) {
+  scope_.spawn(ask_for<caf::actor>(self_, to.dialer, cluster_member{to.member}),
+               [this, &to, attempt = ++to.attempt](caf::expected<caf::actor> gate) {
+                 if (attempt != to.attempt)
+                   return;
+                 if (gate && *gate)
+                   return greet(to, std::move(*gate));
+                 to.contact.failed(gate ? "no node is there" : text_of(gate.error()), now());
+                 update(to);
+               });
+}
+
+void peer_links::sighted(const node_name& name, const caf::actor& gate) {
+  for (auto& one : peers_)
+    if (one.member.name == name && one.contact.sighted())
+      greet(one, gate);
+}
+
+void peer_links::greet(peer& to, caf::actor gate) {
+  if (stopping_)
+    return;
+  self_->monitor(gate);
+  to.gate = gate;
+  scope_.spawn(ask_for<node_hello>(self_, gate, options_.hello, own_gate_),
+               [this, &to, attempt = ++to.attempt](caf::expected<node_hello> hello) {
+                 if (attempt != to.attempt)
+                   return;
+                 if (hello)
+                   greeted(to, *hello);
+                 else if (is(hello.error(), errc::peer_refused))
+                   to.contact.refused(message_of(hello.error()), now());
+                 else
+                   to.contact.failed(text_of(hello.error()), now());
+                 update(to);
+               });
+}
+
+void peer_links::greeted(peer& by, const node_hello& hello) {
+  if (hello.name != by.member.name)
+    return by.contact.refused("the node at that address is " + quoted_excerpt(hello.name.str()),
+                              now());
+  by.contact.connected(now());
+}
+
+void peer_links::beat(peer& to) {
+  scope_.spawn(ask_for<caf::atom_value>(self_, to.gate, atoms::beat_atom_v),
+               [this, &to, gate = to.gate](const caf::expected<caf::atom_value>& answer) {
+                 if (!answer || to.gate != gate)
+                   return;
+                 to.contact.heard(now());
+                 update(to);
+               });
+}
+
+void peer_links::lost(const caf::actor_addr& gate) {
+  for (auto& one : peers_)
+    if (one.gate && one.gate.address() == gate) {
+      one.gate = {};
+      ++one.attempt;
+      one.contact.lost("the connection was lost", now());
+      fail_under_way(one);
+      update(one);
+    }
+}
+
+void peer_links::tick() {
+  if (next_tick_ && now() >= *next_tick_)
+    next_tick_.reset();
+  if (stopping_ || !own_gate_)
+    return;
+  for (auto& one : peers_) {
+    switch (one.contact.next(now(), !one.under_way.empty())) {
+    case peer_contact::deed::nothing:
+      break;
+    case peer_contact::deed::connect:
+      connect(one);
+      break;
+    case peer_contact::deed::heartbeat:
+      beat(one);
+      break;
+    case peer_contact::deed::give_up:
+      fail_under_way(one);
+      break;
+    }
+    update(one);
+  }
+}
+
+void peer_links::update(peer& one) {
+  peer_report report;
+  report.member = one.member;
+  report.state = one.contact.state();
+  report.reason = one.contact.reason();
+  if (options_.board->write(one.place, report) && options_.on_contact)
+    options_.on_contact(report);
+  if (report.state == contact_state::connected)
+    for (auto& errand : std::exchange(one.waiting, {}))
+      begin(one, std::move(errand.what));
+  refuse_waiting(one);
+  arm();
+}
+
+void peer_links::arm() {
+  if (stopping_ || !own_gate_)
+    return;
+  std::optional<time> earliest;
+  const auto consider = [&](time at) { earliest = earliest ? std::min(*earliest, at) : at; };
+  for (const auto& one : peers_) {
+    if (const auto due = one.contact.due(!one.under_way.empty()))
+      consider(*due);
+    if (one.contact.state() != contact_state::connecting)
+      for (const auto& errand : one.waiting)
+        consider(errand.until);
+  }
+  if (!earliest || (next_tick_ && *next_tick_ <= *earliest))
+    return;
+  next_tick_ = *earliest;
+  if (*earliest <= now())
+    self_->send(self_, atoms::tick_atom_v);
+  else
+    self_->delayed_send(self_, *earliest - now(), atoms::tick_atom_v);
+}
+
+void peer_links::stop() {
+  stopping_ = true;
+  const auto refuse = [](const errand_ptr& one) {
+    one->fail(make_error(errc::shutting_down, "the node is stopping"));
+  };
+  for (auto& one : peers_) {
+    for (const auto& errand : std::exchange(one.under_way, {}))
+      refuse(errand);
+    for (const auto& errand : std::exchange(one.waiting, {}))
+      refuse(errand.what);
+    one.dialer = {};
+  }
+  own_gate_ = {};
+  self_->quit();
+}
+
+caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options) {
+  self->state.body = std::make_unique<peer_links>(self, std::move(options));
+  auto* body = self->state.body.get();
+  self->set_down_handler([body](const caf::down_msg& gone) { body->lost(gone.source); });
+  // Those who are asked by actors answer to them.
+  const auto answer_to = [](caf::response_promise promise) {
+    return [promise](auto given) mutable { promise.deliver(std::move(given)); };
+  };
+  return {
+      [self, body](delivery_ptr& message) {
+        message->take_promise_over([self] { return self->make_response_promise(); });
+        body->take(std::move(message));
+      },
+      [body](const status_inquiry& asked) { body->take(asked); },
+      [body](const follow_inquiry& asked) { body->take(asked); },
+      [body](const abandoned& what) {
+        if (const auto asked = what.what.lock())
+          body->unfollow({asked.get(), 0});
+      },
+      [self, body, answer_to](const status_query& what) {
+        body->ask<status_query, session_status>(what.session, what, {},
+                                                answer_to(self->make_response_promise()));
+      },
+      [self, body](const follow_chunks& what) {
+        const auto who = caf::actor_cast<caf::strong_actor_ptr>(self->current_sender());
+        body->take(who, what, self->make_response_promise());
+      },
+      [self, body](const unfollow_chunks& what) {
+        const auto who = caf::actor_cast<caf::strong_actor_ptr>(self->current_sender());
+        body->unfollow({who.get(), what.reader});
+      },
+      [self, body, answer_to](const node_name& name, const pending_query& what) {
+        body->ask_node<pending_query, pending_list>(name, what,
+                                                    answer_to(self->make_response_promise()));
+      },
+      [self, body, answer_to](const node_name& name, atoms::status_atom what) {
+        body->ask_node<caf::atom_value, node_status>(name, what,
+                                                     answer_to(self->make_response_promise()));
+      },
+      [body](const node_name& name, const caf::actor& gate) { body->sighted(name, gate); },
+      [body](atoms::armed_atom, const caf::actor& gate) { body->open(gate); },
+      [body](atoms::tick_atom) { body->tick(); },
+      [body](atoms::stop_atom) { body->stop(); },
+  };
+}
+
+} // namespace fermata::detail

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <fermata/actors/cluster/contact.hpp>
+#include <fermata/actors/cluster/detail/errand.hpp>
+#include <fermata/actors/cluster/detail/peer_contact.hpp>
+#include <fermata/actors/coro/scope.hpp>
+#include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/messages/cluster.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/actor_clock.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace fermata::detail {
+
+/// How a node stands with all others, for any thread.
+class contact_board {
+public:
+  [[nodiscard]] std::vector<peer_report> reports() const {
+    const std::lock_guard lock{mutex_};
+    return reports_;
+  }
+  void begin(std::vector<peer_report> reports) {
+    const std::lock_guard lock{mutex_};
+    reports_ = std::move(reports);
+  }
+  /// False: that is what it says already.
+  bool write(std::size_t place, const peer_report& report) {
+    const std::lock_guard lock{mutex_};
+    if (reports_[place] == report)
+      return false;
+    reports_[place] = report;
+    return true;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<peer_report> reports_;
+};
+
+/// Makes an actor that connects with the node at a host and a port: `(std::string, std::uint16_t)
+/// -> caf::actor`, which is that node's gate.
+using dialer_factory = std::function<caf::actor(caf::event_based_actor* owner)>;
+
+struct link_options {
+  node_hello hello; ///< What this node says of itself.
+  contact_timing timing;
+  /// So many errands at once; over it: `overloaded`.
+  std::size_t max_errands = 0;
+  dialer_factory dialer; ///< Called once for each peer.
+  std::function<void(const peer_report&)> on_contact;
+  std::shared_ptr<contact_board> board;
+
+  link_options() = default;
+};
+
+/// What a node has with the other nodes of its cluster: connections, and what it has asked of them.
+class peer_links {
+public:
+  peer_links(caf::event_based_actor* self, link_options options);
+
+  /// Begins to connect with all; they are told that this node's gate is `gate`.
+  void open(caf::actor gate);
+  void take(delivery_ptr message);
+  void take(const status_inquiry& asked);
+  void take(const follow_inquiry& asked);
+  void take(const caf::strong_actor_ptr& who, const follow_chunks& what,
+            caf::response_promise promise);
+  /// Who reads: an inquiry, or an actor and the number of its reader.
+  using reader_key = std::pair<const void*, std::uint64_t>;
+  void unfollow(const reader_key& key);
+  /// Asks the node that a session lives on.
+  template <class What, class Answer>
+  void ask(const session_id& session, What what, std::chrono::milliseconds wait_for_node,
+           std::function<void(result<Answer>)> answer) {
+    ask(home_of(session),
+        std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)),
+        wait_for_node);
+  }
+  /// Asks a node by its name. Errors: `invalid_field`: there is no other node of that name.
+  template <class What, class Answer>
+  void ask_node(const node_name& name, What what, std::function<void(result<Answer>)> answer);
+  /// The node of that name has connected with this one, and has this gate.
+  void sighted(const node_name& name, const caf::actor& gate);
+  /// A gate is gone.
+  void lost(const caf::actor_addr& gate);
+  void tick();
+  void stop();
+
+private:
+  using time = peer_contact::time;
+
+  struct waiting_errand {
+    errand_ptr what;
+    time until; ///< Once an attempt to connect has failed.
+  };
+
+  struct peer {
+    cluster_member member;
+    std::size_t place;
+    peer_contact contact;
+    caf::actor dialer;
+    caf::actor gate;           ///< Null: there is no connection.
+    std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
+    std::list<errand_ptr> under_way;
+    std::deque<waiting_errand> waiting;
+    peer(cluster_member who, std::size_t at, const peer_contact& with)
+        : member{std::move(who)}, place{at}, contact{with} {}
+  };
+
+  /// One that reads a stream, as its node knows it.
+  struct reader {
+    peer* at;
+    errand_ptr what;
+    unfollow_chunks end;
+  };
+
+  void ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node);
+  void follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
+              std::function<void(result<chunk_batch>)> answer);
+  void begin(peer& of, errand_ptr what);
+  void connect(peer& to);
+  void greet(peer& to, caf::actor gate);
+  void greeted(peer& by, const node_hello& hello);
+  void beat(peer& to);
+  /// Those who wait for it have waited long enough.
+  void refuse_waiting(peer& of);
+  void fail_under_way(peer& of);
+  /// After anything that may have changed what is due, or how the peer is reached.
+  void update(peer& one);
+  void arm();
+  [[nodiscard]] peer& home_of(const session_id& session);
+  [[nodiscard]] caf::error unavailable(const peer& one) const;
+  [[nodiscard]] time now() const { return self_->clock().now(); }
+
+  caf::event_based_actor* self_;
+  link_options options_;
+  caf::actor own_gate_;   ///< Null: not open yet.
+  std::list<peer> peers_; ///< In the order of the members, without this node.
+  std::size_t errands_ = 0;
+  std::map<reader_key, reader> readers_;
+  std::uint64_t readers_begun_ = 0;
+  std::optional<time> next_tick_;
+  bool stopping_ = false;
+  coro::actor_scope scope_;
+};
+
+struct peer_links_state {
+  static inline const char* name = "fermata.peer_links";
+  std::unique_ptr<peer_links> body;
+};
+
+caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options);
+
+} // namespace fermata::detail
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::cluster_member)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::node_name)

@@ -1,0 +1,117 @@
+#include <fermata/actors/detail/event_readers.hpp>
+
+#include <fermata/actors/queries.hpp>
+
+#include <deque>
+
+namespace fermata {
+
+event_stream::event_stream(std::unique_ptr<implementation> made)
+    : implementation_{std::move(made)} {}
+event_stream::event_stream(event_stream&&) noexcept = default;
+event_stream& event_stream::operator=(event_stream&&) noexcept = default;
+event_stream::~event_stream() = default;
+
+result<std::optional<event>> event_stream::next(std::chrono::milliseconds timeout) {
+  return implementation_->next(timeout);
+}
+
+std::uint64_t event_stream::position() const noexcept {
+  return implementation_->position();
+}
+
+event_watch::event_watch(std::unique_ptr<implementation> made) : implementation_{std::move(made)} {}
+event_watch::event_watch() noexcept = default;
+event_watch::event_watch(event_watch&&) noexcept = default;
+event_watch& event_watch::operator=(event_watch&&) noexcept = default;
+event_watch::~event_watch() = default;
+
+namespace detail {
+
+namespace {
+
+class local_stream final : public event_stream::implementation {
+public:
+  local_stream(services_ptr with, session_id id, std::uint64_t first)
+      : shared_{std::move(with)}, session_{std::move(id)}, next_{first} {
+    shared_->hub.enter(session_);
+  }
+  ~local_stream() override { shared_->hub.leave(session_); }
+
+  result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
+    if (buffer_.empty())
+      if (auto error = refill())
+        return error;
+    if (buffer_.empty()) {
+      if (!shared_->hub.wait_for(session_, next_, timeout))
+        return std::optional<event>{};
+      if (auto error = refill())
+        return error;
+    }
+    if (buffer_.empty())
+      return std::optional<event>{};
+    auto first = std::move(buffer_.front());
+    buffer_.pop_front();
+    next_ = first.number + 1;
+    return std::optional{std::move(first)};
+  }
+
+  std::uint64_t position() const noexcept override { return next_; }
+
+private:
+  /// Reads the events that are recorded, some at a time.
+  caf::error refill() {
+    constexpr std::size_t at_once = 256;
+    auto anchor = shared_->store().find(session_);
+    if (!anchor)
+      return std::move(anchor.error());
+    const auto found = *anchor ? (*anchor)->number : 0;
+    if (number_ == 0)
+      number_ = found;
+    if (number_ != found)
+      return make_error(errc::unknown_session, "session " + session_.str() + " is deleted");
+    if (number_ == 0)
+      return caf::none; // there is none yet
+    auto more = query_events(shared_->store(), session_, next_, at_once);
+    if (!more)
+      return std::move(more.error());
+    for (auto& one : *more)
+      buffer_.push_back(std::move(one));
+    return caf::none;
+  }
+
+  services_ptr shared_;
+  session_id session_;
+  session_number number_ = 0; ///< Of the one that it reads; 0: it was not there yet.
+  std::uint64_t next_;
+  std::deque<event> buffer_;
+};
+
+class local_watch final : public event_watch::implementation {
+public:
+  local_watch(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
+      : shared_{std::move(with)}, session_{std::move(id)}, observation_{shared_->hub.observe(
+                                                               session_, std::move(tell))} {}
+  ~local_watch() override { shared_->hub.forget(session_, observation_); }
+
+private:
+  services_ptr shared_;
+  session_id session_;
+  std::uint64_t observation_;
+};
+
+} // namespace
+
+std::unique_ptr<event_stream::implementation> read_here(services_ptr shared, session_id session,
+                                                        std::uint64_t first) {
+  return std::make_unique<local_stream>(std::move(shared), std::move(session), first);
+}
+
+std::unique_ptr<event_watch::implementation>
+watch_here(services_ptr shared, session_id session, std::function<void(std::uint64_t)> committed) {
+  return std::make_unique<local_watch>(std::move(shared), std::move(session), std::move(committed));
+}
+
+} // namespace detail
+
+} // namespace fermata

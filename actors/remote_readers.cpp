@@ -1,0 +1,210 @@
+#include <fermata/actors/detail/event_readers.hpp>
+
+#include <fermata/actors/detail/local_messages.hpp>
+
+#include <caf/send.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+namespace fermata::detail {
+
+namespace {
+
+/// Events of one message.
+constexpr std::uint32_t at_once = 64;
+
+/// For those who wait as long as it takes.
+constexpr std::chrono::milliseconds for_ever = std::chrono::hours{24 * 365};
+
+/// When a watch asks again that got an error.
+constexpr std::chrono::seconds retry_interval{1};
+
+follow_inquiry follow(follow_chunks what, std::chrono::milliseconds wait_for_node,
+                      follow_inquiry::element_type::callback answer) {
+  return std::make_shared<follow_inquiry::element_type>(std::move(what), wait_for_node,
+                                                        std::move(answer));
+}
+
+event to_event(chunk&& from) {
+  event made;
+  made.number = from.number;
+  made.at = from.at;
+  made.body = std::move(from.body);
+  return made;
+}
+
+/// Asks for one batch at a time. What is asked for stays so when a reader does not wait longer.
+class remote_stream final : public event_stream::implementation {
+public:
+  remote_stream(services_ptr with, session_id id, std::uint64_t first)
+      : shared_{std::move(with)}, session_{std::move(id)}, next_{first} {}
+
+  result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
+    if (buffer_.empty()) {
+      auto more = receive(timeout);
+      if (!more)
+        return std::move(more.error());
+      for (auto& one : more->chunks)
+        buffer_.push_back(to_event(std::move(one)));
+    }
+    if (buffer_.empty())
+      return std::optional<event>{};
+    is_there_ = true;
+    auto first = std::move(buffer_.front());
+    buffer_.pop_front();
+    next_ = first.number + 1;
+    return std::optional{std::move(first)};
+  }
+
+  ~remote_stream() override {
+    if (awaited_)
+      caf::anon_send(shared_->options.router->forwarder, abandoned{asked_});
+  }
+
+  std::uint64_t position() const noexcept override { return next_; }
+
+private:
+  /// What an answer is put into, which may come when the stream is gone.
+  struct letter_box {
+    std::mutex mutex;
+    std::condition_variable filled;
+    std::optional<result<chunk_batch>> answer;
+  };
+
+  /// Without chunks: none came in time.
+  result<chunk_batch> receive(std::chrono::milliseconds timeout) {
+    if (!awaited_) {
+      awaited_ = std::make_shared<letter_box>();
+      follow_chunks what{session_, next_};
+      what.limit = at_once;
+      // A session that was there and is not is deleted.
+      what.await_creation = !is_there_;
+      auto asked = follow(std::move(what), std::chrono::milliseconds{0},
+                          [to = awaited_](result<chunk_batch> answer) {
+                            const std::lock_guard lock{to->mutex};
+                            to->answer = std::move(answer);
+                            to->filled.notify_one();
+                          });
+      asked_ = asked;
+      caf::anon_send(shared_->options.router->forwarder, std::move(asked));
+    }
+    std::unique_lock lock{awaited_->mutex};
+    if (!awaited_->filled.wait_for(lock, timeout, [&] { return awaited_->answer.has_value(); }))
+      return chunk_batch{};
+    auto answer = std::move(*awaited_->answer);
+    lock.unlock();
+    awaited_.reset();
+    // As a stream of this runtime that stops.
+    if (!answer && is(answer.error(), errc::shutting_down))
+      return chunk_batch{};
+    return answer;
+  }
+
+  services_ptr shared_;
+  session_id session_;
+  std::uint64_t next_;
+  bool is_there_ = false;
+  std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
+  std::weak_ptr<follow_inquiry::element_type> asked_;
+  std::deque<event> buffer_;
+};
+
+/// Asks for what is new, again and again. Where the session stands is asked first, so that its past
+/// is not sent.
+class remote_watch final : public event_watch::implementation {
+public:
+  remote_watch(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
+      : state_{std::make_shared<state>(std::move(with), std::move(id), std::move(tell))} {
+    ask_status(state_, std::chrono::milliseconds{0});
+  }
+  ~remote_watch() override {
+    const std::lock_guard lock{state_->mutex};
+    state_->over = true;
+    caf::anon_send(state_->shared->options.router->forwarder, abandoned{state_->asked});
+  }
+
+private:
+  struct state {
+    state(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
+        : shared{std::move(with)}, session{std::move(id)}, committed{std::move(tell)} {}
+
+    services_ptr shared;
+    session_id session;
+    std::function<void(std::uint64_t)> committed;
+    std::mutex mutex; ///< Held while `committed` runs.
+    bool over = false;
+    std::weak_ptr<follow_inquiry::element_type> asked;
+  };
+  using state_ptr = std::shared_ptr<state>;
+
+  template <class Inquiry>
+  static void send(const state_ptr& of, std::chrono::milliseconds delay, Inquiry what) {
+    const auto& forwarder = of->shared->options.router->forwarder;
+    if (delay.count() == 0)
+      caf::anon_send(forwarder, std::move(what));
+    else
+      caf::delayed_anon_send(forwarder, delay, std::move(what));
+  }
+
+  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay) {
+    send(of, delay,
+         std::make_shared<status_inquiry::element_type>(
+             status_query{of->session}, for_ever, [of](const result<session_status>& found) {
+               if (found)
+                 ask_behind(of, found->events, std::chrono::milliseconds{0});
+               else if (is(found.error(), errc::unknown_session))
+                 ask_behind(of, 0, std::chrono::milliseconds{0});
+               else if (goes_on(of, found.error()))
+                 ask_status(of, retry_interval);
+             }));
+  }
+
+  static void ask_behind(const state_ptr& of, std::uint64_t number,
+                         std::chrono::milliseconds delay) {
+    follow_chunks what{of->session, number + 1};
+    what.limit = at_once;
+    what.await_creation = true;
+    send(of, delay,
+         follow(std::move(what), for_ever, [of, number](const result<chunk_batch>& more) {
+           if (more)
+             tell(of, more->chunks.empty() ? number : more->chunks.back().number);
+           else if (goes_on(of, more.error()))
+             ask_behind(of, number, retry_interval);
+         }));
+  }
+
+  static void tell(const state_ptr& of, std::uint64_t last) {
+    {
+      const std::lock_guard lock{of->mutex};
+      if (of->over)
+        return;
+      of->committed(last);
+    }
+    ask_behind(of, last, std::chrono::milliseconds{0});
+  }
+
+  static bool goes_on(const state_ptr& of, const caf::error& error) {
+    const std::lock_guard lock{of->mutex};
+    return !of->over && !is(error, errc::shutting_down);
+  }
+
+  state_ptr state_;
+};
+
+} // namespace
+
+std::unique_ptr<event_stream::implementation>
+read_elsewhere(services_ptr shared, session_id session, std::uint64_t first) {
+  return std::make_unique<remote_stream>(std::move(shared), std::move(session), first);
+}
+
+std::unique_ptr<event_watch::implementation>
+watch_elsewhere(services_ptr shared, session_id session,
+                std::function<void(std::uint64_t)> committed) {
+  return std::make_unique<remote_watch>(std::move(shared), std::move(session),
+                                        std::move(committed));
+}
+
+} // namespace fermata::detail

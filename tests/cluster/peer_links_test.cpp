@@ -1,0 +1,440 @@
+// What a node asks of others, in virtual time: the other nodes' gates are actors of the test.
+
+#include <fermata/actors/cluster/detail/peer_links.hpp>
+#include <fermata/messages/type_ids.hpp>
+
+#include <fermata/actors/coro/frames.hpp>
+#include <fermata/actors/runtime.hpp>
+
+#include <caf/actor_registry.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <caf/send.hpp>
+
+#include <fermata_catch.hpp>
+
+#include <algorithm>
+#include <map>
+
+using namespace fermata;
+using namespace fermata::detail;
+using namespace std::chrono_literals;
+
+namespace {
+
+node_name node(std::string_view text) {
+  return *node_name::parse(text);
+}
+
+member_list two() {
+  member_list list;
+  list.cluster = node("shop");
+  list.members.emplace_back(node("a"), "localhost", std::uint16_t{1});
+  list.members.emplace_back(node("b"), "localhost", std::uint16_t{2});
+  return list;
+}
+
+/// A session that lives on b.
+session_id session_on_b(int which = 0) {
+  for (int number = 0;; ++number) {
+    auto id = *session_id::parse("s" + std::to_string(number));
+    if (fermata::home_of(two(), id).name == node("b") && which-- == 0)
+      return id;
+  }
+}
+
+/// What the gate of b does.
+struct gate_script {
+  bool greets = true;
+  caf::error refusal;
+  bool beats = true;
+  bool answers = true;
+  std::vector<std::string> got;
+  std::vector<caf::response_promise> held;
+};
+
+/// Runs in the gate, as only it may keep its promises.
+using in_gate = std::function<void()>;
+
+} // namespace
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(in_gate)
+
+namespace {
+
+caf::behavior fake_gate(caf::event_based_actor* self, std::shared_ptr<gate_script> script) {
+  const auto hold = [self, script](auto) {
+    script->held.push_back(self->make_response_promise());
+    return script->held.back();
+  };
+  return {
+      [](const in_gate& what) { what(); },
+      [self, script](const node_hello& hello, const caf::actor&) {
+        auto promise = self->make_response_promise();
+        auto answer = hello;
+        answer.name = node("b");
+        if (!script->greets)
+          script->held.push_back(promise);
+        else if (script->refusal)
+          promise.deliver(script->refusal);
+        else
+          promise.deliver(answer);
+      },
+      [self, script](const session_command& what) {
+        script->got.push_back(what.session.str());
+        auto promise = self->make_response_promise();
+        receipt done;
+        done.session = what.session;
+        if (script->answers)
+          promise.deliver(done);
+        else
+          script->held.push_back(promise);
+      },
+      [hold](const follow_chunks& what) { return hold(what); },
+      [script](const unfollow_chunks& what) {
+        script->got.push_back("unfollow " + std::to_string(what.reader));
+      },
+      [self, script](atoms::beat_atom beat) {
+        script->got.push_back("beat");
+        auto promise = self->make_response_promise();
+        if (script->beats)
+          promise.deliver(caf::atom_value{beat});
+        else
+          script->held.push_back(promise);
+      },
+  };
+}
+
+class testing_config : public caf::actor_system_config {
+public:
+  testing_config() {
+    configure(*this);
+    set("scheduler.policy", caf::atom("testing"));
+  }
+};
+
+/// Node a, whose only peer is b.
+class world {
+public:
+  explicit world(std::size_t max_errands = 100) {
+    link_options options;
+    options.hello.name = node("a");
+    options.hello.members = two();
+    options.timing.first_retry = 1s;
+    options.timing.longest_retry = 1s;
+    options.timing.refused_retry = 1s;
+    options.timing.heartbeat = 2s;
+    options.timing.idle_heartbeat = 0ms;
+    options.timing.silence = 6s;
+    options.max_errands = max_errands;
+    options.board = board;
+    options.on_contact = [this](const peer_report& report) {
+      contacts.push_back(enum_name(report.state));
+    };
+    options.dialer = [this](caf::event_based_actor* owner) {
+      return owner->spawn<caf::linked>([this](caf::event_based_actor* self) -> caf::behavior {
+        return {[this, self](const cluster_member&) {
+          auto promise = self->make_response_promise();
+          ++dials;
+          if (gate)
+            promise.deliver(gate);
+          else
+            promise.deliver(make_error(errc::node_unavailable, "Connection refused"));
+        }};
+      });
+    };
+    links = system.spawn(peer_links_actor, std::move(options));
+    own_gate = system.spawn(fake_gate, std::make_shared<gate_script>());
+  }
+  ~world() {
+    script->held.clear();
+    caf::anon_send(links, atoms::stop_atom_v);
+    stop_gate();
+    links = {};
+    own_gate = {};
+    run();
+    CHECK(coro::live_frames() == 0);
+    CHECK(system.registry().running() == 0);
+  }
+
+  void start_gate() { gate = system.spawn(fake_gate, script); }
+  void stop_gate() {
+    if (gate)
+      caf::anon_send_exit(std::exchange(gate, {}), caf::exit_reason::kill);
+    run();
+  }
+  /// The gate keeps a promise that it holds.
+  template <class T>
+  void keep(std::size_t which, T value) {
+    caf::anon_send(gate,
+                   in_gate{[to = script, which, value] { to->held.at(which).deliver(value); }});
+    run();
+  }
+  void open() {
+    caf::anon_send(links, atoms::armed_atom_v, own_gate);
+    run();
+  }
+  void run() { scheduler().run(); }
+  void advance(caf::timespan duration) {
+    scheduler().advance_time(duration);
+    run();
+  }
+  caf::scheduler::test_coordinator& scheduler() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  }
+
+  /// Sends a command to a session of b; where its answer goes to.
+  std::shared_ptr<std::optional<result<receipt>>> send(std::chrono::milliseconds patience = 0ms) {
+    auto answered = std::make_shared<std::optional<result<receipt>>>();
+    auto message = std::make_shared<delivery>();
+    message->session = session_on_b();
+    message->body = command{cancel_plan{}};
+    message->wait_for_node = patience;
+    message->answer =
+        reply{[answered](result<receipt> given) { *answered = std::move(given); }, admission{}};
+    caf::anon_send(links, std::move(message));
+    run();
+    return answered;
+  }
+
+  std::shared_ptr<std::optional<result<chunk_batch>>>
+  follow(std::weak_ptr<follow_inquiry::element_type>* asked = nullptr) {
+    auto answered = std::make_shared<std::optional<result<chunk_batch>>>();
+    auto what = std::make_shared<follow_inquiry::element_type>(
+        follow_chunks{session_on_b(), 1}, 0ms,
+        [answered](result<chunk_batch> given) { *answered = std::move(given); });
+    if (asked != nullptr)
+      *asked = what;
+    caf::anon_send(links, std::move(what));
+    run();
+    return answered;
+  }
+
+  std::string state() const { return enum_name(board->reports().at(0).state); }
+
+  testing_config config;
+  caf::actor_system system{config};
+  std::shared_ptr<gate_script> script = std::make_shared<gate_script>();
+  std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
+  std::vector<std::string> contacts;
+  int dials = 0;
+  caf::actor gate;
+  caf::actor own_gate;
+  caf::actor links;
+};
+
+template <class T>
+std::string said(const std::shared_ptr<std::optional<result<T>>>& answer) {
+  if (!*answer)
+    return "nothing";
+  return **answer ? "value" : std::string{name_of(code_of((*answer)->error()))};
+}
+
+} // namespace
+
+TEST_CASE("a command goes to the node of its session, and the receipt comes back") {
+  world w;
+  w.start_gate();
+  w.open();
+  CHECK(w.state() == "connected");
+  const auto answer = w.send();
+  REQUIRE(said(answer) == "value");
+  CHECK((*answer)->value().session == session_on_b());
+  CHECK(w.contacts == std::vector<std::string>{"connected"});
+}
+
+TEST_CASE("what comes during the first attempt waits for its end") {
+  world w;
+  SECTION("which succeeds") {
+    w.start_gate();
+    w.script->greets = false;
+    w.open();
+    const auto answer = w.send();
+    CHECK(said(answer) == "nothing");
+    node_hello hello;
+    hello.name = node("b");
+    w.keep(0, hello);
+    CHECK(said(answer) == "value");
+  }
+  SECTION("which fails") {
+    const auto answer = w.send();
+    CHECK(said(answer) == "nothing");
+    w.open();
+    CHECK(said(answer) == "node_unavailable");
+    CHECK(message_of((*answer)->error()).find("Connection refused") != std::string::npos);
+  }
+  SECTION("which takes too long") {
+    w.start_gate();
+    w.script->greets = false;
+    w.open();
+    const auto answer = w.send();
+    w.advance(4'999ms);
+    CHECK(said(answer) == "nothing");
+    w.advance(1ms);
+    CHECK(said(answer) == "node_unavailable");
+  }
+}
+
+TEST_CASE("a node that is down is unavailable at once, and later for those who wait") {
+  world w;
+  w.open();
+  CHECK(w.state() == "apart");
+  const auto hasty = w.send();
+  const auto brief = w.send(500ms);
+  const auto patient = w.send(1h);
+  CHECK(said(hasty) == "node_unavailable");
+  w.advance(499ms);
+  CHECK(said(brief) == "nothing");
+  w.advance(1ms);
+  CHECK(said(brief) == "node_unavailable");
+  CHECK(w.script->got.empty());
+  w.start_gate();
+  w.advance(500ms); // the next attempt
+  CHECK(w.state() == "connected");
+  CHECK(said(patient) == "value");
+  CHECK(w.script->got == std::vector<std::string>{session_on_b().str()});
+}
+
+TEST_CASE("a command that a lost node had may have been carried out") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  const auto answer = w.send();
+  const auto read = w.follow();
+  CHECK(said(answer) == "nothing");
+  SECTION("one that died") {
+    w.stop_gate();
+    CHECK(w.state() == "apart");
+  }
+  SECTION("one that is frozen") {
+    w.script->beats = false;
+    w.advance(2s);
+    w.advance(5'999ms);
+    CHECK(said(answer) == "nothing");
+    w.advance(1ms);
+    CHECK(w.state() == "silent");
+  }
+  CHECK(said(answer) == "timed_out");
+  CHECK(said(read) == "node_unavailable");
+  CHECK(said(w.send()) == "node_unavailable");
+  CHECK(w.script->got.front() == session_on_b().str());
+}
+
+TEST_CASE("a node that thaws is connected again, and takes what has waited for it") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.script->beats = false;
+  w.open();
+  const auto lost = w.send();
+  w.advance(2s);
+  w.advance(6s);
+  REQUIRE(w.state() == "silent");
+  w.script->answers = true;
+  const auto patient = w.send(1h);
+  CHECK(said(patient) == "nothing");
+  // What it says when it thaws: first the answer that nobody waits for, then the sign of life.
+  receipt late;
+  w.keep(0, late);
+  w.keep(1, caf::atom_value{atoms::beat_atom_v});
+  CHECK(w.state() == "connected");
+  CHECK(said(lost) == "timed_out");
+  CHECK(said(patient) == "value");
+}
+
+TEST_CASE("a node that is asked nothing is not asked for signs of life either") {
+  world w;
+  w.start_gate();
+  w.open();
+  w.send();
+  w.script->got.clear();
+  w.advance(24h);
+  CHECK(w.script->got.empty());
+}
+
+TEST_CASE("a connection that is lost is made anew") {
+  world w;
+  w.start_gate();
+  w.open();
+  w.stop_gate();
+  CHECK(w.state() == "apart");
+  w.advance(1s);
+  w.advance(1s);
+  CHECK(w.dials == 3);
+  w.start_gate();
+  caf::anon_send(w.links, node("b"), w.gate); // it has connected by itself
+  w.run();
+  CHECK(w.state() == "connected");
+  // Apart because it was lost, and then because nobody is there.
+  CHECK(w.contacts == std::vector<std::string>{"connected", "apart", "apart", "connected"});
+}
+
+TEST_CASE("a node that refuses this one is told of with its reason, once") {
+  world w;
+  w.start_gate();
+  w.script->refusal = make_error(errc::peer_refused, "the member lists differ");
+  w.open();
+  CHECK(w.state() == "refused");
+  CHECK(w.board->reports().at(0).reason == "the member lists differ");
+  const auto answer = w.send();
+  CHECK(said(answer) == "node_unavailable");
+  CHECK(message_of((*answer)->error()).find("the member lists differ") != std::string::npos);
+  w.advance(1s);
+  w.advance(1s);
+  CHECK(w.dials == 3);
+  CHECK(w.contacts == std::vector<std::string>{"refused"});
+  w.script->refusal = {};
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+}
+
+TEST_CASE("more errands than may be are overloaded") {
+  world w{3};
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  std::vector<std::shared_ptr<std::optional<result<receipt>>>> sent;
+  for (int i = 0; i < 4; ++i)
+    sent.push_back(w.send());
+  CHECK(said(sent[2]) == "nothing");
+  CHECK(said(sent[3]) == "overloaded");
+  receipt done;
+  w.keep(1, done);
+  CHECK(said(sent[1]) == "value");
+  CHECK(said(w.send()) == "nothing");
+}
+
+TEST_CASE("a reader that goes away is forgotten here and there") {
+  world w{1};
+  w.start_gate();
+  w.open();
+  std::weak_ptr<follow_inquiry::element_type> asked;
+  const auto read = w.follow(&asked);
+  CHECK(said(read) == "nothing");
+  CHECK(said(w.send()) == "overloaded");
+  caf::anon_send(w.links, abandoned{asked});
+  w.run();
+  CHECK(w.script->got == std::vector<std::string>{"unfollow 1"});
+  w.keep(0, chunk_batch{}); // as the directory of b does
+  CHECK(said(read) == "value");
+  CHECK(asked.expired());
+  CHECK(said(w.send()) == "value");
+}
+
+TEST_CASE("a node that stops answers whoever waits") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  const auto under_way = w.send();
+  w.stop_gate();
+  CHECK(said(under_way) == "timed_out");
+  const auto waiting = w.send(1h);
+  caf::anon_send(w.links, atoms::stop_atom_v);
+  w.run();
+  CHECK(said(waiting) == "shutting_down");
+  CHECK(said(w.send()) == "shutting_down");
+}

@@ -310,7 +310,7 @@ void session::settle() {
     return;
   settling_ = true;
   cancel_stale_step();
-  if (auto outcome = std::exchange(finished_step_, std::nullopt))
+  if (auto outcome = std::exchange(finished_step_, {}))
     take_step(*outcome);
   for (;;) {
     fire_timers();
@@ -326,7 +326,7 @@ void session::settle() {
     start_step();
     if (!finished_step_)
       break;
-    take_step(*std::exchange(finished_step_, std::nullopt));
+    take_step(*std::exchange(finished_step_, {}));
   }
   settling_ = false;
   if (const auto now = core::derive_state(data_); data_.exists() && now != data_.head.state) {
@@ -478,7 +478,7 @@ void session::committed(const commit_outcome& outcome) {
     return fail(outcome.error);
   }
   number_ = outcome.number;
-  auto done = std::exchange(writing_, std::nullopt);
+  auto done = std::exchange(writing_, {});
   shared_->observe([&](auto& observer) { observer.committed(id_, done->events, done->notes); });
   for (auto& [to, with] : done->replies)
     answer(to, std::move(with));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 
 namespace fermata::core {
 
@@ -45,14 +46,14 @@ plan_data::plan_data(plan_record of, std::vector<subtask_spec> proposed,
     : record{std::move(of)}, specs{std::move(proposed)}, subtasks_{std::move(states)} {
   assert(specs.size() == subtasks_.size());
   const auto size = static_cast<std::uint32_t>(specs.size());
-  positions_.reserve(size);
-  for (std::uint32_t i = 0; i < size; ++i)
-    positions_.emplace(specs[i].id, i);
+  by_id_.resize(size);
+  std::iota(by_id_.begin(), by_id_.end(), 0);
+  std::ranges::sort(by_id_, {}, id_at());
   dependents_.resize(size);
   unmet_.resize(size);
   for (std::uint32_t i = 0; i < size; ++i) {
     for (const auto& dependency : specs[i].depends_on) {
-      const auto on = positions_.at(dependency);
+      const auto on = position(dependency);
       dependents_[on].push_back(i);
       if (!satisfies(subtasks_[on].status))
         ++unmet_[i];
@@ -65,8 +66,10 @@ plan_data::plan_data(plan_record of, std::vector<subtask_spec> proposed,
 }
 
 std::optional<std::uint32_t> plan_data::find(const subtask_id& id) const {
-  const auto found = positions_.find(id);
-  return found == positions_.end() ? std::nullopt : std::optional{found->second};
+  const auto found = std::ranges::lower_bound(by_id_, id, {}, id_at());
+  if (found == by_id_.end() || specs[*found].id != id)
+    return std::nullopt;
+  return *found;
 }
 
 std::optional<std::uint32_t> plan_data::first_ready() const {

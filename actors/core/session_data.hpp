@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/core/boxed.hpp>
 #include <fermata/messages/events.hpp>
 #include <fermata/storage/records.hpp>
 
@@ -11,7 +12,6 @@
 #include <set>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace fermata::core {
@@ -58,7 +58,7 @@ public:
   /// How each of them stands, in the order of `specs`.
   [[nodiscard]] std::vector<subtask_status> statuses() const { return statuses_of(subtasks_); }
   [[nodiscard]] std::optional<std::uint32_t> find(const subtask_id& id) const;
-  [[nodiscard]] std::uint32_t position(const subtask_id& id) const { return positions_.at(id); }
+  [[nodiscard]] std::uint32_t position(const subtask_id& id) const { return find(id).value(); }
   [[nodiscard]] const std::vector<std::uint32_t>& dependents(std::uint32_t position) const {
     return dependents_[position];
   }
@@ -86,9 +86,13 @@ private:
     return status == subtask_status::done || status == subtask_status::skipped;
   }
   void note_alarm(std::uint32_t position);
+  /// For searches in `by_id_`.
+  [[nodiscard]] auto id_at() const {
+    return [this](std::uint32_t position) -> const subtask_id& { return specs[position].id; };
+  }
 
   std::vector<subtask_record> subtasks_;
-  std::unordered_map<subtask_id, std::uint32_t> positions_;
+  std::vector<std::uint32_t> by_id_; // all positions, in the order of the subtasks' ids
   std::vector<std::vector<std::uint32_t>> dependents_;
   std::vector<std::uint32_t> unmet_; // dependencies that are neither done nor skipped
   std::set<std::uint32_t> ready_;    // pending ones with no unmet dependency
@@ -104,8 +108,8 @@ private:
 class session_data {
 public:
   head_record head;
-  std::optional<plan_data> active;
-  std::optional<plan_data> draft;
+  boxed<plan_data> active; ///< There is seldom more than one of the two.
+  boxed<plan_data> draft;
   std::map<std::uint64_t, call_record> calls;
   std::map<std::uint32_t, plan_record> past_plans;
   std::map<std::uint32_t, plan_data> retired; ///< Plans that leave memory with the next commit.

@@ -362,7 +362,7 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
           self->delegate(shared->options.router->forwarder, std::move(what));
         else
           body->readers().unfollow(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()),
-                                 what);
+                                   what);
       },
       [body](atoms::gone_atom, const caf::node_id& node) { body->readers().gone(node); },
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },

@@ -32,24 +32,26 @@ namespace {
 
 class local_stream final : public event_stream::implementation {
 public:
-  local_stream(services_ptr with, session_id id, std::uint64_t first)
-      : shared_{std::move(with)}, session_{std::move(id)}, next_{first} {
+  local_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
+      : shared_{std::move(with)}, session_{std::move(id)}, absent_{absent}, next_{first} {
     shared_->hub.enter(session_);
   }
   ~local_stream() override { shared_->hub.leave(session_); }
 
   result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
-    if (buffer_.empty())
+    auto& hub = shared_->hub;
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    while (buffer_.empty()) {
+      const auto endings = hub.endings(session_);
       if (auto error = refill())
         return error;
-    if (buffer_.empty()) {
-      if (!shared_->hub.wait_for(session_, next_, timeout))
+      if (!buffer_.empty())
+        break;
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      if (left.count() <= 0 || !hub.wait_for(session_, next_, endings, left))
         return std::optional<event>{};
-      if (auto error = refill())
-        return error;
     }
-    if (buffer_.empty())
-      return std::optional<event>{};
     auto first = std::move(buffer_.front());
     buffer_.pop_front();
     next_ = first.number + 1;
@@ -70,6 +72,8 @@ private:
       number_ = found;
     if (number_ != found)
       return make_error(errc::unknown_session, "session " + session_.str() + " is deleted");
+    if (number_ == 0 && absent_ == if_absent::fail)
+      return make_error(errc::unknown_session, "there is no session " + session_.str());
     if (number_ == 0)
       return caf::none; // there is none yet
     auto more = query_events(shared_->store(), session_, next_, at_once);
@@ -82,6 +86,7 @@ private:
 
   services_ptr shared_;
   session_id session_;
+  if_absent absent_;
   session_number number_ = 0; ///< Of the one that it reads; 0: it was not there yet.
   std::uint64_t next_;
   std::deque<event> buffer_;
@@ -103,8 +108,8 @@ private:
 } // namespace
 
 std::unique_ptr<event_stream::implementation> read_here(services_ptr shared, session_id session,
-                                                        std::uint64_t first) {
-  return std::make_unique<local_stream>(std::move(shared), std::move(session), first);
+                                                        std::uint64_t first, if_absent absent) {
+  return std::make_unique<local_stream>(std::move(shared), std::move(session), first, absent);
 }
 
 std::unique_ptr<event_watch::implementation>

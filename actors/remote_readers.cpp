@@ -38,8 +38,10 @@ event to_event(chunk&& from) {
 /// Asks for one batch at a time. What is asked for stays so when a reader does not wait longer.
 class remote_stream final : public event_stream::implementation {
 public:
-  remote_stream(services_ptr with, session_id id, std::uint64_t first)
-      : shared_{std::move(with)}, session_{std::move(id)}, next_{first} {}
+  remote_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
+      : shared_{std::move(with)}, session_{std::move(id)}, next_{first}, is_there_{
+                                                                             absent
+                                                                             == if_absent::fail} {}
 
   result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
     if (buffer_.empty()) {
@@ -105,7 +107,7 @@ private:
   services_ptr shared_;
   session_id session_;
   std::uint64_t next_;
-  bool is_there_ = false;
+  bool is_there_;
   std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
   std::weak_ptr<follow_inquiry::element_type> asked_;
   std::deque<event> buffer_;

@@ -482,10 +482,7 @@ void session::committed(const commit_outcome& outcome) {
   shared_->observe([&](auto& observer) { observer.committed(id_, done->events, done->notes); });
   for (auto& [to, with] : done->replies)
     answer(to, std::move(with));
-  if (shared_->hub.publish(id_, data_.head.events))
-    self_->send(peers_.directory, atoms::published_atom_v, id_);
-  if (data_.deleted)
-    shared_->hub.end(id_);
+  tell_followers();
   tell_alarm_clock();
   for (const auto call : done->cancelled_runs)
     stop_run_of(call);
@@ -500,6 +497,12 @@ void session::committed(const commit_outcome& outcome) {
   process_queue();
   if (!writing_ && (finished_step_ || (core::step_due(data_) && !coordinator_.busy())))
     settle();
+}
+
+void session::tell_followers() {
+  auto& hub = shared_->hub;
+  if (data_.deleted ? hub.end(id_) : hub.publish(id_, data_.head.events))
+    self_->send(peers_.directory, atoms::published_atom_v, id_);
 }
 
 void session::stop_run_of(std::uint64_t call) {
@@ -603,6 +606,10 @@ void session::fail(const caf::error& why) {
     for (const auto& ended : of.ended_runs)
       tell_later(ended);
   };
+  // A deletion may be stored though its acknowledgement was lost; the next activation would find
+  // nobody who could tell.
+  if (writing_ && data_.deleted)
+    tell_followers();
   if (writing_)
     refuse(*writing_);
   refuse(building_);

@@ -89,6 +89,8 @@ result<session_status> session_handle::status() const {
 result<std::optional<session_status>>
 session_handle::wait_until_paused(std::chrono::milliseconds timeout) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto& shared = runtime_->implementation_->shared;
+  const auto read = shared->is_home_of(id_) ? detail::read_here : detail::read_elsewhere;
   for (;;) {
     auto now = status();
     if (!now)
@@ -99,24 +101,23 @@ session_handle::wait_until_paused(std::chrono::milliseconds timeout) const {
         deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0)
       return std::optional<session_status>{};
-    auto more = follow(now->events + 1).next(left);
+    const auto more = read(shared, id_, now->events + 1, detail::if_absent::fail)->next(left);
     if (!more)
-      return std::move(more.error());
+      return more.error();
   }
 }
 
 event_stream session_handle::follow(std::uint64_t first) const {
   const auto& shared = runtime_->implementation_->shared;
   first = std::max<std::uint64_t>(first, 1);
-  return event_stream{shared->is_home_of(id_) ? detail::read_here(shared, id_, first)
-                                              : detail::read_elsewhere(shared, id_, first)};
+  const auto read = shared->is_home_of(id_) ? detail::read_here : detail::read_elsewhere;
+  return event_stream{read(shared, id_, first, detail::if_absent::wait)};
 }
 
 event_watch session_handle::watch(std::function<void(std::uint64_t)> committed) const {
   const auto& shared = runtime_->implementation_->shared;
-  return event_watch{shared->is_home_of(id_)
-                         ? detail::watch_here(shared, id_, std::move(committed))
-                         : detail::watch_elsewhere(shared, id_, std::move(committed))};
+  const auto begin = shared->is_home_of(id_) ? detail::watch_here : detail::watch_elsewhere;
+  return event_watch{begin(shared, id_, std::move(committed))};
 }
 
 } // namespace fermata

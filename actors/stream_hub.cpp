@@ -10,21 +10,25 @@ bool stream_hub::publish(const session_id& session, std::uint64_t number) {
   if (found == topics_.end())
     return false;
   found->second.number = std::max(found->second.number, number);
-  more_.notify_all();
-  // Under the lock, so that `forget` can promise that it is over.
-  for (const auto& [observation, observer] : found->second.observers)
-    observer(found->second.number);
-  return found->second.watchers != 0;
+  return tell(found->second);
 }
 
-void stream_hub::end(const session_id& session) {
+bool stream_hub::end(const session_id& session) {
   const std::lock_guard lock{mutex_};
   const auto found = topics_.find(session);
   if (found == topics_.end())
-    return;
+    return false;
   found->second.number = 0;
   ++found->second.endings;
+  return tell(found->second);
+}
+
+bool stream_hub::tell(const topic& about) {
   more_.notify_all();
+  // Under the lock, so that `forget` can promise that it is over.
+  for (const auto& [observation, observer] : about.observers)
+    observer(about.number);
+  return about.watchers != 0;
 }
 
 void stream_hub::enter(const session_id& session) {
@@ -69,13 +73,16 @@ void stream_hub::drop_if_unused(const session_id& session) {
     topics_.erase(found);
 }
 
-bool stream_hub::wait_for(const session_id& session, std::uint64_t number,
+std::uint64_t stream_hub::endings(const session_id& session) {
+  const std::lock_guard lock{mutex_};
+  return topics_.at(session).endings;
+}
+
+bool stream_hub::wait_for(const session_id& session, std::uint64_t number, std::uint64_t endings,
                           std::chrono::milliseconds timeout) {
   std::unique_lock lock{mutex_};
-  const auto& of = topics_[session];
-  const auto is_there = [&, before = of.endings] {
-    return of.number >= number || of.endings != before;
-  };
+  const auto& of = topics_.at(session);
+  const auto is_there = [&] { return of.number >= number || of.endings != endings; };
   more_.wait_for(lock, timeout, [&] { return closed_ || is_there(); });
   return is_there();
 }

@@ -26,15 +26,18 @@ public:
 
 namespace detail {
 
+/// What a stream does that finds no session: wait until there is one, or `unknown_session`.
+enum class if_absent : std::uint8_t { wait, fail };
+
 /// Streams and watches of sessions that live here, from the store and the hub.
 [[nodiscard]] std::unique_ptr<event_stream::implementation>
-read_here(services_ptr shared, session_id session, std::uint64_t first);
+read_here(services_ptr shared, session_id session, std::uint64_t first, if_absent absent);
 [[nodiscard]] std::unique_ptr<event_watch::implementation>
 watch_here(services_ptr shared, session_id session, std::function<void(std::uint64_t)> committed);
 
 /// Those of sessions that live on another node, which is asked for them.
 [[nodiscard]] std::unique_ptr<event_stream::implementation>
-read_elsewhere(services_ptr shared, session_id session, std::uint64_t first);
+read_elsewhere(services_ptr shared, session_id session, std::uint64_t first, if_absent absent);
 [[nodiscard]] std::unique_ptr<event_watch::implementation>
 watch_elsewhere(services_ptr shared, session_id session,
                 std::function<void(std::uint64_t)> committed);

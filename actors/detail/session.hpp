@@ -94,6 +94,8 @@ private:
   [[nodiscard]] std::shared_ptr<run_request> make_run(const call_record& call) const;
   void stop_run_of(std::uint64_t call);
   void tell_alarm_clock();
+  /// That there is more, or that the session is, or may be, deleted.
+  void tell_followers();
   void answer(reply& to, receipt with);
   void process_queue();
   void send_later(decltype(delivery::body) body);

@@ -20,15 +20,18 @@ public:
   /// True: somebody watches the session.
   bool publish(const session_id& session, std::uint64_t number);
 
-  /// The session is deleted: its numbers begin anew, and who waits for one looks again.
-  void end(const session_id& session);
+  /// The session is deleted, or may be: its numbers begin anew, and who waits for one, or observes
+  /// it, looks again.
+  /// True: somebody watches the session.
+  bool end(const session_id& session);
 
   /// Registers a reader, which makes `publish` remember the session's numbers.
   void enter(const session_id& session);
   void leave(const session_id& session);
 
-  /// Has `observer` called with the session's last number by each `publish`, until `forget`. It
-  /// runs within `publish`, must not block, and must not call the hub. Gives what `forget` wants.
+  /// Has `observer` called with the session's last number by each `publish` and `end`, until
+  /// `forget`. It runs within them, must not block, and must not call the hub. Gives what `forget`
+  /// wants.
   [[nodiscard]] std::uint64_t observe(const session_id& session,
                                       std::function<void(std::uint64_t)> observer);
   /// When it returns, the observer does not run and is not called any more.
@@ -38,23 +41,28 @@ public:
   void watch(const session_id& session);
   void unwatch(const session_id& session);
 
-  /// Waits until the session has event `number`, as far as has been published since `enter`, or is
-  /// deleted. False: not in time, or the hub was closed.
+  /// How often the session was ended since `enter`. A reader asks before it looks into the store.
+  [[nodiscard]] std::uint64_t endings(const session_id& session);
+
+  /// Waits until the session has event `number`, as far as has been published since `enter`, or was
+  /// ended more often than `endings`. False: not in time, or the hub was closed.
   [[nodiscard]] bool wait_for(const session_id& session, std::uint64_t number,
-                              std::chrono::milliseconds timeout);
+                              std::uint64_t endings, std::chrono::milliseconds timeout);
 
   void close();
 
 private:
-  void drop_if_unused(const session_id& session);
-
   struct topic {
     std::uint64_t number = 0;
-    std::uint64_t endings = 0; ///< How often a session of this id was deleted.
+    std::uint64_t endings = 0;
     std::size_t readers = 0;
     std::size_t watchers = 0;
     std::map<std::uint64_t, std::function<void(std::uint64_t)>> observers;
   };
+
+  /// Under the lock. True: somebody watches.
+  bool tell(const topic& about);
+  void drop_if_unused(const session_id& session);
 
   std::mutex mutex_;
   std::condition_variable more_;

@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+#include <caf/event_based_actor.hpp>
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -157,6 +159,37 @@ TEST_CASE("P1: a deletion that is not stored did not happen, and one that is did
     finish(world, "s2"); // whoever writes next takes the rest along
     CHECK(world.store().verify().garbage == 0);
     CHECK(world.store().verify().sound());
+  }
+}
+
+TEST_CASE("P1: who follows a session hears of its deletion, also if its acknowledgement is lost") {
+  for (const auto fault : std::vector<std::optional<memory_fault>>{
+           {}, memory_fault::lose_ack, memory_fault::disk_full}) {
+    CAPTURE(fault);
+    sim::world world{1, keeping({})};
+    finish(world);
+    std::optional<errc> heard;
+    world.system().spawn(
+        [&](caf::event_based_actor* self, const caf::actor& directory) {
+          const follow_chunks rest{sid(), status_of(world).events + 1};
+          self->request(directory, caf::infinite, rest)
+              .then([](const chunk_batch&) {},
+                    [&](const caf::error& why) { heard = code_of(why); });
+        },
+        world.directory());
+    world.run();
+    CHECK_FALSE(heard);
+    if (fault)
+      world.store().fail_next(*fault);
+    const auto said = world.send(sid(), delete_session{});
+    world.run();
+    world.advance(1min);
+    CHECK(said.accepted() == !fault);
+    if (fault == memory_fault::disk_full) {
+      CHECK_FALSE(heard);
+      accept(world, delete_session{});
+    }
+    CHECK(heard == errc::unknown_session);
   }
 }
 

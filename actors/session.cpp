@@ -57,26 +57,6 @@ result<reconciliation> as_reconciliation(const result<json>& outcome) {
   return outcome ? fermata::from_json<reconciliation>(*outcome) : outcome.error();
 }
 
-/// Until when retention keeps a session: it counts from the last event that is not about that. Also
-/// nothing: it can be deleted.
-std::optional<timestamp> kept_until(store& from, session_number number, std::uint64_t events,
-                                    std::chrono::milliseconds after) {
-  constexpr std::uint64_t looked_at = 16;
-  const auto view = from.read();
-  if (!view)
-    return timestamp::max();
-  const auto first = events - std::min(events - 1, looked_at - 1);
-  const auto last = (*view)->events(number, first, looked_at);
-  if (!last)
-    return timestamp::max();
-  for (auto one = last->rbegin(); one != last->rend(); ++one) {
-    const auto known = from_record<event>(one->value);
-    if (known && !std::holds_alternative<deletion_scheduled>(known->body))
-      return known->at + after;
-  }
-  return std::nullopt;
-}
-
 /// True for a step behind which the agent would not hear of a message that came while it ran.
 bool goes_deaf(const coordinator::step_outcome& outcome) {
   if (!outcome)
@@ -263,23 +243,8 @@ void session::fire_timers() {
     auto events = core::fire_due(data_, environment_);
     if (events.empty())
       return;
-    keep_longer(events);
     record_all(std::move(events));
   }
-}
-
-void session::keep_longer(std::vector<event_body>& due) const {
-  // The timer was armed by a runtime that may have kept sessions for a shorter time.
-  if (!std::holds_alternative<session_deleted>(due.front()) || !building_.events.empty())
-    return;
-  const auto after =
-      std::min(*environment_.retention.delete_finished_after, environment_.limits.timer_horizon);
-  const auto until = kept_until(shared_->store(), number_, data_.head.events, after);
-  if (!until || *until <= environment_.now)
-    return;
-  deletion_scheduled later;
-  later.at = std::min(*until, environment_.now + after);
-  due.assign(1, later);
 }
 
 void session::record(event_body body) {

@@ -605,6 +605,8 @@ void apply(session_data& data, const event& fact) {
   assert(fact.number == data.head.events + 1);
   std::visit(applier{data, fact}, fact.body);
   data.head.events = fact.number;
+  if (!std::holds_alternative<deletion_scheduled>(fact.body))
+    data.last_change = fact.at;
   data.changed.insert(head_key());
 }
 

@@ -115,16 +115,22 @@ constexpr std::chrono::milliseconds held_up_interval{3'600'000};
 
 constexpr std::string_view by_retention = "retention";
 
-event_body fire_deletion(const environment& env) {
-  const auto after = env.retention.delete_finished_after;
-  if (after && !env.runs_tools) {
-    session_deleted fact;
-    fact.by = by_retention;
-    return fact;
+event_body fire_deletion(const session_data& data, const environment& env) {
+  deletion_scheduled later;
+  if (!env.retention.delete_finished_after)
+    return later;
+  const auto after = std::min(*env.retention.delete_finished_after, env.limits.timer_horizon);
+  if (env.runs_tools) {
+    later.at = env.now + std::clamp(after, least_held_up_interval, held_up_interval);
+    return later;
   }
-  deletion_scheduled fact;
-  if (after)
-    fact.at = env.now + std::clamp(*after, least_held_up_interval, held_up_interval);
+  // The timer was armed by a runtime that may have kept sessions for a shorter time.
+  if (const auto until = data.last_change.value_or(env.now) + after; until > env.now) {
+    later.at = std::min(until, env.now + after);
+    return later;
+  }
+  session_deleted fact;
+  fact.by = by_retention;
   return fact;
 }
 
@@ -191,7 +197,7 @@ std::vector<event_body> fire_due(const session_data& data, const environment& en
     events.push_back(fire_call(data.calls.at(due->of)));
     break;
   case due_item::kind::deletion:
-    events.push_back(fire_deletion(env));
+    events.push_back(fire_deletion(data, env));
     break;
   }
   return events;

@@ -90,6 +90,24 @@ caf::error load_remembered(store::view& from, session_number number, session_dat
   return caf::none;
 }
 
+/// When the last event was recorded that retention counts from. Long ago, if only deletions were
+/// scheduled since; nothing, if it cannot be read, which is no reason not to load the session.
+std::optional<timestamp> read_last_change(store::view& from, session_number number,
+                                          std::uint64_t events) {
+  constexpr std::uint64_t looked_at = 16;
+  const auto last = from.events(number, events - std::min(events - 1, looked_at - 1), looked_at);
+  if (!last)
+    return std::nullopt;
+  for (auto one = last->rbegin(); one != last->rend(); ++one) {
+    const auto known = from_record<event>(one->value);
+    if (!known)
+      return std::nullopt;
+    if (!std::holds_alternative<deletion_scheduled>(known->body))
+      return known->at;
+  }
+  return timestamp{};
+}
+
 } // namespace
 
 result<std::vector<remembered_record>> read_remembered(store::view& from, session_number number,
@@ -127,6 +145,8 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
   if (data.head.id != session || data.head.events != (*anchor)->events)
     return make_error(errc::store_corrupt,
                       "the head of session " + session.str() + " does not fit its anchor");
+  if (data.head.delete_at)
+    data.last_change = read_last_change(from, loaded.number, data.head.events);
   if (data.head.active_revision != 0) {
     auto plan = load_plan(from, loaded.number, data.head.active_revision);
     if (!plan)

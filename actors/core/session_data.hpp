@@ -51,7 +51,7 @@ public:
   std::vector<subtask_spec> specs;
 
   plan_data() = default;
-  /// Derives the rest; linear in the plan. `states` has one record for each of `specs`.
+  /// Derives the rest; linear in the plan but for a sort. `states` has one for each of `specs`.
   plan_data(plan_record of, std::vector<subtask_spec> proposed, std::vector<subtask_record> states);
 
   [[nodiscard]] const std::vector<subtask_record>& subtasks() const noexcept { return subtasks_; }
@@ -127,6 +127,9 @@ public:
   alarms call_alarms;            ///< When open calls expire or are tried again.
   std::uint64_t first_event = 1; ///< The first that is kept.
   bool deleted = false;          ///< With the next commit.
+  /// When the last event was recorded that does not just schedule a deletion. Nothing: that is not
+  /// known, as where no deletion was scheduled when it was loaded.
+  std::optional<timestamp> last_change;
 
   session_data() = default;
 

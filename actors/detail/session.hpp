@@ -72,8 +72,6 @@ private:
   void look_at_clock();
   /// What is due happens before anything else.
   void fire_timers();
-  /// Puts a deletion off that is due, where it is too early for the retention of this runtime.
-  void keep_longer(std::vector<event_body>& due) const;
   void record(event_body body);
   void record_all(std::vector<event_body> bodies);
   /// Follows the state as far as it goes by itself, then commits.

@@ -16,9 +16,14 @@ constexpr std::uint8_t eight_bytes_follow = 27;
 constexpr std::uint8_t float_item = 0xfa;
 constexpr std::uint8_t double_item = 0xfb;
 
+// Most records and events are smaller; grown from nothing, each would be allocated ten times.
+constexpr std::size_t usual_size_bytes = 512;
+
 } // namespace
 
 void cbor_writer::head(cbor_major major, std::uint64_t argument) {
+  if (out_.capacity() == 0)
+    out_.reserve(usual_size_bytes);
   const auto first = static_cast<std::uint8_t>(static_cast<std::uint8_t>(major) << 5);
   if (argument <= largest_in_head) {
     out_.push_back(static_cast<std::uint8_t>(first | argument));

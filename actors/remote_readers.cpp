@@ -39,9 +39,13 @@ event to_event(chunk&& from) {
 class remote_stream final : public event_stream::implementation {
 public:
   remote_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
-      : shared_{std::move(with)}, session_{std::move(id)}, next_{first}, is_there_{
+      : shared_{std::move(with)}, session_{std::move(id)}, next_{first}, existed_{
                                                                              absent
                                                                              == if_absent::fail} {}
+  ~remote_stream() override {
+    if (awaited_)
+      caf::anon_send(shared_->options.router->forwarder, abandoned{asked_});
+  }
 
   result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
     if (buffer_.empty()) {
@@ -53,16 +57,11 @@ public:
     }
     if (buffer_.empty())
       return std::optional<event>{};
-    is_there_ = true;
+    existed_ = true;
     auto first = std::move(buffer_.front());
     buffer_.pop_front();
     next_ = first.number + 1;
     return std::optional{std::move(first)};
-  }
-
-  ~remote_stream() override {
-    if (awaited_)
-      caf::anon_send(shared_->options.router->forwarder, abandoned{asked_});
   }
 
   std::uint64_t position() const noexcept override { return next_; }
@@ -82,7 +81,7 @@ private:
       follow_chunks what{session_, next_};
       what.limit = at_once;
       // A session that was there and is not is deleted.
-      what.await_creation = !is_there_;
+      what.await_creation = !existed_;
       auto asked = follow(std::move(what), std::chrono::milliseconds{0},
                           [to = awaited_](result<chunk_batch> answer) {
                             const std::lock_guard lock{to->mutex};
@@ -107,7 +106,7 @@ private:
   services_ptr shared_;
   session_id session_;
   std::uint64_t next_;
-  bool is_there_;
+  bool existed_;
   std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
   std::weak_ptr<follow_inquiry::element_type> asked_;
   std::deque<event> buffer_;
@@ -167,14 +166,23 @@ private:
                          std::chrono::milliseconds delay) {
     follow_chunks what{of->session, number + 1};
     what.limit = at_once;
-    what.await_creation = true;
-    send(of, delay,
-         follow(std::move(what), for_ever, [of, number](const result<chunk_batch>& more) {
-           if (more)
-             tell(of, more->chunks.empty() ? number : more->chunks.back().number);
-           else if (goes_on(of, more.error()))
-             ask_behind(of, number, retry_interval);
-         }));
+    // One that was there and is not is deleted.
+    what.await_creation = number == 0;
+    auto asked = follow(std::move(what), for_ever, [of, number](const result<chunk_batch>& more) {
+      if (more && !more->chunks.empty())
+        tell(of, more->chunks.back().number);
+      else if (!more && is(more.error(), errc::unknown_session))
+        tell(of, 0);
+      else if (!more && goes_on(of, more.error()))
+        ask_behind(of, number, retry_interval);
+    });
+    {
+      const std::lock_guard lock{of->mutex};
+      if (of->over)
+        return;
+      of->asked = asked;
+    }
+    send(of, delay, std::move(asked));
   }
 
   static void tell(const state_ptr& of, std::uint64_t last) {
@@ -198,8 +206,8 @@ private:
 } // namespace
 
 std::unique_ptr<event_stream::implementation>
-read_elsewhere(services_ptr shared, session_id session, std::uint64_t first) {
-  return std::make_unique<remote_stream>(std::move(shared), std::move(session), first);
+read_elsewhere(services_ptr shared, session_id session, std::uint64_t first, if_absent absent) {
+  return std::make_unique<remote_stream>(std::move(shared), std::move(session), first, absent);
 }
 
 std::unique_ptr<event_watch::implementation>

@@ -129,24 +129,31 @@ struct cluster_node::implementation {
 
   [[nodiscard]] result<pending_list> pending_on(const node_name& node, const pending_query& what);
 
-  void end(caf::actor& which) {
+  /// Gives the port back.
+  void hang_up() {
+    if (!gate)
+      return;
+    const auto port = find_member(net.members, net.name)->port;
+    // By the broker, which TLS has no other one of. An error says that the port was not taken.
+    static_cast<void>(system->middleman().unpublish(gate, port));
+  }
+
+  void end(const caf::actor& which) {
     if (!which)
       return;
     caf::scoped_actor waiter{*system};
     waiter->send(which, atoms::stop_atom_v);
     waiter->wait_for(which);
-    which = {};
   }
 
   void stop() {
-    if (!system)
+    if (std::exchange(stopped, true))
       return;
-    // Nobody comes in any more, then nothing goes out any more, then what is here ends.
+    // Nobody comes in any more, then what is here ends, then nothing goes out any more.
+    hang_up();
     end(gate);
     local->stop();
     end(links);
-    local.reset();
-    system.reset();
   }
 
   cluster_options net;
@@ -158,6 +165,7 @@ struct cluster_node::implementation {
   caf::actor links;
   caf::actor gate;
   std::unique_ptr<runtime> local;
+  bool stopped = false;
 };
 
 cluster_node::cluster_node(cluster_options net, runtime_options options)

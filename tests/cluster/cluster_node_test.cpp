@@ -119,6 +119,24 @@ TEST_CASE("a watch of a session on another node hears of what is committed, and 
   CHECK_FALSE(heard.has("<" + std::to_string(paused(all["a"].session(id)).events) + ">"));
 }
 
+TEST_CASE("a watch hears that a session on another node is deleted, and of the next of its id") {
+  test_cluster all{{"a", "b"}};
+  all.start();
+  const auto id = all.session_on("b");
+  accept(all["b"].session(id).send(propose_plan{shop_plan()}));
+  accept(all["b"].session(id).send(cancel_plan{}));
+  contact_log heard;
+  const auto watch = all["a"].session(id).watch(
+      [&](std::uint64_t number) { heard.write("<" + std::to_string(number) + ">"); });
+  // It has begun to read when it hears of this.
+  accept(all["b"].session(id).send(trim_history{1}));
+  CHECK(heard.wait_for("<" + std::to_string(all["b"].session(id).status().value().events) + ">"));
+  accept(all["b"].session(id).send(delete_session{"over"}));
+  CHECK(heard.wait_for("<0>"));
+  accept(all["b"].session(id).send(propose_plan{shop_plan()}));
+  CHECK(heard.wait_for("<" + std::to_string(paused(all["b"].session(id)).events) + ">"));
+}
+
 TEST_CASE("an actor of any node reaches any session by its directory") {
   test_cluster all{{"a", "b"}};
   all.start();

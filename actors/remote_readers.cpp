@@ -13,7 +13,7 @@ namespace fermata::detail {
 namespace {
 
 /// Events of one message.
-constexpr std::uint32_t at_once = 64;
+constexpr std::uint32_t at_once = 16;
 
 /// For those who wait as long as it takes.
 constexpr std::chrono::milliseconds for_ever = std::chrono::hours{24 * 365};
@@ -43,8 +43,10 @@ public:
                                                                              absent
                                                                              == if_absent::fail} {}
   ~remote_stream() override {
-    if (awaited_)
-      caf::anon_send(shared_->options.router->forwarder, abandoned{asked_});
+    if (const auto asked = asked_.lock()) {
+      asked->abandon();
+      caf::anon_send(shared_->options.router->forwarder, abandoned{asked});
+    }
   }
 
   result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
@@ -113,17 +115,24 @@ private:
 };
 
 /// Asks for what is new, again and again. Where the session stands is asked first, so that its past
-/// is not sent.
+/// is not sent; and again after an error, since it may be another one by then.
 class remote_watch final : public event_watch::implementation {
 public:
   remote_watch(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
       : state_{std::make_shared<state>(std::move(with), std::move(id), std::move(tell))} {
-    ask_status(state_, std::chrono::milliseconds{0});
+    ask_status(state_, std::chrono::milliseconds{0}, false);
   }
   ~remote_watch() override {
-    const std::lock_guard lock{state_->mutex};
-    state_->over = true;
-    caf::anon_send(state_->shared->options.router->forwarder, abandoned{state_->asked});
+    std::shared_ptr<any_inquiry> asked; // which may end here, and then wants the mutex itself
+    {
+      const std::lock_guard lock{state_->mutex};
+      state_->over = true;
+      asked = state_->asked.lock();
+    }
+    if (!asked)
+      return;
+    asked->abandon();
+    caf::anon_send(state_->shared->options.router->forwarder, abandoned{asked});
   }
 
 private:
@@ -136,12 +145,19 @@ private:
     std::function<void(std::uint64_t)> committed;
     std::mutex mutex; ///< Held while `committed` runs.
     bool over = false;
-    std::weak_ptr<follow_inquiry::element_type> asked;
+    std::weak_ptr<any_inquiry> asked; ///< What is under way.
   };
   using state_ptr = std::shared_ptr<state>;
 
+  /// Sends what is asked next, unless nobody listens any more.
   template <class Inquiry>
   static void send(const state_ptr& of, std::chrono::milliseconds delay, Inquiry what) {
+    {
+      const std::lock_guard lock{of->mutex};
+      if (of->over)
+        what->abandon();
+      of->asked = what;
+    }
     const auto& forwarder = of->shared->options.router->forwarder;
     if (delay.count() == 0)
       caf::anon_send(forwarder, std::move(what));
@@ -149,40 +165,36 @@ private:
       caf::delayed_anon_send(forwarder, delay, std::move(what));
   }
 
-  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay) {
+  /// `is_news`: where it stands is told, as events may have been missed.
+  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay, bool is_news) {
     send(of, delay,
          std::make_shared<status_inquiry::element_type>(
-             status_query{of->session}, for_ever, [of](const result<session_status>& found) {
-               if (found)
-                 ask_behind(of, found->events, std::chrono::milliseconds{0});
-               else if (is(found.error(), errc::unknown_session))
-                 ask_behind(of, 0, std::chrono::milliseconds{0});
-               else if (goes_on(of, found.error()))
-                 ask_status(of, retry_interval);
+             status_query{of->session}, for_ever, [of, is_news](const result<session_status>& now) {
+               const bool is_known = now || is(now.error(), errc::unknown_session);
+               const auto number = now ? now->events : 0;
+               if (is_known && is_news)
+                 tell(of, number);
+               else if (is_known)
+                 ask_behind(of, number);
+               else if (goes_on(of, now.error()))
+                 ask_status(of, retry_interval, true);
              }));
   }
 
-  static void ask_behind(const state_ptr& of, std::uint64_t number,
-                         std::chrono::milliseconds delay) {
+  static void ask_behind(const state_ptr& of, std::uint64_t number) {
     follow_chunks what{of->session, number + 1};
     what.limit = at_once;
     // One that was there and is not is deleted.
     what.await_creation = number == 0;
-    auto asked = follow(std::move(what), for_ever, [of, number](const result<chunk_batch>& more) {
-      if (more && !more->chunks.empty())
-        tell(of, more->chunks.back().number);
-      else if (!more && is(more.error(), errc::unknown_session))
-        tell(of, 0);
-      else if (!more && goes_on(of, more.error()))
-        ask_behind(of, number, retry_interval);
-    });
-    {
-      const std::lock_guard lock{of->mutex};
-      if (of->over)
-        return;
-      of->asked = asked;
-    }
-    send(of, delay, std::move(asked));
+    send(of, std::chrono::milliseconds{0},
+         follow(std::move(what), for_ever, [of](const result<chunk_batch>& more) {
+           if (more && !more->chunks.empty())
+             tell(of, more->chunks.back().number);
+           else if (!more && is(more.error(), errc::unknown_session))
+             tell(of, 0);
+           else if (!more && goes_on(of, more.error()))
+             ask_status(of, retry_interval, true);
+         }));
   }
 
   static void tell(const state_ptr& of, std::uint64_t last) {
@@ -192,7 +204,7 @@ private:
         return;
       of->committed(last);
     }
-    ask_behind(of, last, std::chrono::milliseconds{0});
+    ask_behind(of, last);
   }
 
   static bool goes_on(const state_ptr& of, const caf::error& error) {

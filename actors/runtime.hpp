@@ -126,7 +126,7 @@ struct send_options {
 ///
 /// All of it: `node_unavailable` where the session lives on a node of a cluster that cannot be
 /// reached, and nothing was done; `timed_out` where that node could not be reached any more when it
-/// had the question. A command may have been carried out then; it can be sent again, since the same
+/// had the command, which may have been carried out then; it can be sent again, since the same
 /// decision, answer or result is a duplicate.
 class session_handle {
 public:
@@ -141,7 +141,7 @@ public:
   void send(command body, std::function<void(result<receipt>)> callback,
             send_options how = {}) const;
 
-  /// The last committed state. Errors: `unknown_session`.
+  /// The last committed state (not in a callback, if on another node). Errors: `unknown_session`.
   [[nodiscard]] result<session_status> status() const;
 
   /// Waits until the session no longer moves by itself: its state is not `running`. Nothing: not in

@@ -70,7 +70,7 @@ struct follow_chunks {
   }
 };
 
-/// The actor's reader does not wait for chunks any more: what it asked for is not answered.
+/// The actor's reader does not wait for chunks any more: its answer is a batch of none.
 struct unfollow_chunks {
   static constexpr const char* wire_name = "fermata::unfollow_chunks";
   session_id session;

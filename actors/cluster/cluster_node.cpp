@@ -16,6 +16,9 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <iterator>
 #include <stdexcept>
@@ -24,8 +27,14 @@ namespace fermata {
 
 namespace {
 
+/// Each may have a megabyte of arguments.
+constexpr std::size_t pending_at_once = 16;
+
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+  in_addr address{};
+  if (::inet_pton(AF_INET, host.c_str(), &address) == 1)
+    return ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+  return host == "localhost" || host == "::1";
 }
 
 void check(const cluster_options& net) {
@@ -36,10 +45,14 @@ void check(const cluster_options& net) {
     refuse("cluster_options::name: " + quoted_excerpt(net.name.str())
            + " is no member of the cluster");
   const auto& timing = net.timing;
-  for (const auto duration : {timing.connect_timeout, timing.first_retry, timing.longest_retry,
-                              timing.refused_retry, timing.heartbeat, timing.silence})
+  for (const auto duration :
+       {timing.connect_timeout, timing.first_retry, timing.longest_retry, timing.refused_retry,
+        timing.heartbeat, timing.silence, timing.connection_timeout})
     if (duration.count() < 1)
-      refuse("cluster_options::timing: all but idle_heartbeat are 1 millisecond or more");
+      refuse("cluster_options::timing: all but head_start and idle_heartbeat are 1 millisecond or "
+             "more");
+  if (timing.head_start.count() < 0 || timing.idle_heartbeat.count() < 0)
+    refuse("cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
   if (net.tls) {
     if (const auto why = detail::objection_to(*net.tls); !why.empty())
       refuse("cluster_options::tls: " + why);
@@ -48,6 +61,10 @@ void check(const cluster_options& net) {
       if (!is_loopback(member.host))
         refuse("cluster_options: member " + member.name.str() + " is at " + member.host
                + ", and plain TCP trusts whoever reaches it; give it tls, or say trust_network");
+    if (!net.listen_address.empty() && !is_loopback(net.listen_address))
+      refuse("cluster_options::listen_address: " + net.listen_address
+             + " is no loopback address, and plain TCP trusts whoever reaches it; give it tls, or "
+               "say trust_network");
   }
 }
 
@@ -61,6 +78,8 @@ struct cluster_node::implementation {
     config.set("scheduler.policy", caf::atom("sharing"));
     config.set("middleman.app-identifiers", std::vector<std::string>{"fermata"});
     config.set("middleman.enable-automatic-connections", false);
+    config.set("middleman.heartbeat-interval", caf::timespan{net.timing.heartbeat});
+    config.set("middleman.connection-timeout", caf::timespan{net.timing.connection_timeout});
     if (net.tls) {
       config.load<caf::openssl::manager>();
       config.openssl_certificate = net.tls->certificate.string();
@@ -142,17 +161,17 @@ struct cluster_node::implementation {
     if (!which)
       return;
     caf::scoped_actor waiter{*system};
-    waiter->send(which, atoms::stop_atom_v);
+    waiter->send(which, detail::close_down{});
     waiter->wait_for(which);
   }
 
   void stop() {
     if (std::exchange(stopped, true))
       return;
-    // Nobody comes in any more, then what is here ends, then nothing goes out any more.
+    // Nobody new comes in, then what is here ends, and says so, then what goes out.
     hang_up();
-    end(gate);
     local->stop();
+    end(gate);
     end(links);
   }
 
@@ -186,6 +205,7 @@ caf::error cluster_node::start() {
   options.hello = self.hello;
   options.started_at = self.started_at;
   options.links = self.links;
+  options.board = self.board;
   options.on_refused = self.net.on_refused;
   self.gate = self.system->spawn(detail::gate_actor, self.local->implementation_->shared,
                                  self.local->directory(), std::move(options));
@@ -193,7 +213,7 @@ caf::error cluster_node::start() {
     stop();
     return error;
   }
-  caf::anon_send(self.links, atoms::armed_atom_v, self.gate);
+  caf::anon_send(self.links, detail::open_links{self.gate});
   return caf::none;
 }
 
@@ -250,7 +270,7 @@ cluster_pending cluster_node::pending(std::size_t limit) const {
   for (const auto& member : self.net.members.members) {
     pending_query what;
     for (std::size_t got = 0; got < limit;) {
-      what.limit = static_cast<std::uint32_t>(std::min<std::size_t>(limit - got, what.limit));
+      what.limit = static_cast<std::uint32_t>(std::min(limit - got, pending_at_once));
       auto page = self.pending_on(member.name, what);
       if (!page) {
         all.missing.push_back({member, message_of(page.error())});
@@ -258,7 +278,7 @@ cluster_pending cluster_node::pending(std::size_t limit) const {
       }
       got += page->items.size();
       std::move(page->items.begin(), page->items.end(), std::back_inserter(all.items));
-      if (!page->more)
+      if (!page->more || page->items.empty())
         break;
       all.more = all.more || got >= limit;
       what.after_session = page->last_session;

@@ -10,8 +10,8 @@
 
 namespace fermata {
 
-/// How long a node waits for another one. All: more than 0, but for `idle_heartbeat` and
-/// `head_start`.
+/// How long a node waits for another one. All are more than 0, but for `idle_heartbeat` and
+/// `head_start`, which are not less.
 struct contact_timing {
   std::chrono::milliseconds connect_timeout{5'000};
   /// Of two nodes that are apart, the one whose name comes first connects; the other one tries as
@@ -26,6 +26,9 @@ struct contact_timing {
   std::chrono::milliseconds idle_heartbeat{10'000};
   /// No answer to a heartbeat for so long: the other is unavailable until it gives one.
   std::chrono::milliseconds silence{6'000};
+  /// Not a byte for so long: the connection is given up, also while it is made. CAF sends some
+  /// every `heartbeat` while a process is not frozen.
+  std::chrono::milliseconds connection_timeout{30'000};
 
   contact_timing() = default;
 };

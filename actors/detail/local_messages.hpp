@@ -9,6 +9,7 @@
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -83,18 +84,32 @@ void hand_on(Self* self, const caf::actor& to, delivery_ptr message) {
     self->send(to, std::move(message));
 }
 
+/// What all inquiries have in common.
+class any_inquiry {
+public:
+  any_inquiry() = default;
+  any_inquiry(const any_inquiry&) = delete;
+  any_inquiry& operator=(const any_inquiry&) = delete;
+  virtual ~any_inquiry() = default;
+
+  /// By whoever asked: he does not wait for an answer any more.
+  void abandon() noexcept { abandoned_ = true; }
+  [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
+
+private:
+  std::atomic<bool> abandoned_{false};
+};
+
 /// A question about a session of another node, from a thread of the host. Answered exactly once:
 /// whoever drops it unanswered answers with `shutting_down`.
 template <class What, class Answer>
-class inquiry {
+class inquiry : public any_inquiry {
 public:
   using callback = std::function<void(result<Answer>)>; ///< Called by an actor; must not block.
 
   inquiry(What asked, std::chrono::milliseconds wait, callback tell)
       : what{std::move(asked)}, wait_for_node{wait}, tell_{std::move(tell)} {}
-  inquiry(const inquiry&) = delete;
-  inquiry& operator=(const inquiry&) = delete;
-  ~inquiry() {
+  ~inquiry() override {
     if (tell_)
       answer(make_error(errc::shutting_down, "the runtime is not started, or stopped"));
   }
@@ -111,12 +126,17 @@ private:
 using status_inquiry = std::shared_ptr<inquiry<status_query, session_status>>;
 using follow_inquiry = std::shared_ptr<inquiry<follow_chunks, chunk_batch>>;
 
-/// Nobody waits for its answer any more.
+/// Nobody waits for its answer any more, as it says itself where it has not arrived yet.
 struct abandoned {
-  std::weak_ptr<follow_inquiry::element_type> what;
+  std::weak_ptr<any_inquiry> what;
 
   abandoned() = default;
-  explicit abandoned(const std::weak_ptr<follow_inquiry::element_type>& which) : what{which} {}
+  explicit abandoned(std::weak_ptr<any_inquiry> which) : what{std::move(which)} {}
+};
+
+/// Ends an actor of this process; no other node can send it.
+struct close_down {
+  close_down() = default;
 };
 
 /// One session's transaction on its way to the journal.
@@ -144,3 +164,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::status_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::follow_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::abandoned)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::close_down)

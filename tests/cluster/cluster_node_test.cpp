@@ -253,6 +253,32 @@ TEST_CASE("a second node of a name is refused") {
   CHECK(accept(all["b"].session(all.session_on("a")).send(propose_plan{shop_plan()})).event > 0);
 }
 
+TEST_CASE("one that has died without a word makes room for its next life") {
+  test_cluster all{{"a", "b"}};
+  all["a"].start();
+  caf::actor_system_config config;
+  configure(config);
+  config.load<caf::io::middleman>();
+  config.set("middleman.app-identifiers", std::vector<std::string>{"fermata"});
+  caf::actor_system half_dead{config}; // it greets as b, and answers nothing
+  const auto gate =
+      half_dead.middleman().remote_actor("127.0.0.1", all.members.members.front().port);
+  REQUIRE(gate);
+  caf::scoped_actor self{half_dead};
+  node_hello hello;
+  hello.software = "1";
+  hello.name = node_named("b");
+  hello.life = 1;
+  hello.members = all.members;
+  bool is_let_in = false;
+  self->request(*gate, patience, hello, caf::actor_cast<caf::actor>(self))
+      .receive([&](const node_hello&) { is_let_in = true; }, [](const caf::error&) {});
+  CHECK(is_let_in);
+  all["b"].start();
+  CHECK(all["b"].log.wait_for("a connected"));
+  CHECK(accept(all["b"].session(all.session_on("a")).send(propose_plan{shop_plan()})).event > 0);
+}
+
 TEST_CASE("whoever has not greeted is given nothing") {
   test_cluster all{{"a"}};
   all["a"].start();
@@ -291,8 +317,10 @@ TEST_CASE("whoever has not greeted is given nothing") {
       .receive([&](const node_hello&) { heard = "a welcome"; }, note);
   CHECK(mentions(heard, "unexpected_message"));
   self->send(*gate, atoms::stop_atom_v);
+  self->request(*gate, patience, status_query{id})
+      .receive([&](const session_status&) { heard = "a status"; }, note);
+  CHECK(mentions(heard, "takes nothing from who has not greeted it"));
   CHECK_FALSE(all["a"].has("s1"));
-  CHECK(accept(all["a"].session("s1").send(propose_plan{shop_plan()})).event > 0);
 }
 
 TEST_CASE("readers that go away leave room for others") {
@@ -370,6 +398,14 @@ TEST_CASE("options that no node can be made of are refused, saying which") {
   net.timing.heartbeat = 0ms;
   CHECK(mentions(refused(net), "timing"));
   net.timing.heartbeat = 1s;
+  net.timing.idle_heartbeat = -1ms;
+  CHECK(mentions(refused(net), "idle_heartbeat are 0 milliseconds or more"));
+  net.timing.idle_heartbeat = 1s;
+  net.listen_address = "0.0.0.0";
+  CHECK(mentions(refused(net), "0.0.0.0 is no loopback address"));
+  net.listen_address.clear();
+  net.members.members[1].host = "127.example.org";
+  CHECK(mentions(refused(net), "plain TCP trusts whoever reaches it"));
   net.members.members[1].host = "192.0.2.1";
   CHECK(mentions(refused(net), "plain TCP trusts whoever reaches it"));
   net.trust_network = true;

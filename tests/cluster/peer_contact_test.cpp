@@ -103,6 +103,9 @@ TEST_CASE("a peer that refuses is tried again now and then") {
   CHECK(one.contact.reason() == "another list");
   CHECK(one.wait(29'999ms) == deed::nothing);
   CHECK(one.wait(1ms) == deed::connect);
+  // Also where it is lost while it is tried again.
+  one.contact.lost("gone", one.now);
+  CHECK(one.wait(30s) == deed::connect);
 }
 
 TEST_CASE("a connected peer is asked for a sign of life, more often while it is awaited") {
@@ -125,7 +128,8 @@ TEST_CASE("no answer to a heartbeat for too long is silence, until anything come
   CHECK(one.wait(1ms) == deed::give_up);
   CHECK(one.contact.state() == contact_state::silent);
   CHECK(one.contact.reason() == "it gives no sign of life");
-  CHECK(one.wait(24h) == deed::nothing);
+  CHECK(one.wait(5'999ms) == deed::nothing);
+  CHECK(one.wait(1ms) == deed::heartbeat); // it is asked again
   SECTION("an answer") {
     one.contact.heard(one.now);
     CHECK(one.contact.state() == contact_state::connected);

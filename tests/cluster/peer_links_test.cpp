@@ -61,6 +61,7 @@ using in_gate = std::function<void()>;
 } // namespace
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(in_gate)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caf::response_promise)
 
 namespace {
 
@@ -132,17 +133,24 @@ public:
     options.board = board;
     options.on_contact = [this](const peer_report& report) {
       contacts.push_back(enum_name(report.state));
+      if (throws)
+        throw std::runtime_error{"an observer's defect"};
     };
     options.dialer = [this](caf::event_based_actor* owner) {
       return owner->spawn<caf::linked>([this](caf::event_based_actor* self) -> caf::behavior {
         return {[this, self](const cluster_member&) {
-          auto promise = self->make_response_promise();
-          ++dials;
-          if (gate)
-            promise.deliver(gate);
-          else
-            promise.deliver(make_error(errc::node_unavailable, "Connection refused"));
-        }};
+                  auto promise = self->make_response_promise();
+                  ++dials;
+                  if (dial_takes > 0ms)
+                    self->delayed_send(self, dial_takes, promise);
+                  else if (gate)
+                    promise.deliver(gate);
+                  else
+                    promise.deliver(make_error(errc::node_unavailable, "Connection refused"));
+                },
+                [](caf::response_promise promise) {
+                  promise.deliver(make_error(errc::node_unavailable, "Connection refused"));
+                }};
       });
     };
     links = system.spawn(peer_links_actor, std::move(options));
@@ -150,7 +158,7 @@ public:
   }
   ~world() {
     script->held.clear();
-    caf::anon_send(links, atoms::stop_atom_v);
+    caf::anon_send(links, close_down{});
     stop_gate();
     links = {};
     own_gate = {};
@@ -173,7 +181,7 @@ public:
     run();
   }
   void open() {
-    caf::anon_send(links, atoms::armed_atom_v, own_gate);
+    caf::anon_send(links, open_links{own_gate});
     run();
   }
   void run() { scheduler().run(); }
@@ -219,7 +227,9 @@ public:
   std::shared_ptr<gate_script> script = std::make_shared<gate_script>();
   std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
   std::vector<std::string> contacts;
+  bool throws = false;
   int dials = 0;
+  std::chrono::milliseconds dial_takes{0}; ///< More than 0: and then it fails.
   caf::actor gate;
   caf::actor own_gate;
   caf::actor links;
@@ -259,9 +269,12 @@ TEST_CASE("what comes during the first attempt waits for its end") {
     CHECK(said(answer) == "value");
   }
   SECTION("which fails") {
-    const auto answer = w.send();
-    CHECK(said(answer) == "nothing");
+    w.dial_takes = 1s;
     w.open();
+    const auto answer = w.send();
+    w.advance(999ms);
+    CHECK(said(answer) == "nothing");
+    w.advance(1ms);
     CHECK(said(answer) == "node_unavailable");
     CHECK(message_of((*answer)->error()).find("Connection refused") != std::string::npos);
   }
@@ -345,6 +358,26 @@ TEST_CASE("a node that thaws is connected again, and takes what has waited for i
   CHECK(said(patient) == "value");
 }
 
+TEST_CASE("a silent node is asked again and again, with one question at a time") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.script->beats = false;
+  w.open();
+  static_cast<void>(w.send());
+  w.advance(2s);
+  for (int i = 0; i < 10; ++i)
+    w.advance(6s);
+  REQUIRE(w.state() == "silent");
+  CHECK(w.script->held.size() >= 10);
+  CHECK(coro::live_frames() == 1); // the last heartbeat's
+  // An answer to one that counts no more is no sign of life; the last one's is.
+  w.keep(1, caf::atom_value{atoms::beat_atom_v});
+  CHECK(w.state() == "silent");
+  w.keep(w.script->held.size() - 1, caf::atom_value{atoms::beat_atom_v});
+  CHECK(w.state() == "connected");
+}
+
 TEST_CASE("a node that is asked nothing is not asked for signs of life either") {
   world w;
   w.start_gate();
@@ -414,13 +447,75 @@ TEST_CASE("a reader that goes away is forgotten here and there") {
   std::weak_ptr<follow_inquiry::element_type> asked;
   const auto read = w.follow(&asked);
   CHECK(said(read) == "nothing");
-  CHECK(said(w.send()) == "overloaded");
+  CHECK(said(w.follow()) == "overloaded");
+  CHECK(said(w.send()) == "value"); // readers take no command's place
+  w.script->got.clear();
   caf::anon_send(w.links, abandoned{asked});
   w.run();
   CHECK(w.script->got == std::vector<std::string>{"unfollow 1"});
   w.keep(0, chunk_batch{}); // as the directory of b does
   CHECK(said(read) == "value");
   CHECK(asked.expired());
+  CHECK(said(w.follow()) == "nothing");
+}
+
+TEST_CASE("a question that is given up leaves nothing behind, wherever it is") {
+  world w{1};
+  w.open();
+  int answers = 0;
+  const auto ask = [&](bool is_given_up_before) {
+    auto asked = std::make_shared<status_inquiry::element_type>(
+        status_query{session_on_b()}, 1h, [&](const result<session_status>&) { ++answers; });
+    if (is_given_up_before)
+      asked->abandon();
+    const std::weak_ptr<any_inquiry> known{asked};
+    caf::anon_send(w.links, std::move(asked));
+    caf::anon_send(w.links, abandoned{known});
+    w.run();
+    CHECK(known.expired());
+  };
+  ask(false);
+  ask(true);
+  CHECK(answers == 2);
+  CHECK(said(w.send(1h)) == "nothing"); // there is room for it
+}
+
+TEST_CASE("before the node is open to others, what is asked of them is refused") {
+  world w;
+  CHECK(said(w.send()) == "shutting_down");
+  CHECK(said(w.send(1h)) == "shutting_down");
+}
+
+TEST_CASE("who waits for ever arms no timer that reaches far") {
+  world w;
+  w.open();
+  const auto answer = w.send(std::chrono::milliseconds::max());
+  for (int i = 0; i < 300; ++i)
+    w.advance(1s); // an attempt each
+  CHECK(said(answer) == "nothing");
+  CHECK(w.scheduler().clock().schedule().size() < 100);
+}
+
+TEST_CASE("a gate that does not know this node any more is greeted again") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  const auto answer = w.send();
+  w.script->beats = false;
+  w.advance(2s);
+  w.keep(1, make_error(errc::peer_refused, "takes nothing from who has not greeted it"));
+  CHECK(w.state() == "apart");
+  CHECK(said(answer) == "timed_out");
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+}
+
+TEST_CASE("what an observer of contacts throws ends nothing") {
+  world w;
+  w.throws = true;
+  w.start_gate();
+  w.open();
   CHECK(said(w.send()) == "value");
 }
 
@@ -433,7 +528,7 @@ TEST_CASE("a node that stops answers whoever waits") {
   w.stop_gate();
   CHECK(said(under_way) == "timed_out");
   const auto waiting = w.send(1h);
-  caf::anon_send(w.links, atoms::stop_atom_v);
+  caf::anon_send(w.links, close_down{});
   w.run();
   CHECK(said(waiting) == "shutting_down");
   CHECK(said(w.send()) == "shutting_down");

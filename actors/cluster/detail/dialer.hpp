@@ -17,7 +17,8 @@ namespace fermata::detail {
 /// actor system, and without a try (simulation).
 [[nodiscard]] dialer_factory dialer_by(caf::actor middleman, std::chrono::milliseconds timeout);
 
-/// Connects with a TCP port and hangs up. Waits no longer than `timeout`, but for the name service.
+/// Connects with a TCP port and hangs up. Waits for each address of the host no longer than
+/// `timeout`, and for the name service as long as that takes.
 /// Errors: `node_unavailable`, saying why.
 [[nodiscard]] caf::error try_port(const std::string& host, std::uint16_t port,
                                   std::chrono::milliseconds timeout);

@@ -2,6 +2,7 @@
 
 #include <fermata/actors/coro/ask.hpp>
 #include <fermata/actors/coro/scope.hpp>
+#include <fermata/messages/chunk.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/errors.hpp>
 
@@ -33,6 +34,8 @@ public:
 
   /// True: it may have changed something once it was sent.
   [[nodiscard]] virtual bool is_command() const noexcept = 0;
+  /// True: it waits for what may not come for a long time.
+  [[nodiscard]] virtual bool is_reading() const noexcept = 0;
 };
 using errand_ptr = std::shared_ptr<errand>;
 
@@ -65,6 +68,7 @@ public:
   }
 
   bool is_command() const noexcept override { return std::is_same_v<Answer, receipt>; }
+  bool is_reading() const noexcept override { return std::is_same_v<Answer, chunk_batch>; }
 
 private:
   void answer(result<Answer> given) {

@@ -1,6 +1,5 @@
 #include <fermata/actors/cluster/detail/gate.hpp>
 
-#include <fermata/actors/cluster/detail/peer_links.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/messages/type_ids.hpp>
 
@@ -66,10 +65,11 @@ std::string gate::objection(const node_hello& hello) const {
     return "there is no member of that name";
   if (hello.name == mine.name)
     return "this node has that name";
-  const auto other = std::find_if(guests_.begin(), guests_.end(), [&](const auto& one) {
+  const bool is_there = std::any_of(guests_.begin(), guests_.end(), [&](const auto& one) {
     return one.second.name == hello.name && one.second.life != hello.life;
   });
-  if (other != guests_.end())
+  // One that does not answer any more may have died with its connection left open.
+  if (is_there && options_.board->is_connected(hello.name))
     return "another node of that name is connected";
   return {};
 }
@@ -79,12 +79,20 @@ result<node_hello> gate::greet(const caf::strong_actor_ptr& who, const node_hell
   if (who == nullptr || !its_gate || its_gate.node() != who->node())
     return make_error(errc::peer_refused, "a node greets by a request, with a gate of its own");
   if (const auto why = objection(hello); !why.empty()) {
-    if (options_.on_refused)
-      options_.on_refused(hello.name, why);
+    if (options_.on_refused) {
+      try {
+        options_.on_refused(hello.name, why);
+      } catch (...) {
+        // What an observer throws is its own affair.
+      }
+    }
     return make_error(errc::peer_refused,
                       "node " + options_.hello.name.str() + " refuses this node: " + why);
   }
   const auto address = caf::actor_cast<caf::actor_addr>(who);
+  std::erase_if(guests_, [&](const auto& one) {
+    return one.second.name == hello.name && one.first != address;
+  });
   if (guests_.insert_or_assign(address, guest{hello.name, hello.life}).second)
     self_->monitor(address);
   self_->send(options_.links, hello.name, its_gate);
@@ -160,10 +168,7 @@ caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr sha
           return refused;
         return caf::atom_value{beat};
       },
-      [self](atoms::stop_atom) {
-        if (self->current_sender() == nullptr || self->current_sender()->node() == self->node())
-          self->quit();
-      },
+      [self](close_down) { self->quit(); },
   };
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/cluster/detail/peer_links.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/messages/cluster.hpp>
 
@@ -21,9 +22,10 @@ namespace fermata::detail {
 [[nodiscard]] result<pending_list> pending_of(const services& shared, const pending_query& what);
 
 struct gate_options {
-  node_hello hello;     ///< What this node says of itself.
-  timestamp started_at; ///< Since when it runs.
-  caf::actor links;     ///< Is told who has connected.
+  node_hello hello;                           ///< What this node says of itself.
+  timestamp started_at;                       ///< Since when it runs.
+  caf::actor links;                           ///< Is told who has connected.
+  std::shared_ptr<const contact_board> board; ///< Of the links.
   /// Is told of those who are not let in: who they say they are, and why.
   std::function<void(const node_name&, const std::string&)> on_refused;
 
@@ -69,7 +71,7 @@ struct gate_state {
   std::unique_ptr<gate> body;
 };
 
-/// Ends when it gets `stop`.
+/// Ends when it gets `close_down`.
 caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr shared,
                          caf::actor directory, gate_options options);
 

@@ -36,7 +36,9 @@ void peer_contact::refused(std::string why, time now) {
 
 void peer_contact::lost(std::string why, time now) {
   // One that is refused loses its connection as well, which says less.
-  if (state_ != contact_state::refused)
+  if (state_ == contact_state::refused)
+    refused(std::exchange(reason_, {}), now);
+  else
     failed(std::move(why), now);
 }
 
@@ -73,6 +75,7 @@ peer_contact::deed peer_contact::next(time now, bool awaited) {
   case contact_state::connected:
     if (beating_) {
       enter(contact_state::silent, "it gives no sign of life", now);
+      heard_ = now;
       return deed::give_up;
     }
     [[fallthrough]];
@@ -102,7 +105,7 @@ std::optional<peer_contact::time> peer_contact::due(bool awaited) const {
   case contact_state::connected:
     return beating_ ? heard_ + timing_.silence : next_heartbeat(awaited);
   case contact_state::silent:
-    return std::nullopt; // the last heartbeat is still to be answered
+    return heard_ + timing_.silence; // it is asked again
   }
   return std::nullopt;
 }

@@ -22,7 +22,7 @@ public:
   enum class deed : std::uint8_t {
     nothing,
     connect,   ///< Begin an attempt, of which `connected`, `failed` or `refused` is told then.
-    heartbeat, ///< Ask for a sign of life.
+    heartbeat, ///< Ask for a sign of life; the last time that it was asked for counts no more.
     give_up    ///< It is silent, or the attempt took too long: nobody is to wait for it any longer.
   };
 

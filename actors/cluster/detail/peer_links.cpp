@@ -9,6 +9,14 @@ namespace fermata::detail {
 
 namespace {
 
+/// No timer reaches further, and nobody waits longer for a node.
+constexpr std::chrono::milliseconds longest_wait = std::chrono::hours{24 * 365};
+constexpr std::chrono::minutes longest_sleep{1};
+
+caf::error nobody_waits() {
+  return make_error(errc::shutting_down, "nobody waits for it");
+}
+
 /// What CAF says of a connection, for people.
 std::string text_of(const caf::error& error) {
   if (error == caf::sec::cannot_connect_to_node)
@@ -70,19 +78,28 @@ void peer_links::take(delivery_ptr message) {
 }
 
 void peer_links::take(const status_inquiry& asked) {
-  ask<status_query, session_status>(
-      asked->what.session, asked->what, asked->wait_for_node,
-      [asked](result<session_status> given) { asked->answer(std::move(given)); });
+  if (asked->is_abandoned())
+    return asked->answer(nobody_waits());
+  auto& home = home_of(asked->what.session);
+  const auto made = std::make_shared<errand_of<status_query, session_status>>(
+      asked->what, [this, asked](result<session_status> given) {
+        inquiries_.erase(asked.get());
+        asked->answer(std::move(given));
+      });
+  inquiries_.emplace(asked.get(), std::pair{&home, made});
+  ask(home, made, asked->wait_for_node);
 }
 
 void peer_links::take(const follow_inquiry& asked) {
-  follow({asked.get(), 0}, asked->what, asked->wait_for_node,
+  if (asked->is_abandoned())
+    return asked->answer(nobody_waits());
+  follow({asked.get(), {}, 0}, asked->what, asked->wait_for_node,
          [asked](result<chunk_batch> given) { asked->answer(std::move(given)); });
 }
 
 void peer_links::take(const caf::strong_actor_ptr& who, const follow_chunks& what,
                       caf::response_promise promise) {
-  follow({who.get(), what.reader}, what, {},
+  follow({who.get(), what.session, what.reader}, what, {},
          [promise](result<chunk_batch> given) mutable { promise.deliver(std::move(given)); });
 }
 
@@ -104,20 +121,42 @@ void peer_links::follow(reader_key key, follow_chunks what, std::chrono::millise
   ask(home, std::move(made), wait_for_node);
 }
 
+void peer_links::unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what) {
+  unfollow({who.get(), what.session, what.reader});
+}
+
+void peer_links::take(const abandoned& what) {
+  const auto of = what.what.lock();
+  if (!of)
+    return;
+  // As they are known by: the whole of an inquiry.
+  const auto* key = dynamic_cast<const void*>(of.get());
+  unfollow({key, {}, 0});
+  if (const auto found = inquiries_.find(key); found != inquiries_.end()) {
+    const auto [at, errand] = found->second;
+    withdraw(*at, errand);
+  }
+}
+
 void peer_links::unfollow(const reader_key& key) {
   const auto found = readers_.find(key);
   if (found == readers_.end())
     return;
   const auto [at, errand, end] = found->second;
-  const auto waits = std::find_if(at->waiting.begin(), at->waiting.end(),
-                                  [&, what = errand](const auto& one) { return one.what == what; });
-  if (waits == at->waiting.end()) {
+  if (!withdraw(*at, errand))
     self_->send(at->gate, end); // whose answer ends it
-    return;
-  }
-  at->waiting.erase(waits);
-  --errands_;
-  errand->fail(make_error(errc::shutting_down, "nobody waits for it"));
+}
+
+bool peer_links::withdraw(peer& at, const errand_ptr& what) {
+  const auto waits = std::find_if(at.waiting.begin(), at.waiting.end(),
+                                  [&](const auto& one) { return one.what == what; });
+  if (waits == at.waiting.end())
+    return false;
+  const auto withdrawn = std::move(waits->what);
+  at.waiting.erase(waits);
+  --count_of(*withdrawn);
+  withdrawn->fail(nobody_waits());
+  return true;
 }
 
 template <class What, class Answer>
@@ -131,34 +170,28 @@ void peer_links::ask_node(const node_name& name, What what,
 }
 
 void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node) {
-  if (stopping_)
-    return what->fail(make_error(errc::shutting_down, "the node is stopping"));
-  if (errands_ >= options_.max_errands)
+  if (stopping_ || !own_gate_)
+    return what->fail(make_error(errc::shutting_down, "the node is not started, or stopped"));
+  auto& count = count_of(*what);
+  if (count >= options_.max_errands)
     return what->fail(make_error(errc::overloaded, "too much is asked of other nodes at once "
                                                    "(limit runtime_queue); try again later"));
-  switch (of.contact.state()) {
-  case contact_state::connected:
-    ++errands_;
+  const bool has_to_wait = of.contact.state() != contact_state::connected;
+  if (has_to_wait && of.contact.state() != contact_state::connecting && wait_for_node.count() <= 0)
+    return what->fail(unavailable(of));
+  ++count;
+  if (has_to_wait)
+    of.waiting.push_back({std::move(what), now() + std::min(wait_for_node, longest_wait)});
+  else
     begin(of, std::move(what));
-    return update(of);
-  case contact_state::connecting:
-    break;
-  case contact_state::silent:
-  case contact_state::apart:
-  case contact_state::refused:
-    if (wait_for_node.count() <= 0)
-      return what->fail(unavailable(of));
-  }
-  ++errands_;
-  of.waiting.push_back({std::move(what), now() + wait_for_node});
   arm();
 }
 
 void peer_links::begin(peer& of, errand_ptr what) {
   const auto place = of.under_way.insert(of.under_way.end(), what);
   what->send(scope_, self_, of.gate, [this, &of, place] {
+    --count_of(**place);
     of.under_way.erase(place);
-    --errands_;
     of.contact.heard(now());
     update(of);
   });
@@ -166,7 +199,7 @@ void peer_links::begin(peer& of, errand_ptr what) {
 
 void peer_links::fail_under_way(peer& of) {
   for (const auto& one : std::exchange(of.under_way, {})) {
-    --errands_;
+    --count_of(*one);
     one->fail(one->is_command() ? make_error(
                   errc::timed_out, "node " + of.member.name.str()
                                        + " was lost when it had the command (" + of.contact.reason()
@@ -186,9 +219,10 @@ void peer_links::refuse_waiting(peer& of) {
     else
       refused.push_back(std::move(one.what));
   of.waiting = std::move(patient);
-  errands_ -= refused.size();
-  for (const auto& one : refused)
+  for (const auto& one : refused) {
+    --count_of(*one);
     one->fail(unavailable(of));
+  }
 }
 
 // -- connections
@@ -206,17 +240,29 @@ void peer_links::connect(peer& to) {
 }
 
 void peer_links::sighted(const node_name& name, const caf::actor& gate) {
+  if (!own_gate_)
+    return; // it will be greeted
   for (auto& one : peers_)
     if (one.member.name == name && one.contact.sighted())
       greet(one, gate);
 }
 
+void peer_links::set_gate(peer& of, caf::actor gate) {
+  if (of.gate == gate)
+    return;
+  if (of.gate)
+    self_->demonitor(of.gate);
+  if (gate)
+    self_->monitor(gate);
+  of.gate = std::move(gate);
+  of.beat.cancel();
+}
+
 void peer_links::greet(peer& to, caf::actor gate) {
   if (stopping_)
     return;
-  self_->monitor(gate);
-  to.gate = gate;
-  scope_.spawn(ask_for<node_hello>(self_, gate, options_.hello, own_gate_),
+  set_gate(to, gate);
+  scope_.spawn(ask_for<node_hello>(self_, std::move(gate), options_.hello, own_gate_),
                [this, &to, attempt = ++to.attempt](caf::expected<node_hello> hello) {
                  if (attempt != to.attempt)
                    return;
@@ -238,24 +284,30 @@ void peer_links::greeted(peer& by, const node_hello& hello) {
 }
 
 void peer_links::beat(peer& to) {
-  scope_.spawn(ask_for<caf::atom_value>(self_, to.gate, atoms::beat_atom_v),
-               [this, &to, gate = to.gate](const caf::expected<caf::atom_value>& answer) {
-                 if (!answer || to.gate != gate)
-                   return;
-                 to.contact.heard(now());
-                 update(to);
-               });
+  to.beat.cancel(); // the one before that has no answer
+  to.beat = scope_.spawn(ask_for<caf::atom_value>(self_, to.gate, atoms::beat_atom_v),
+                         [this, &to](const caf::expected<caf::atom_value>& answer) {
+                           if (!answer && is(answer.error(), errc::peer_refused))
+                             return lose(to, "it does not know this node any more");
+                           if (!answer)
+                             return; // the end of its gate will be told
+                           to.contact.heard(now());
+                           update(to);
+                         });
 }
 
 void peer_links::lost(const caf::actor_addr& gate) {
   for (auto& one : peers_)
-    if (one.gate && one.gate.address() == gate) {
-      one.gate = {};
-      ++one.attempt;
-      one.contact.lost("the connection was lost", now());
-      fail_under_way(one);
-      update(one);
-    }
+    if (one.gate && one.gate.address() == gate)
+      lose(one, "the connection was lost");
+}
+
+void peer_links::lose(peer& one, const std::string& why) {
+  set_gate(one, {});
+  ++one.attempt;
+  one.contact.lost(why, now());
+  fail_under_way(one);
+  update(one);
 }
 
 void peer_links::tick() {
@@ -286,8 +338,13 @@ void peer_links::update(peer& one) {
   report.member = one.member;
   report.state = one.contact.state();
   report.reason = one.contact.reason();
-  if (options_.board->write(one.place, report) && options_.on_contact)
-    options_.on_contact(report);
+  if (options_.board->write(one.place, report) && options_.on_contact) {
+    try {
+      options_.on_contact(report);
+    } catch (...) {
+      // What an observer throws is its own affair.
+    }
+  }
   if (report.state == contact_state::connected)
     for (auto& errand : std::exchange(one.waiting, {}))
       begin(one, std::move(errand.what));
@@ -307,7 +364,11 @@ void peer_links::arm() {
       for (const auto& errand : one.waiting)
         consider(errand.until);
   }
-  if (!earliest || (next_tick_ && *next_tick_ <= *earliest))
+  if (!earliest)
+    return;
+  // A later timer stays in CAF's clock where an earlier one is armed, so none is armed for long.
+  earliest = std::min(*earliest, now() + longest_sleep);
+  if (next_tick_ && *next_tick_ <= *earliest)
     return;
   next_tick_ = *earliest;
   if (*earliest <= now())
@@ -347,10 +408,7 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
       },
       [body](const status_inquiry& asked) { body->take(asked); },
       [body](const follow_inquiry& asked) { body->take(asked); },
-      [body](const abandoned& what) {
-        if (const auto asked = what.what.lock())
-          body->unfollow({asked.get(), 0});
-      },
+      [body](const abandoned& what) { body->take(what); },
       [self, body, answer_to](const status_query& what) {
         body->ask<status_query, session_status>(what.session, what, {},
                                                 answer_to(self->make_response_promise()));
@@ -360,8 +418,7 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
         body->take(who, what, self->make_response_promise());
       },
       [self, body](const unfollow_chunks& what) {
-        const auto who = caf::actor_cast<caf::strong_actor_ptr>(self->current_sender());
-        body->unfollow({who.get(), what.reader});
+        body->unfollow(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()), what);
       },
       [self, body, answer_to](const node_name& name, const pending_query& what) {
         body->ask_node<pending_query, pending_list>(name, what,
@@ -372,9 +429,9 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
                                                      answer_to(self->make_response_promise()));
       },
       [body](const node_name& name, const caf::actor& gate) { body->sighted(name, gate); },
-      [body](atoms::armed_atom, const caf::actor& gate) { body->open(gate); },
+      [body](const open_links& own) { body->open(own.gate); },
       [body](atoms::tick_atom) { body->tick(); },
-      [body](atoms::stop_atom) { body->stop(); },
+      [body](close_down) { body->stop(); },
   };
 }
 

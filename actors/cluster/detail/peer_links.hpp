@@ -13,6 +13,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <list>
@@ -20,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 namespace fermata::detail {
@@ -27,6 +29,12 @@ namespace fermata::detail {
 /// How a node stands with all others, for any thread.
 class contact_board {
 public:
+  [[nodiscard]] bool is_connected(const node_name& with) const {
+    const std::lock_guard lock{mutex_};
+    return std::any_of(reports_.begin(), reports_.end(), [&](const peer_report& one) {
+      return one.member.name == with && one.state == contact_state::connected;
+    });
+  }
   [[nodiscard]] std::vector<peer_report> reports() const {
     const std::lock_guard lock{mutex_};
     return reports_;
@@ -56,7 +64,7 @@ using dialer_factory = std::function<caf::actor(caf::event_based_actor* owner)>;
 struct link_options {
   node_hello hello; ///< What this node says of itself.
   contact_timing timing;
-  /// So many errands at once; over it: `overloaded`.
+  /// So many errands at once, and as many readers of streams; over it: `overloaded`.
   std::size_t max_errands = 0;
   dialer_factory dialer; ///< Called once for each peer.
   std::function<void(const peer_report&)> on_contact;
@@ -77,9 +85,8 @@ public:
   void take(const follow_inquiry& asked);
   void take(const caf::strong_actor_ptr& who, const follow_chunks& what,
             caf::response_promise promise);
-  /// Who reads: an inquiry, or an actor and the number of its reader.
-  using reader_key = std::pair<const void*, std::uint64_t>;
-  void unfollow(const reader_key& key);
+  void unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what);
+  void take(const abandoned& what);
   /// Asks the node that a session lives on.
   template <class What, class Answer>
   void ask(const session_id& session, What what, std::chrono::milliseconds wait_for_node,
@@ -111,7 +118,8 @@ private:
     std::size_t place;
     peer_contact contact;
     caf::actor dialer;
-    caf::actor gate;           ///< Null: there is no connection.
+    caf::actor gate; ///< Null: there is no connection.
+    coro::root_handle beat;
     std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
     std::list<errand_ptr> under_way;
     std::deque<waiting_errand> waiting;
@@ -126,12 +134,25 @@ private:
     unfollow_chunks end;
   };
 
+  /// Who reads: an inquiry, or an actor with the session and the number of its reader.
+  using reader_key = std::tuple<const void*, session_id, std::uint64_t>;
+
   void ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node);
+  void unfollow(const reader_key& key);
+  /// True: it had not been sent yet, and is answered.
+  bool withdraw(peer& at, const errand_ptr& what);
+  /// How many there are of its kind.
+  [[nodiscard]] std::size_t& count_of(const errand& what) noexcept {
+    return what.is_reading() ? readings_ : errands_;
+  }
   void follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
               std::function<void(result<chunk_batch>)> answer);
   void begin(peer& of, errand_ptr what);
   void connect(peer& to);
   void greet(peer& to, caf::actor gate);
+  /// Listens to the end of a gate, or of none, and no longer to that of the one before.
+  void set_gate(peer& of, caf::actor gate);
+  void lose(peer& one, const std::string& why);
   void greeted(peer& by, const node_hello& hello);
   void beat(peer& to);
   /// Those who wait for it have waited long enough.
@@ -149,7 +170,10 @@ private:
   caf::actor own_gate_;   ///< Null: not open yet.
   std::list<peer> peers_; ///< In the order of the members, without this node.
   std::size_t errands_ = 0;
+  std::size_t readings_ = 0; ///< Errands that read a stream: they wait for long.
   std::map<reader_key, reader> readers_;
+  /// Where a status is asked for by an inquiry.
+  std::map<const void*, std::pair<peer*, errand_ptr>> inquiries_;
   std::uint64_t readers_begun_ = 0;
   std::optional<time> next_tick_;
   bool stopping_ = false;
@@ -161,9 +185,18 @@ struct peer_links_state {
   std::unique_ptr<peer_links> body;
 };
 
+/// Says to the links that the node is open to others, by this gate.
+struct open_links {
+  caf::actor gate;
+  open_links() = default;
+  explicit open_links(caf::actor own) : gate{std::move(own)} {}
+};
+
+/// Ends when it gets `close_down`.
 caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options);
 
 } // namespace fermata::detail
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::cluster_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::node_name)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::open_links)

@@ -2,7 +2,8 @@
 
 #include <fermata/actors/queries.hpp>
 
-#include <deque>
+#include <algorithm>
+#include <iterator>
 
 namespace fermata {
 
@@ -33,36 +34,29 @@ namespace {
 class local_stream final : public event_stream::implementation {
 public:
   local_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
-      : shared_{std::move(with)}, session_{std::move(id)}, absent_{absent}, next_{first} {
+      : implementation{first}, shared_{std::move(with)}, session_{std::move(id)}, absent_{absent} {
     shared_->hub.enter(session_);
   }
   ~local_stream() override { shared_->hub.leave(session_); }
 
-  result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
-    auto& hub = shared_->hub;
+private:
+  caf::error fill(std::deque<event>& buffer, std::chrono::milliseconds timeout) override {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    while (buffer_.empty()) {
-      const auto endings = hub.endings(session_);
-      if (auto error = refill())
+    for (;;) {
+      const auto endings = shared_->hub.endings(session_);
+      if (auto error = read(buffer))
         return error;
-      if (!buffer_.empty())
-        break;
+      if (!buffer.empty())
+        return caf::none;
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0 || !hub.wait_for(session_, next_, endings, left))
-        return std::optional<event>{};
+      if (left.count() <= 0 || !shared_->hub.wait_for(session_, position(), endings, left))
+        return caf::none;
     }
-    auto first = std::move(buffer_.front());
-    buffer_.pop_front();
-    next_ = first.number + 1;
-    return std::optional{std::move(first)};
   }
 
-  std::uint64_t position() const noexcept override { return next_; }
-
-private:
   /// Reads the events that are recorded, some at a time.
-  caf::error refill() {
+  caf::error read(std::deque<event>& buffer) {
     constexpr std::size_t at_once = 256;
     auto anchor = shared_->store().find(session_);
     if (!anchor)
@@ -76,11 +70,10 @@ private:
       return make_error(errc::unknown_session, "there is no session " + session_.str());
     if (number_ == 0)
       return caf::none; // there is none yet
-    auto more = query_events(shared_->store(), session_, next_, at_once);
+    auto more = query_events(shared_->store(), session_, position(), at_once);
     if (!more)
       return std::move(more.error());
-    for (auto& one : *more)
-      buffer_.push_back(std::move(one));
+    std::move(more->begin(), more->end(), std::back_inserter(buffer));
     return caf::none;
   }
 
@@ -88,8 +81,6 @@ private:
   session_id session_;
   if_absent absent_;
   session_number number_ = 0; ///< Of the one that it reads; 0: it was not there yet.
-  std::uint64_t next_;
-  std::deque<event> buffer_;
 };
 
 class local_watch final : public event_watch::implementation {

@@ -5,7 +5,6 @@
 #include <caf/send.hpp>
 
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 
 namespace fermata::detail {
@@ -39,34 +38,14 @@ event to_event(chunk&& from) {
 class remote_stream final : public event_stream::implementation {
 public:
   remote_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
-      : shared_{std::move(with)}, session_{std::move(id)}, next_{first}, existed_{
-                                                                             absent
-                                                                             == if_absent::fail} {}
+      : implementation{first}, shared_{std::move(with)}, session_{std::move(id)},
+        existed_{absent == if_absent::fail} {}
   ~remote_stream() override {
     if (const auto asked = asked_.lock()) {
       asked->abandon();
       caf::anon_send(shared_->options.router->forwarder, abandoned{asked});
     }
   }
-
-  result<std::optional<event>> next(std::chrono::milliseconds timeout) override {
-    if (buffer_.empty()) {
-      auto more = receive(timeout);
-      if (!more)
-        return std::move(more.error());
-      for (auto& one : more->chunks)
-        buffer_.push_back(to_event(std::move(one)));
-    }
-    if (buffer_.empty())
-      return std::optional<event>{};
-    existed_ = true;
-    auto first = std::move(buffer_.front());
-    buffer_.pop_front();
-    next_ = first.number + 1;
-    return std::optional{std::move(first)};
-  }
-
-  std::uint64_t position() const noexcept override { return next_; }
 
 private:
   /// What an answer is put into, which may come when the stream is gone.
@@ -76,11 +55,21 @@ private:
     std::optional<result<chunk_batch>> answer;
   };
 
+  caf::error fill(std::deque<event>& buffer, std::chrono::milliseconds timeout) override {
+    auto more = receive(timeout);
+    if (!more)
+      return std::move(more.error());
+    existed_ = existed_ || !more->chunks.empty();
+    for (auto& one : more->chunks)
+      buffer.push_back(to_event(std::move(one)));
+    return caf::none;
+  }
+
   /// Without chunks: none came in time.
   result<chunk_batch> receive(std::chrono::milliseconds timeout) {
     if (!awaited_) {
       awaited_ = std::make_shared<letter_box>();
-      follow_chunks what{session_, next_};
+      follow_chunks what{session_, position()};
       what.limit = at_once;
       // A session that was there and is not is deleted.
       what.await_creation = !existed_;
@@ -107,11 +96,9 @@ private:
 
   services_ptr shared_;
   session_id session_;
-  std::uint64_t next_;
   bool existed_;
   std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
   std::weak_ptr<follow_inquiry::element_type> asked_;
-  std::deque<event> buffer_;
 };
 
 /// Asks for what is new, again and again. Where the session stands is asked first, so that its past

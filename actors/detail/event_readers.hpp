@@ -3,17 +3,40 @@
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/runtime.hpp>
 
+#include <deque>
+
 namespace fermata {
 
 class event_stream::implementation {
 public:
-  implementation() = default;
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
   virtual ~implementation() = default;
 
-  [[nodiscard]] virtual result<std::optional<event>> next(std::chrono::milliseconds timeout) = 0;
-  [[nodiscard]] virtual std::uint64_t position() const noexcept = 0;
+  [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout) {
+    if (buffer_.empty())
+      if (auto error = fill(buffer_, timeout))
+        return error;
+    if (buffer_.empty())
+      return std::optional<event>{};
+    auto first = std::move(buffer_.front());
+    buffer_.pop_front();
+    position_ = first.number + 1;
+    return std::optional{std::move(first)};
+  }
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+
+protected:
+  explicit implementation(std::uint64_t first) : position_{first} {}
+
+private:
+  /// Waits for events from `position` on, and adds those that there are to `buffer`, which has
+  /// none.
+  [[nodiscard]] virtual caf::error fill(std::deque<event>& buffer,
+                                        std::chrono::milliseconds timeout) = 0;
+
+  std::uint64_t position_;
+  std::deque<event> buffer_;
 };
 
 class event_watch::implementation {

@@ -13,10 +13,10 @@ using namespace fermata::bench;
 
 namespace {
 
-constexpr std::array all_subjects{&throughput, &sweep,      &no_fsync,    &alone,
-                                  &idle,       &coroutines, &start,       &activation,
-                                  &resident,   &passivated, &growth,      &bytes_written,
-                                  &fairness,   &overload,   &subscribers, &timers,
+constexpr std::array all_subjects{&throughput, &sweep,         &no_fsync,   &alone,    &idle,
+                                  &coroutines, &start,         &activation, &resident, &passivated,
+                                  &growth,     &bytes_written, &fairness,   &overload, &subscribers,
+                                  &cluster,    &timers,
 #ifdef FERMATA_BENCH_OBSERVER
                                   &observer,
 #endif

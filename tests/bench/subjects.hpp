@@ -32,6 +32,8 @@ extern const subject overload;
 extern const child_task overload_child;
 // subscribers.cpp
 extern const subject subscribers;
+// cluster.cpp
+extern const subject cluster;
 // timers.cpp
 extern const subject timers;
 extern const child_task timers_child;

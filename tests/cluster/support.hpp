@@ -5,9 +5,7 @@
 #include <fermata/actors/cluster/cluster_node.hpp>
 #include <fermata/actors/queries.hpp>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <free_port.hpp>
 
 #include <array>
 #include <map>
@@ -17,20 +15,6 @@ namespace fermata::test {
 
 inline node_name node_named(std::string_view text) {
   return node_name::parse(text).value();
-}
-
-/// A port that nobody uses.
-inline std::uint16_t free_port() {
-  const int made = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (::bind(made, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0
-      || ::getsockname(made, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error{"no free port"};
-  ::close(made);
-  return ntohs(address.sin_port);
 }
 
 inline member_list members_named(const std::vector<std::string>& names) {

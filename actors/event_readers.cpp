@@ -13,6 +13,18 @@ event_stream::event_stream(event_stream&&) noexcept = default;
 event_stream& event_stream::operator=(event_stream&&) noexcept = default;
 event_stream::~event_stream() = default;
 
+result<std::optional<event>> event_stream::implementation::next(std::chrono::milliseconds timeout) {
+  if (buffer_.empty())
+    if (auto error = fill(buffer_, timeout))
+      return error;
+  if (buffer_.empty())
+    return std::optional<event>{};
+  auto first = std::move(buffer_.front());
+  buffer_.pop_front();
+  position_ = first.number + 1;
+  return std::optional{std::move(first)};
+}
+
 result<std::optional<event>> event_stream::next(std::chrono::milliseconds timeout) {
   return implementation_->next(timeout);
 }

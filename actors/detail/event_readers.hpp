@@ -13,17 +13,7 @@ public:
   implementation& operator=(const implementation&) = delete;
   virtual ~implementation() = default;
 
-  [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout) {
-    if (buffer_.empty())
-      if (auto error = fill(buffer_, timeout))
-        return error;
-    if (buffer_.empty())
-      return std::optional<event>{};
-    auto first = std::move(buffer_.front());
-    buffer_.pop_front();
-    position_ = first.number + 1;
-    return std::optional{std::move(first)};
-  }
+  [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout);
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
 
 protected:

@@ -1,0 +1,168 @@
+// Nodes in processes of their own, which are killed again and again while sessions go on by way of
+// another one.
+
+#include "support.hpp"
+
+#include <fermata_catch.hpp>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The node of a name, which is killed and begins anew.
+class victim {
+public:
+  victim(const temporary_directory& folder, std::string name)
+      : folder_{folder.path()}, name_{std::move(name)} {
+    begin();
+  }
+  victim(const victim&) = delete;
+  victim& operator=(const victim&) = delete;
+  ~victim() { end(SIGKILL); }
+
+  void kill_and_begin_anew() {
+    end(SIGKILL);
+    begin();
+  }
+
+private:
+  void begin() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      throw std::runtime_error{"no pipe"};
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    std::string program{FERMATA_CLUSTER_VICTIM};
+    char* arguments[] = {program.data(), folder_.data(), name_.data(), nullptr};
+    const auto failed =
+        ::posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::close(ends[0]);
+    life_ = ends[1];
+    if (failed != 0)
+      throw std::runtime_error{"the victim does not start"};
+  }
+  void end(int signal) {
+    ::kill(process_, signal);
+    ::waitpid(process_, nullptr, 0);
+    ::close(life_);
+  }
+
+  std::string folder_;
+  std::string name_;
+  pid_t process_ = -1;
+  int life_ = -1; ///< Closed with this process, however that ends.
+};
+
+/// Sends until there is an answer that says what became of it.
+result<receipt> insist(const session_handle& session, const command& body) {
+  for (;;) {
+    auto answered = answer(session.send(body, send_options{patience}));
+    if (answered || !is(answered.error(), errc::timed_out))
+      return answered;
+  }
+}
+
+/// Takes a session from its plan to its end. What it was acknowledged.
+std::vector<receipt> drive(const session_handle& session) {
+  std::vector<receipt> acknowledged;
+  const auto note = [&](const result<receipt>& answered, errc accepted) {
+    if (answered)
+      acknowledged.push_back(*answered);
+    else if (!is(answered.error(), accepted))
+      throw std::runtime_error{session.id().str() + ": " + message_of(answered.error())};
+  };
+  // The first one may have been taken, and its receipt lost.
+  note(insist(session, propose_plan{shop_plan()}), errc::session_busy);
+  for (;;) {
+    note(insist(session, tool_result{call(session.id().str(), 1), "green"}), errc::unknown_call);
+    const auto status = session.wait_until_paused(patience);
+    if (status && *status && (*status)->state == session_state::completed)
+      return acknowledged;
+  }
+}
+
+/// How many are to be killed: a few, or as FERMATA_CLUSTER_KILLS says.
+int kills() {
+  const auto* text = std::getenv("FERMATA_CLUSTER_KILLS");
+  return text != nullptr ? std::max(1, std::atoi(text)) : 6;
+}
+
+} // namespace
+
+TEST_CASE("P1 P4 P6 what a cluster acknowledges is there, whichever nodes are killed meanwhile") {
+  test_cluster all{{"a", "b", "c"}};
+  temporary_directory folder;
+  folder.put("members.json", to_json(all.members).dump());
+  all["a"].start();
+  victim b{folder, "b"};
+  victim c{folder, "c"};
+  std::atomic<bool> enough{false};
+  std::atomic<int> next{0};
+  std::mutex mutex;
+  std::map<std::string, std::vector<receipt>> acknowledged;
+  std::condition_variable_any changed;
+  std::string failure;
+  std::vector<std::jthread> drivers;
+  for (int i = 0; i < 4; ++i)
+    drivers.emplace_back([&] {
+      try {
+        while (!enough) {
+          const auto id = "s" + std::to_string(next++);
+          auto receipts = drive(all["a"].session(id));
+          const std::lock_guard lock{mutex};
+          acknowledged.emplace(id, std::move(receipts));
+          changed.notify_all();
+        }
+      } catch (const std::exception& error) {
+        const std::lock_guard lock{mutex};
+        failure = error.what();
+        changed.notify_all();
+      }
+    });
+  for (int i = 0; i < kills() && failure.empty(); ++i) {
+    (i % 2 == 0 ? b : c).kill_and_begin_anew();
+    // The next one when some have come to their end meanwhile.
+    std::unique_lock lock{mutex};
+    const auto before = acknowledged.size();
+    changed.wait_for(lock, patience,
+                     [&] { return acknowledged.size() >= before + 8 || !failure.empty(); });
+    CHECK(acknowledged.size() > before);
+  }
+  enough = true;
+  drivers.clear();
+  CHECK(failure == "");
+  CHECK(acknowledged.size() >= 8);
+  std::set<std::string> homes;
+  for (const auto& [id, receipts] : acknowledged) {
+    CAPTURE(id);
+    homes.insert(fermata::home_of(all.members, named(id)).name.str());
+    const auto status = all["a"].session(id).status();
+    REQUIRE(status);
+    CHECK(status->state == session_state::completed);
+    int answers = 0;
+    auto stream = all["a"].session(id).follow(1);
+    while (stream.position() <= status->events) {
+      const auto one = stream.next(patience);
+      REQUIRE(one);
+      REQUIRE(*one);
+      answers += std::holds_alternative<call_answered>((*one)->body) ? 1 : 0;
+    }
+    CHECK(answers == 1);
+    for (const auto& one : receipts)
+      CHECK(one.event <= status->events);
+  }
+  CHECK(homes.size() == 3);
+}

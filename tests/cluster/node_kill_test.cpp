@@ -35,6 +35,8 @@ public:
     end(SIGKILL);
     begin();
   }
+  void freeze() const { ::kill(process_, SIGSTOP); }
+  void thaw() const { ::kill(process_, SIGCONT); }
 
 private:
   void begin() {
@@ -165,4 +167,28 @@ TEST_CASE("P1 P4 P6 what a cluster acknowledges is there, whichever nodes are ki
       CHECK(one.event <= status->events);
   }
   CHECK(homes.size() == 3);
+}
+
+TEST_CASE("a node that freezes is unavailable, loses its connection, and goes on when it thaws") {
+  test_cluster all{{"a", "b"}};
+  temporary_directory folder;
+  folder.put("members.json", to_json(all.members).dump());
+  auto& a = all["a"];
+  a.timing.heartbeat = 100ms;
+  a.timing.idle_heartbeat = 100ms;
+  a.timing.silence = 300ms;
+  a.timing.connection_timeout = 1s;
+  a.start();
+  const victim b{folder, "b"};
+  REQUIRE(a.log.wait_for("b connected"));
+  const auto id = all.session_on("b");
+  accept(a.session(id).send(propose_plan{shop_plan()}));
+  b.freeze();
+  REQUIRE(a.log.wait_for("b silent it gives no sign of life"));
+  CHECK(refusal(a.session(id).send(cancel_plan{})) == errc::node_unavailable);
+  REQUIRE(a.log.wait_for("b apart the connection was lost"));
+  auto patient = a.session(id).send(tool_result{call(id, 1), "green"}, send_options{patience});
+  b.thaw();
+  accept(std::move(patient));
+  CHECK(paused(a.session(id)).state == session_state::completed);
 }

@@ -80,7 +80,7 @@ struct test_node {
     net.name = node_named(name);
     net.members = members;
     net.tls = tls;
-    net.timing = quick();
+    net.timing = timing;
     net.on_contact = [this](const peer_report& report) {
       log.write(report.member.name.str() + " " + enum_name(report.state) + " " + report.reason);
     };
@@ -117,6 +117,7 @@ struct test_node {
   std::string name;
   member_list members;
   std::optional<tls_files> tls;
+  contact_timing timing = quick();
   fermata::limits limits;
   approval_policy policy = approval_policy::allow_everything();
   temporary_directory folder;

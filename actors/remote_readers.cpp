@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint32_t at_once = 16;
 
 /// For those who wait as long as it takes.
-constexpr std::chrono::milliseconds for_ever = std::chrono::hours{24 * 365};
+constexpr auto for_ever = std::chrono::milliseconds::max();
 
 /// When a watch asks again that got an error.
 constexpr std::chrono::seconds retry_interval{1};

@@ -5,7 +5,6 @@
 #include <fermata/actors/cluster/detail/peer_links.hpp>
 #include <fermata/actors/cluster/detail/tls_check.hpp>
 #include <fermata/actors/detail/runtime_implementation.hpp>
-#include <fermata/actors/queries.hpp>
 #include <fermata/actors/system_seams.hpp>
 #include <fermata/messages/type_ids.hpp>
 

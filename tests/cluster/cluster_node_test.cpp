@@ -19,10 +19,6 @@ std::string why(const result<receipt>& answer) {
   return answer ? "accepted" : message_of(answer.error());
 }
 
-bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("any node takes any command, and each session is stored on its own node alone") {

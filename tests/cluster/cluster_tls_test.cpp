@@ -28,10 +28,6 @@ std::string refused(const tls_files& files) {
   return "accepted";
 }
 
-bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("nodes with certificates of one authority speak with each other") {

@@ -17,6 +17,10 @@ inline node_name node_named(std::string_view text) {
   return node_name::parse(text).value();
 }
 
+inline bool mentions(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 inline member_list members_named(const std::vector<std::string>& names) {
   member_list list;
   list.cluster = node_named("test");

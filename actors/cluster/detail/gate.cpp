@@ -79,13 +79,7 @@ result<node_hello> gate::greet(const caf::strong_actor_ptr& who, const node_hell
   if (who == nullptr || !its_gate || its_gate.node() != who->node())
     return make_error(errc::peer_refused, "a node greets by a request, with a gate of its own");
   if (const auto why = objection(hello); !why.empty()) {
-    if (options_.on_refused) {
-      try {
-        options_.on_refused(hello.name, why);
-      } catch (...) {
-        // What an observer throws is its own affair.
-      }
-    }
+    tell(options_.on_refused, hello.name, why);
     return make_error(errc::peer_refused,
                       "node " + options_.hello.name.str() + " refuses this node: " + why);
   }

@@ -5,9 +5,7 @@
 
 namespace fermata::detail {
 
-void peer_contact::enter(contact_state state, std::string why, time now) {
-  if (state != state_)
-    since_ = now;
+void peer_contact::enter(contact_state state, std::string why) {
   state_ = state;
   reason_ = std::move(why);
 }
@@ -17,7 +15,7 @@ void peer_contact::connected(time now) {
   failures_ = 0;
   beating_ = false;
   heard_ = now;
-  enter(contact_state::connected, {}, now);
+  enter(contact_state::connected, {});
 }
 
 void peer_contact::failed(std::string why, time now) {
@@ -25,13 +23,13 @@ void peer_contact::failed(std::string why, time now) {
   const auto doublings = std::min<std::uint32_t>(failures_++, 16);
   retry_at_ =
       now + head_start_ + std::min(timing_.first_retry * (1u << doublings), timing_.longest_retry);
-  enter(contact_state::apart, std::move(why), now);
+  enter(contact_state::apart, std::move(why));
 }
 
 void peer_contact::refused(std::string why, time now) {
   attempt_under_way_ = false;
   retry_at_ = now + head_start_ + timing_.refused_retry;
-  enter(contact_state::refused, std::move(why), now);
+  enter(contact_state::refused, std::move(why));
 }
 
 void peer_contact::lost(std::string why, time now) {
@@ -42,11 +40,13 @@ void peer_contact::lost(std::string why, time now) {
     failed(std::move(why), now);
 }
 
-void peer_contact::heard(time now) {
+bool peer_contact::heard(time now) {
   beating_ = false;
   heard_ = now;
-  if (state_ == contact_state::silent)
-    enter(contact_state::connected, {}, now);
+  if (state_ != contact_state::silent)
+    return false;
+  enter(contact_state::connected, {});
+  return true;
 }
 
 bool peer_contact::sighted() {
@@ -62,9 +62,9 @@ peer_contact::deed peer_contact::next(time now, bool awaited) {
     return deed::nothing;
   switch (state_) {
   case contact_state::connecting:
-    if (now >= since_ + timing_.connect_timeout) {
+    if (now >= first_until_) {
       // An attempt that is under way goes on, but nobody waits for it.
-      enter(contact_state::apart, "it did not answer in time", now);
+      enter(contact_state::apart, "it did not answer in time");
       return deed::give_up;
     }
     [[fallthrough]];
@@ -74,7 +74,7 @@ peer_contact::deed peer_contact::next(time now, bool awaited) {
     return deed::connect;
   case contact_state::connected:
     if (beating_) {
-      enter(contact_state::silent, "it gives no sign of life", now);
+      enter(contact_state::silent, "it gives no sign of life");
       heard_ = now;
       return deed::give_up;
     }
@@ -96,8 +96,7 @@ std::optional<peer_contact::time> peer_contact::next_heartbeat(bool awaited) con
 std::optional<peer_contact::time> peer_contact::due(bool awaited) const {
   switch (state_) {
   case contact_state::connecting:
-    return attempt_under_way_ ? since_ + timing_.connect_timeout
-                              : std::min(retry_at_, since_ + timing_.connect_timeout);
+    return attempt_under_way_ ? first_until_ : std::min(retry_at_, first_until_);
   case contact_state::apart:
   case contact_state::refused:
     // One attempt at a time: it says when it has ended.

@@ -29,7 +29,7 @@ public:
   /// `yields`: the other one connects first.
   peer_contact(const contact_timing& timing, bool yields, time now)
       : timing_{timing}, head_start_{yields ? timing.head_start : std::chrono::milliseconds{0}},
-        since_{now}, retry_at_{now + head_start_} {}
+        first_until_{now + timing.connect_timeout}, retry_at_{now + head_start_} {}
 
   [[nodiscard]] contact_state state() const noexcept { return state_; }
   /// Why it is not connected; empty: it is, or has not failed yet.
@@ -40,8 +40,8 @@ public:
   void refused(std::string why, time now);
   /// The connection is gone, also while it was made.
   void lost(std::string why, time now);
-  /// Something came from the peer.
-  void heard(time now);
+  /// Something came from the peer. True: it was silent before.
+  bool heard(time now);
   /// The peer has connected with this node, and is greeted: that is an attempt. False: there is no
   /// need to.
   [[nodiscard]] bool sighted();
@@ -53,14 +53,14 @@ public:
   [[nodiscard]] std::optional<time> due(bool awaited) const;
 
 private:
-  void enter(contact_state state, std::string why, time now);
+  void enter(contact_state state, std::string why);
   [[nodiscard]] std::optional<time> next_heartbeat(bool awaited) const;
 
   contact_timing timing_;
   std::chrono::milliseconds head_start_;
   contact_state state_ = contact_state::connecting;
   std::string reason_;
-  time since_;
+  time first_until_;               ///< How long the first attempt is waited for.
   bool attempt_under_way_ = false; ///< Nobody waits for it but while connecting.
   bool beating_ = false;           ///< A heartbeat has no answer yet.
   time heard_{};                   ///< Or when a heartbeat was sent, if that is later.

@@ -180,11 +180,18 @@ void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_f
   if (has_to_wait && of.contact.state() != contact_state::connecting && wait_for_node.count() <= 0)
     return what->fail(unavailable(of));
   ++count;
-  if (has_to_wait)
+  if (has_to_wait) {
     of.waiting.push_back({std::move(what), now() + std::min(wait_for_node, longest_wait)});
-  else
-    begin(of, std::move(what));
-  arm();
+    // While it connects all wait for the end of that.
+    if (of.contact.state() != contact_state::connecting)
+      arm_for(of.waiting.back().until);
+    return;
+  }
+  const bool is_first = of.under_way.empty();
+  begin(of, std::move(what));
+  // From the first one on heartbeats are due more often.
+  if (const auto due = of.contact.due(true); is_first && due)
+    arm_for(*due);
 }
 
 void peer_links::begin(peer& of, errand_ptr what) {
@@ -192,9 +199,13 @@ void peer_links::begin(peer& of, errand_ptr what) {
   what->send(scope_, self_, of.gate, [this, &of, place] {
     --count_of(**place);
     of.under_way.erase(place);
-    of.contact.heard(now());
-    update(of);
+    heard(of);
   });
+}
+
+void peer_links::heard(peer& from) {
+  if (from.contact.heard(now()))
+    update(from);
 }
 
 void peer_links::fail_under_way(peer& of) {
@@ -291,8 +302,7 @@ void peer_links::beat(peer& to) {
                              return lose(to, "it does not know this node any more");
                            if (!answer)
                              return; // the end of its gate will be told
-                           to.contact.heard(now());
-                           update(to);
+                           heard(to);
                          });
 }
 
@@ -338,13 +348,8 @@ void peer_links::update(peer& one) {
   report.member = one.member;
   report.state = one.contact.state();
   report.reason = one.contact.reason();
-  if (options_.board->write(one.place, report) && options_.on_contact) {
-    try {
-      options_.on_contact(report);
-    } catch (...) {
-      // What an observer throws is its own affair.
-    }
-  }
+  if (options_.board->write(one.place, report))
+    tell(options_.on_contact, report);
   if (report.state == contact_state::connected)
     for (auto& errand : std::exchange(one.waiting, {}))
       begin(one, std::move(errand.what));
@@ -364,17 +369,20 @@ void peer_links::arm() {
       for (const auto& errand : one.waiting)
         consider(errand.until);
   }
-  if (!earliest)
-    return;
+  if (earliest)
+    arm_for(*earliest);
+}
+
+void peer_links::arm_for(time at) {
   // A later timer stays in CAF's clock where an earlier one is armed, so none is armed for long.
-  earliest = std::min(*earliest, now() + longest_sleep);
-  if (next_tick_ && *next_tick_ <= *earliest)
+  at = std::min(at, now() + longest_sleep);
+  if (next_tick_ && *next_tick_ <= at)
     return;
-  next_tick_ = *earliest;
-  if (*earliest <= now())
+  next_tick_ = at;
+  if (at <= now())
     self_->send(self_, atoms::tick_atom_v);
   else
-    self_->delayed_send(self_, *earliest - now(), atoms::tick_atom_v);
+    self_->delayed_send(self_, at - now(), atoms::tick_atom_v);
 }
 
 void peer_links::stop() {

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 namespace fermata::detail {
@@ -56,6 +57,18 @@ private:
   mutable std::mutex mutex_;
   std::vector<peer_report> reports_;
 };
+
+/// Tells an observer, if there is one. What he throws is his own affair: it must not end who tells.
+template <class... Args>
+void tell(const std::function<void(Args...)>& observer,
+          const std::decay_t<Args>&... what) noexcept {
+  if (!observer)
+    return;
+  try {
+    observer(what...);
+  } catch (...) {
+  }
+}
 
 /// Makes an actor that connects with the node at a host and a port: `(std::string, std::uint16_t)
 /// -> caf::actor`, which is that node's gate.
@@ -158,9 +171,13 @@ private:
   /// Those who wait for it have waited long enough.
   void refuse_waiting(peer& of);
   void fail_under_way(peer& of);
-  /// After anything that may have changed what is due, or how the peer is reached.
+  /// After anything that may have changed how the peer is reached, or what is due earlier.
   void update(peer& one);
+  /// The peer has given a sign of life.
+  void heard(peer& from);
+  /// For whatever is due first.
   void arm();
+  void arm_for(time at);
   [[nodiscard]] peer& home_of(const session_id& session);
   [[nodiscard]] caf::error unavailable(const peer& one) const;
   [[nodiscard]] time now() const { return self_->clock().now(); }

@@ -3,13 +3,17 @@
 #include <fermata/storage/detail/lmdb_file.hpp>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 namespace fermata::detail {
 
@@ -30,6 +34,17 @@ std::string read_pid(int descriptor) {
     pid.pop_back();
   return pid;
 }
+
+/// Also where the process is in another namespace, so do not believe it for long.
+bool has_ended(const std::string& process) {
+  pid_t pid = 0;
+  const auto [end, failed] = std::from_chars(process.data(), process.data() + process.size(), pid);
+  return failed == std::errc{} && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/// How long a lock is waited for whose owner has ended: a child that it had just forked, to check a
+/// store, has the lock as well until it first runs and closes what it inherited.
+constexpr std::chrono::seconds patience_with_the_dead{2};
 
 file_descriptor open_directory(const fs::path& directory) {
   return file_descriptor{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
@@ -70,14 +85,17 @@ result<file_descriptor> lock_for_owner(const fs::path& directory) {
   file_descriptor file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
   if (!file)
     return unavailable(directory, "cannot be opened for writing", errno);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  const auto deadline = std::chrono::steady_clock::now() + patience_with_the_dead;
+  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return unavailable(directory, "cannot be locked", errno);
     const auto pid = read_pid(file.get());
-    return make_error(errc::store_busy,
-                      "the store in " + directory.string() + " is owned by "
-                          + (pid.empty() ? "a process that is just starting" : "process " + pid)
-                          + "; one process at a time may write to it");
+    if (!has_ended(pid) || std::chrono::steady_clock::now() >= deadline)
+      return make_error(errc::store_busy,
+                        "the store in " + directory.string() + " is owned by "
+                            + (pid.empty() ? "a process that is just starting" : "process " + pid)
+                            + "; one process at a time may write to it");
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
   }
   const auto pid = std::to_string(::getpid()) + "\n";
   // The pid is for people: a disk without room for it does not keep the store from opening.

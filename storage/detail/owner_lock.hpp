@@ -15,8 +15,9 @@ namespace fermata::detail {
 [[nodiscard]] caf::error sync_directory(const std::filesystem::path& directory);
 
 /// Locks the store in `directory` for writing, for as long as the returned file is open. The system
-/// releases it with the process, however that ends. Errors: `store_busy`, naming the owner's pid;
-/// `store_unavailable`.
+/// releases it with the process, however that ends; waits a little for the lock of one that has
+/// ended, which a child of it may hold that has just begun. Errors: `store_busy`, naming the
+/// owner's pid; `store_unavailable`.
 [[nodiscard]] result<file_descriptor> lock_for_owner(const std::filesystem::path& directory);
 
 /// Held while the files of a store are opened, by any number of openers at once; waits while they

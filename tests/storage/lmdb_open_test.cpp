@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <fstream>
+#include <future>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -91,6 +93,30 @@ TEST_CASE("a second owner in another process is refused, naming the owner's pid"
   owner.kill();
   owner.wait();
   CHECK(lmdb_store::open(directory));
+}
+
+TEST_CASE("a child that a dead owner left behind is waited for, as long as it has the lock") {
+  temporary_directory directory;
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  file_descriptor held{ends[0]};
+  file_descriptor release{ends[1]};
+  child_process owner{[&](int, int output) {
+    release.reset();
+    const auto target = must(lmdb_store::open(directory));
+    if (::fork() == 0) {
+      send_number(output, 1);
+      receive_number(held.get());
+      ::_exit(0);
+    }
+    ::pause();
+  }};
+  REQUIRE(owner.receive() == 1);
+  owner.kill();
+  owner.wait();
+  auto next = std::async(std::launch::async, [&] { return lmdb_store::open(directory); });
+  release.reset();
+  CHECK(next.get());
 }
 
 TEST_CASE("a closed store refuses everything and can be opened again") {

@@ -105,12 +105,7 @@ struct cluster_node::implementation {
     to_others.board = board;
     links = system->spawn(detail::peer_links_actor, std::move(to_others));
 
-    auto router = std::make_shared<detail::session_router>();
-    router->is_home_of = [members = net.members, name = net.name](const session_id& session) {
-      return fermata::home_of(members, session).name == name;
-    };
-    router->forwarder = links;
-    options.router = std::move(router);
+    options.router = detail::make_router(hello, links);
     local = std::make_unique<runtime>(*system, std::move(options));
     caf::logger::set_current_actor_system(nullptr);
   }

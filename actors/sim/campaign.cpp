@@ -27,7 +27,7 @@ constexpr std::array needs_faults{"event/step_restarted",       "event/session_a
 
 /// What only several nodes bring about.
 constexpr std::array needs_links{"fault/partition", "fault/slow_link", "fault/drop_connections",
-                                 "refusal/timed_out"};
+                                 "refusal/timed_out", "refusal/node_unavailable"};
 
 /// No session comes back to it.
 constexpr std::array never{"state/idle"};
@@ -45,7 +45,7 @@ constexpr std::array refusals{
     "refusal/not_approved",      "refusal/already_answered", "refusal/already_decided",
     "refusal/superseded",        "refusal/stale_approval",   "refusal/overloaded",
     "refusal/timed_out",         "refusal/shutting_down",    "refusal/io_error",
-    "refusal/disk_full",         "refusal/store_corrupt"};
+    "refusal/disk_full",         "refusal/store_corrupt",    "refusal/node_unavailable"};
 
 /// Some kinds alone need not bring about what faults do together.
 bool has_chosen_kinds(const campaign_options& options) {

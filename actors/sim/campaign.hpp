@@ -44,9 +44,10 @@ struct campaign_options {
   /// From so many worlds on, a campaign fails if it has never reached something that it is meant
   /// to reach (`reached`).
   std::uint64_t worlds_to_reach_all = 1'000;
-  /// What the store of the first node holds in the beginning, as `import_session` leaves it,
-  /// besides the random sessions; null: nothing. Tools and agents that its sessions name, and that
-  /// the random ones do not have, are played by stand-ins.
+  /// What the store of a node holds in the beginning, as `import_session` leaves it, besides the
+  /// random sessions; null: nothing. Where not all of its sessions would live on one node, the
+  /// world has only one. Tools and agents that its sessions name, and that the random ones do not
+  /// have, are played by stand-ins.
   std::shared_ptr<const memory_store> store;
   /// The wall clock begins then; nothing: in 2030. For `store`: when its last event happened.
   std::optional<timestamp> begins;

@@ -311,12 +311,18 @@ limits planned_limits::to_limits() const {
   return made;
 }
 
+std::vector<std::string> node_names(std::size_t count) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i <= count; ++i)
+    names.push_back("n" + std::to_string(i));
+  return names;
+}
+
 deployment draw_deployment(std::uint64_t seed, const deployment_options& options) {
   const auto stream = [&](std::string_view name) { return seeded_random{seed, name}; };
   deployment drawn;
   drawn.seed = seed;
-  for (std::size_t i = 1; i <= options.nodes; ++i)
-    drawn.nodes.push_back("n" + std::to_string(i));
+  drawn.nodes = node_names(options.nodes);
   drawn.policy = draw_policy(stream("policy"));
   drawn.limits = draw_limits(stream("limits"));
   auto random = stream("deployment");
@@ -328,7 +334,7 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   drawn.tools = draw_tools(stream("tools"));
   drawn.agent.successors = {std::string{improviser_name}, std::string{model_name}, "nobody"};
   drawn.model = draw_model(stream("model"));
-  // A front end of its own for each, so that with several nodes most commands come from elsewhere.
+  // A node of its own for each, so that with several nodes most commands are forwarded.
   const auto some_node = [&]() -> std::string {
     return options.nodes == 1 ? "" : drawn.nodes[random.below(drawn.nodes.size())];
   };
@@ -342,7 +348,6 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   workload_options workload;
   workload.sessions = options.sessions;
   workload.taken = options.taken;
-  workload.nodes = drawn.nodes;
   // All at the same moment, now and then: batches, queues, and no room.
   workload.begin_within = random.chance(0.3) ? milliseconds{0} : options.horizon / 2;
   workload.tools = drawn.tools;
@@ -369,7 +374,6 @@ node_options options_for(const deployment& what, std::shared_ptr<outside> effect
   made.passivate_after = what.passivate_after;
   made.retention.delete_finished_after = what.retention.delete_finished_after;
   made.retention.keep_events = what.retention.keep_events;
-  made.on_network = what.nodes.size() > 1;
   if (what.planner)
     made.planner = *agent_name::parse(planner_name);
   made.setup = [shared](agent_registry& agents, tool_registry& tools) {
@@ -380,16 +384,29 @@ node_options options_for(const deployment& what, std::shared_ptr<outside> effect
   return made;
 }
 
+namespace {
+
+void add_nodes(world& in, const deployment& what, const std::shared_ptr<outside>& effects,
+               const node_adjustment& adjust) {
+  std::map<std::string, node_options> nodes;
+  for (const auto& node : what.nodes) {
+    auto options = options_for(what, effects);
+    if (adjust)
+      adjust(node, options, effects);
+    nodes.emplace(node, std::move(options));
+  }
+  if (nodes.size() == 1)
+    in.add_node(what.nodes.front(), std::move(nodes.begin()->second));
+  else
+    in.add_cluster(std::move(nodes));
+}
+
+} // namespace
+
 cast enact(world& in, const deployment& what, const node_adjustment& adjust) {
   cast made;
-  for (const auto& node : what.nodes) {
-    if (std::find(in.nodes().begin(), in.nodes().end(), node) != in.nodes().end())
-      continue;
-    auto options = options_for(what, made.effects_);
-    if (adjust)
-      adjust(node, options, made.effects_);
-    in.add_node(node, std::move(options));
-  }
+  if (in.nodes().empty())
+    add_nodes(in, what, made.effects_, adjust);
   const auto add = [&](auto one) { made.participants_.push_back(&in.add(std::move(one))); };
   for (const auto& one : what.people)
     add(std::make_unique<human>(one.name, one.character, one.node));

@@ -58,7 +58,7 @@ struct planned_limits {
 template <class Character>
 struct planned_participant {
   std::string name;
-  std::string node; ///< Whose front end he uses; empty: each session's own.
+  std::string node; ///< Where his commands are taken; empty: at each session's home.
   Character character;
 
   planned_participant() = default;
@@ -125,6 +125,9 @@ struct deployment {
   }
 };
 
+/// The nodes of a deployment: `n1`, `n2`, ...
+[[nodiscard]] std::vector<std::string> node_names(std::size_t count);
+
 /// What deployments are drawn from.
 struct deployment_options {
   std::size_t nodes = 1;
@@ -136,7 +139,7 @@ struct deployment_options {
   deployment_options() = default;
 };
 
-/// Draws a deployment of nodes `n1`, `n2`, ... in which somebody looks after everything. Parts are
+/// Draws a deployment of `node_names` in which somebody looks after everything. Parts are
 /// drawn each for itself: fewer sessions are the same ones, with the same people.
 [[nodiscard]] deployment draw_deployment(std::uint64_t seed, const deployment_options& options);
 
@@ -173,9 +176,9 @@ private:
 /// crashes. Throws `std::invalid_argument` for a policy that does not compile.
 [[nodiscard]] node_options options_for(const deployment& what, std::shared_ptr<outside> effects);
 
-/// Fills a world: adds the nodes that it does not have yet, as `adjust` wants them, adds all
-/// participants and a host that wakes what died running, and has the sessions begin. Throws as
-/// `options_for`.
+/// Fills a world: adds the nodes, as `adjust` wants them, if it has none; several are a cluster.
+/// Adds all participants and a host that wakes what died running, and has the sessions begin.
+/// Throws as `options_for`.
 [[nodiscard]] cast enact(world& in, const deployment& what, const node_adjustment& adjust = {});
 
 } // namespace fermata::sim

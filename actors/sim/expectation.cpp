@@ -364,6 +364,7 @@ bool is_environmental(errc code) {
   case errc::store_too_new:
   case errc::disk_full:
   case errc::io_error:
+  case errc::node_unavailable:
     return true;
   default:
     return false;

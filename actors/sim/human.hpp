@@ -80,7 +80,7 @@ public:
   /// New arguments for a call; `random` is for this call alone.
   using editor = std::function<json(const pending_item& call, seeded_random& random)>;
 
-  /// `node`: whose front end the person uses; empty: the session's own.
+  /// `node`: where the person's commands are taken; empty: at each session's home.
   explicit human(std::string name, human_character character = {}, std::string node = {});
 
   /// How this person edits arguments, in place of a guess at what fits: one of the values is

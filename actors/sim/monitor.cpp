@@ -2,6 +2,7 @@
 
 #include <fermata/actors/sim/monitors/answer_monitor.hpp>
 #include <fermata/actors/sim/monitors/bound_monitor.hpp>
+#include <fermata/actors/sim/monitors/cluster_monitor.hpp>
 #include <fermata/actors/sim/monitors/durability_monitor.hpp>
 #include <fermata/actors/sim/monitors/effect_monitor.hpp>
 #include <fermata/actors/sim/monitors/journal_monitor.hpp>
@@ -24,6 +25,7 @@ std::vector<std::unique_ptr<monitor>> promise_monitors(const world& of) {
   const auto known = std::make_shared<ledger>(of);
   std::vector<std::unique_ptr<monitor>> all;
   all.push_back(std::make_unique<journal_monitor>(known));
+  all.push_back(std::make_unique<cluster_monitor>());
   all.push_back(std::make_unique<durability_monitor>());
   all.push_back(std::make_unique<answer_monitor>(known));
   all.push_back(std::make_unique<state_monitor>(known));

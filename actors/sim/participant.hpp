@@ -53,7 +53,7 @@ protected:
     task() = default;
   };
 
-  /// `node`: whose front end he uses; empty: the session's own. `causes`: what he looks after.
+  /// `node`: who takes his commands; empty: each session's home. `causes`: what he looks after.
   participant(std::string name, std::string node, std::set<wait_cause> causes);
 
   /// Something came up that waits for him. How long he takes before he acts; nothing: he does not.

@@ -23,11 +23,8 @@ session_author::session_author(std::string name, std::vector<planned_session> se
 }
 
 void session_author::begin(world& in) {
-  for (auto& [id, one] : progress_) {
-    if (!one.wanted.node.empty())
-      in.place(id, one.wanted.node);
+  for (auto& [id, one] : progress_)
     pursue_after(in, one, one.wanted.begins);
-  }
 }
 
 void session_author::stored(world& in, const stored_commit& what) {

@@ -17,7 +17,6 @@ namespace fermata::sim {
 /// One session and what is wanted of it, one after the other, as plain data.
 struct planned_session {
   session_id id;
-  std::string node; ///< Where it lives; empty: on the first one.
   std::chrono::milliseconds begins{0};
   std::vector<plan_spec> plans;      ///< Goals must differ.
   std::vector<std::string> messages; ///< Behind the plans: for the runtime's planner. Must differ.
@@ -26,7 +25,6 @@ struct planned_session {
   friend bool operator==(const planned_session&, const planned_session&) = default;
   static constexpr auto fields() {
     return std::tuple{field("id", &planned_session::id),
-                      optional_field("node", &planned_session::node),
                       optional_field("begins_ms", &planned_session::begins),
                       optional_field("plans", &planned_session::plans),
                       optional_field("messages", &planned_session::messages)};
@@ -63,8 +61,7 @@ public:
   session_author(std::string name, std::vector<planned_session> sessions,
                  author_character character = {}, std::string node = {});
 
-  /// Puts the sessions on their nodes, and begins each when its time has come. To be called once,
-  /// when the nodes are there.
+  /// Begins each session when its time has come. To be called once, when the nodes are there.
   void begin(world& in);
 
   void stored(world& in, const stored_commit& what) override;

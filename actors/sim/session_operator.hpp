@@ -49,8 +49,8 @@ struct operator_character {
 /// suspended, and revises what was sent back. If his character says so he also meddles.
 class session_operator final : public participant {
 public:
-  /// `effects` may be null where no tool has any. `node`: whose front end he uses; empty: the
-  /// session's own.
+  /// `effects` may be null where no tool has any. `node`: where his commands are taken;
+  /// empty: at each session's home.
   explicit session_operator(std::string name, operator_character character = {},
                             std::shared_ptr<outside> effects = nullptr, std::string node = {});
 

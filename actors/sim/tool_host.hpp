@@ -39,7 +39,7 @@ struct host_character {
 /// A host that runs the client tools of all sessions of a world.
 class tool_host final : public participant {
 public:
-  /// `node`: whose front end it posts to; empty: the session's own.
+  /// `node`: where its commands are taken; empty: at each session's home.
   explicit tool_host(std::string name, host_character character = {}, std::string node = {});
 
   void stored(world& in, const stored_commit& what) override;

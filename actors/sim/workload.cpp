@@ -152,8 +152,6 @@ planned_session draw_session(std::uint64_t seed, const std::string& name,
   seeded_random random{seed, "session/" + name};
   planned_session drawn;
   drawn.id = *session_id::parse(name);
-  if (!options.nodes.empty())
-    drawn.node = options.nodes[random.below(options.nodes.size())];
   drawn.begins = random.between(milliseconds{0}, options.begin_within);
   const bool begins_with_message = options.planner && random.chance(0.2);
   const auto plans = begins_with_message ? 0 : 1 + random.below(3);

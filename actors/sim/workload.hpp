@@ -34,7 +34,6 @@ struct planned_tool {
 /// What sessions are drawn from.
 struct workload_options {
   std::size_t sessions = 4;
-  std::vector<std::string> nodes; ///< They are spread over them; empty: on the first one.
   std::chrono::milliseconds begin_within{0}; ///< They begin some time within it.
   std::vector<planned_tool> tools;           ///< That the runtime has.
   std::vector<std::string> agents;           ///< Besides `script`: those that take no parameters.

@@ -27,7 +27,7 @@ world::~world() {
   self.keeps_trace = false;
   for (auto& one : self.nodes) {
     ++one->life;
-    if (one->process && one->options.on_network)
+    if (one->process && self.is_cluster())
       self.links.kill(one->name);
     one->process.reset();
     one->store->on_stored({});
@@ -45,25 +45,24 @@ seeded_random world::random(std::string_view name) const {
 
 void world::add_node(std::string name, node_options options) {
   auto& self = *implementation_;
-  if (std::find(self.names.begin(), self.names.end(), name) != self.names.end())
-    throw std::logic_error("the world has a node " + name + " already");
-  auto added = std::make_unique<detail::simulated_node>();
-  added->name = name;
-  added->store = options.store ? options.store->clone() : std::make_shared<memory_store>();
-  added->options = std::move(options);
-  self.names.push_back(std::move(name));
-  self.has_network = self.has_network || added->options.on_network;
-  auto& placed = *self.nodes.emplace_back(std::move(added));
-  self.start(placed);
-  self.announce(placed);
+  if (self.is_cluster())
+    throw std::logic_error("the world's nodes are those of its cluster");
+  self.bring_up(self.add(std::move(name), std::move(options)));
+}
+
+void world::add_cluster(std::map<std::string, node_options> nodes) {
+  auto& self = *implementation_;
+  if (!self.nodes.empty())
+    throw std::logic_error("the world has nodes already, and a cluster has all from the beginning");
+  for (auto& [name, options] : nodes)
+    self.add(name, std::move(options));
+  self.cluster = detail::cluster_of(self.names);
+  for (auto& one : self.nodes)
+    self.bring_up(*one);
 }
 
 const std::vector<std::string>& world::nodes() const noexcept {
   return implementation_->names;
-}
-
-void world::place(const session_id& session, const std::string& node) {
-  implementation_->homes[session] = &implementation_->node(node);
 }
 
 const std::string& world::home(const session_id& session) const {
@@ -74,18 +73,23 @@ ticket world::send(const session_id& session, command body) {
   const auto type = name_of(body);
   auto& self = *implementation_;
   auto shown = self.is_watched() ? std::make_shared<const command>(body) : nullptr;
-  return self.post(session, std::move(body), type, std::move(shown));
+  return self.post(self.home(session), session, std::move(body), type, std::move(shown));
 }
 
 ticket world::send(const session_id& session, command body, const std::string& from) {
   if (from.empty() || from == home(session))
     return send(session, std::move(body));
   auto& self = *implementation_;
-  return self.post_from(self.node(from), session, std::move(body));
+  if (!self.is_cluster())
+    throw std::logic_error("node " + from + " reaches no other one: it is in no cluster");
+  const auto type = name_of(body);
+  auto shown = std::make_shared<const command>(body);
+  return self.post(self.node(from), session, std::move(body), type, std::move(shown));
 }
 
 ticket world::wake(const session_id& session) {
-  return implementation_->post(session, fermata::detail::wake{}, "wake", nullptr);
+  auto& self = *implementation_;
+  return self.post(self.home(session), session, fermata::detail::wake{}, "wake", nullptr);
 }
 
 void world::after(milliseconds delay, std::function<void()> what) {
@@ -284,12 +288,13 @@ std::size_t world::actors() const {
 
 std::size_t world::resident_sessions() const {
   std::size_t count = 0;
-  for (const auto& one : implementation_->nodes) {
+  const auto& self = *implementation_;
+  for (const auto& one : self.nodes) {
     if (!one->process)
       continue;
-    // Besides sessions there are the directory, the tool worker and the journal, and on a network
-    // the front end.
-    const std::size_t others = one->options.on_network ? 4 : 3;
+    // Besides sessions there are the directory, the tool worker and the journal, and in a cluster
+    // the gate, the links, and a dialer for each of the others.
+    const std::size_t others = 3 + (self.is_cluster() ? 2 + self.nodes.size() - 1 : 0);
     const auto all = one->process->actors();
     count += all > others ? all - others : 0;
   }
@@ -299,6 +304,11 @@ std::size_t world::resident_sessions() const {
 std::size_t world::waiting_functions(const std::string& node) const {
   const auto& at = implementation_->node(node);
   return at.process ? at.process->ready_functions() : 0;
+}
+
+std::vector<peer_report> world::peers(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  return at.process ? at.process->board->reports() : std::vector<peer_report>{};
 }
 
 std::optional<runtime_load> world::load(const std::string& node) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/agent.hpp>
+#include <fermata/actors/cluster/contact.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/actors/runtime.hpp>
 #include <fermata/actors/sim/faults.hpp>
@@ -19,6 +20,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -42,7 +44,7 @@ public:
     return state_->answer;
   }
   [[nodiscard]] bool accepted() const noexcept { return state_->answer && *state_->answer; }
-  /// The process, or the connection, that would have answered is gone: there will be no answer.
+  /// The process that would have answered is gone: there will be no answer.
   [[nodiscard]] bool lost() const noexcept { return state_->lost; }
 
 private:
@@ -65,9 +67,6 @@ struct node_options {
   bool fire_timers = true;
   /// As in `runtime_options`; long, since virtual time only jumps when the test says so.
   std::chrono::milliseconds clock_check_interval{3'600'000};
-  /// True: other nodes reach its sessions, and its people those of others, over a simulated network
-  /// (CAF's middleman and broker, byte by byte). Costs some memory and time.
-  bool on_network = false;
   /// How long a node is down after a crash that a fault has caused.
   std::chrono::milliseconds restart_after{0};
   live_observer on_live;
@@ -109,17 +108,22 @@ public:
 
   // -- nodes: names are for the user to choose; functions without a name mean the first one
 
+  /// Adds a node that no other one reaches: sessions live on the first one. Throws
+  /// `std::logic_error` for a name that is there, or is none (`node_name`).
   void add_node(std::string name, node_options options = {});
+  /// Adds the nodes of a cluster, by their names: what `cluster_node` is made of, over a simulated
+  /// network (CAF's middleman and broker, byte by byte). A session lives where `home_of` says, and
+  /// each node takes commands for all. Throws as `add_node`, and where there is a node already,
+  /// since a cluster has all of its members from the beginning. Costs some memory and time.
+  void add_cluster(std::map<std::string, node_options> nodes);
   [[nodiscard]] const std::vector<std::string>& nodes() const noexcept;
-  /// Puts a session on a node before anything is sent to it; otherwise it lives on the first one.
-  void place(const session_id& session, const std::string& node);
+  /// Where a session lives, whether or not there is such a session.
   [[nodiscard]] const std::string& home(const session_id& session) const;
 
   // -- what people and hosts do
 
-  /// Sends a command to its session's home; it is handled by `run`. With `from`, another node: over
-  /// the network, from a caller there, who waits for the answer for a minute (`timed_out`; whether
-  /// it was applied is not known).
+  /// Sends a command to its session's home; it is handled by `run`. With `from`: to that node of
+  /// the cluster, which forwards it.
   [[nodiscard]] ticket send(const session_id& session, command body);
   [[nodiscard]] ticket send(const session_id& session, command body, const std::string& from);
   /// Wakes a session, as `session_handle::wake`.
@@ -165,7 +169,7 @@ public:
   /// How many faults were planned so far.
   [[nodiscard]] std::size_t planned_faults() const noexcept;
 
-  /// The links between those nodes that are on the network.
+  /// The links between the nodes of the cluster.
   [[nodiscard]] sim::network& network() noexcept;
   /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
   void set_clock(timestamp to);
@@ -205,7 +209,7 @@ public:
     add_witness(std::move(one));
     return added;
   }
-  /// Adds the monitors of P1 to P11 and the reference model.
+  /// Adds the `promise_monitors`.
   void watch_promises();
   /// Adds an invariant of one's own, which is asked after each turn of an actor: empty while it
   /// holds.
@@ -234,6 +238,8 @@ public:
   [[nodiscard]] std::size_t actors() const;
   /// How many blocking functions wait for their turn on a node.
   [[nodiscard]] std::size_t waiting_functions(const std::string& node) const;
+  /// How a node of a cluster stands with the others; empty while it is down.
+  [[nodiscard]] std::vector<peer_report> peers(const std::string& node) const;
   /// How full a node is; nothing while it is down.
   [[nodiscard]] std::optional<runtime_load> load(const std::string& node) const;
 

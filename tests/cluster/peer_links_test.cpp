@@ -511,6 +511,65 @@ TEST_CASE("a gate that does not know this node any more is greeted again") {
   CHECK(w.state() == "connected");
 }
 
+TEST_CASE("a command that such a gate does not take is not done, which its sender is told") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  const auto answer = w.send();
+  w.keep(0, make_error(errc::peer_refused, "takes nothing from who has not greeted it"));
+  CHECK(said(answer) == "node_unavailable");
+  CHECK(w.state() == "apart");
+  w.script->answers = true;
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+  CHECK(said(w.send()) == "value");
+}
+
+TEST_CASE("of a greeting whose connection is lost nothing stays") {
+  world w;
+  w.start_gate();
+  w.script->greets = false;
+  w.open();
+  CHECK(coro::live_frames() == 1);
+  w.stop_gate();
+  CHECK(coro::live_frames() == 0);
+}
+
+TEST_CASE("nodes that greet each other again and again hear the answers all the same") {
+  world w;
+  w.start_gate();
+  w.script->greets = false;
+  w.open();
+  for (int i = 0; i < 3; ++i) {
+    caf::anon_send(w.links, node("b"), w.gate); // it has greeted
+    w.run();
+  }
+  node_hello hello;
+  hello.name = node("b");
+  w.keep(0, hello);
+  CHECK(w.state() == "connected");
+}
+
+TEST_CASE("a greeting without an answer is given up, and the node tried again") {
+  world w;
+  w.start_gate();
+  w.script->greets = false;
+  w.open();
+  w.advance(5s);
+  CHECK(w.state() == "apart");
+  w.script->greets = true;
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+}
+
+TEST_CASE("a node that stops waits for no attempt to connect") {
+  world w; // which sees that no actor survives
+  w.dial_takes = 1h;
+  w.open();
+  CHECK(w.dials == 1);
+}
+
 TEST_CASE("what an observer of contacts throws ends nothing") {
   world w;
   w.throws = true;

@@ -3,6 +3,7 @@
 #include "../actors/support.hpp"
 
 #include <fermata/actors/sim/monitors/bound_monitor.hpp>
+#include <fermata/actors/sim/monitors/cluster_monitor.hpp>
 #include <fermata/actors/sim/monitors/effect_monitor.hpp>
 #include <fermata/actors/sim/monitors/journal_monitor.hpp>
 #include <fermata/actors/sim/monitors/progress_monitor.hpp>
@@ -636,6 +637,20 @@ TEST_CASE("P10: what is larger, or more, than its limit is found") {
   world.add(std::make_unique<sim::bound_monitor>(known));
   (void)world.send(sid(), propose_plan{seed_plan()});
   CHECK_THROWS_WITH(world.run(), "P10: n1 has 1 sessions in memory; resident_sessions is 0");
+}
+
+TEST_CASE("a session that is stored on another node than its home is found") {
+  sim::world world{1};
+  world.add_cluster({{"n1", {}}, {"n2", {}}});
+  REQUIRE(world.home(sid()) == "n2");
+  sim::cluster_monitor judge;
+  const commit raw;
+  const std::string home = "n2";
+  judge.stored(world, {home, sid(), {}, raw});
+  CHECK_NOTHROW(world.run());
+  const std::string elsewhere = "n1";
+  judge.stored(world, {elsewhere, sid(), {}, raw});
+  CHECK_THROWS_WITH(world.end(), "owned once: session s1 is stored on n1, and lives on n2");
 }
 
 TEST_CASE("P11: a step that writes records of the whole plan is found") {

@@ -66,10 +66,10 @@ coro::task<json> paid() {
   co_return "paid";
 }
 
-sim::node_options networked() {
-  sim::node_options options;
-  options.on_network = true;
-  return options;
+/// Nodes n1 and n2, of which n2 is the home of `sid()`.
+void add_two(sim::world& world) {
+  world.add_cluster({{"n1", {}}, {"n2", {}}});
+  REQUIRE(world.home(sid()) == "n2");
 }
 
 /// A person and a host on some node, who answer what is pending again and again.
@@ -89,7 +89,7 @@ session_state state(const sim::world& world, const session_id& session) {
   return status ? status->state : session_state::idle;
 }
 
-/// Lets a session of node n1 come to its end, looked after from node `from`.
+/// Lets a session come to its end, looked after from node `from`.
 bool finish(sim::world& world, const session_id& session, const std::string& from) {
   for (int round = 0; round < 200; ++round) {
     if (!world.status(session))
@@ -144,11 +144,10 @@ TEST_CASE("a witness sees runs of tools begin and end, also those that a crash c
 TEST_CASE("P12: the trace of a seed equals itself, and differs from that of another seed") {
   const auto run = [](std::uint64_t seed) {
     sim::world world{seed};
-    world.add_node("n1", networked());
-    world.add_node("n2", networked());
+    add_two(world);
     world.keep_trace();
     world.faults(sim::fault_mix{5min}, 3h);
-    CHECK(finish(world, sid(), "n2"));
+    CHECK(finish(world, sid(), "n1"));
     return sim::to_text(world.trace());
   };
   const auto once = run(3);
@@ -162,49 +161,70 @@ TEST_CASE("each fault that is planned hits, and no session is lost by it") {
     const auto fault = static_cast<sim::fault_kind>(kind);
     CAPTURE(enum_names(fault)[kind]);
     sim::world world{kind + 1};
-    world.add_node("n1", networked());
-    world.add_node("n2", networked());
+    add_two(world);
     auto& seen = world.add(std::make_unique<notebook>());
-    world.plan_faults({make_fault(fault, 30s, 5min)});
-    CHECK(finish(world, sid(), "n2"));
+    world.plan_faults({make_fault(fault, 30s, 5min, "n2")});
+    CHECK(finish(world, sid(), "n1"));
     CHECK(seen.hits == std::set{fault});
-    CHECK(world.store().verify().sound());
+    CHECK(world.store("n2").verify().sound());
   }
 }
 
-TEST_CASE("a command over the network is answered, and one to a node that is down is not applied") {
+TEST_CASE("a node of a cluster takes what is for another one, and says when that is down") {
   sim::world world{1};
-  world.add_node("n1", networked());
-  world.add_node("n2", networked());
-  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n2");
+  add_two(world);
+  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n1");
   world.run();
   CHECK(proposed.accepted());
-  world.take_down("n1");
-  const auto approved = world.send(sid(), approve_plan(), "n2");
-  world.advance(5min);
-  CHECK_FALSE(approved.accepted());
+  world.take_down("n2");
+  world.run();
+  const auto approved = world.send(sid(), approve_plan(), "n1");
+  world.run();
+  REQUIRE(approved.answer());
+  CHECK(is(approved.answer()->error(), errc::node_unavailable));
   CHECK(state(world, sid()) == session_state::awaiting_plan_decision);
-  world.bring_up("n1");
-  const auto again = world.send(sid(), approve_plan(), "n2");
-  world.advance(5min);
+  world.bring_up("n2");
+  world.advance(2min);
+  const auto again = world.send(sid(), approve_plan(), "n1");
+  world.run();
   CHECK(again.accepted());
 }
 
-TEST_CASE("a partition keeps commands back; when it is mended they arrive") {
+TEST_CASE("what a partition keeps back is carried out when it is mended, as its sender was told") {
   sim::world world{1};
-  world.add_node("n1", networked());
-  world.add_node("n2", networked());
-  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n2");
+  add_two(world);
+  const auto proposed = world.send(sid(), propose_plan{seed_plan()}, "n1");
   world.run();
   REQUIRE(proposed.accepted());
-  world.plan_faults({make_fault(sim::fault_kind::partition, world.elapsed(), 30s, "n2")});
+  world.plan_faults({make_fault(sim::fault_kind::partition, world.elapsed(), 30s, "n1")});
   world.advance(1s);
-  const auto approved = world.send(sid(), approve_plan(), "n2");
+  const auto approved = world.send(sid(), approve_plan(), "n1");
   world.advance(20s);
-  CHECK_FALSE(approved.answer());
+  REQUIRE(approved.answer());
+  CHECK(is(approved.answer()->error(), errc::timed_out));
+  const auto refused = world.send(sid(), approve_plan(), "n1");
+  world.run();
+  REQUIRE(refused.answer());
+  CHECK(is(refused.answer()->error(), errc::node_unavailable));
   CHECK(state(world, sid()) == session_state::awaiting_plan_decision);
   world.advance(20s);
-  CHECK(approved.accepted());
+  CHECK(state(world, sid()) == session_state::waiting);
+  const auto again = world.send(sid(), approve_plan(), "n1");
+  world.run();
+  REQUIRE(again.accepted());
+  CHECK((*again.answer())->kind == receipt_kind::duplicate);
+}
+
+TEST_CASE("a world has a cluster or nodes that reach nobody, and says so") {
+  sim::world world{1};
+  world.add_node("n1");
+  CHECK_THROWS_WITH(world.add_cluster({{"n2", {}}, {"n3", {}}}),
+                    "the world has nodes already, and a cluster has all from the beginning");
+  CHECK_THROWS_WITH(world.send(sid(), propose_plan{seed_plan()}, "n2"),
+                    "node n2 reaches no other one: it is in no cluster");
+  sim::world clustered{1};
+  add_two(clustered);
+  CHECK_THROWS_WITH(clustered.add_node("n3"), "the world's nodes are those of its cluster");
 }
 
 TEST_CASE("a frozen node does nothing, and goes on where it stood") {

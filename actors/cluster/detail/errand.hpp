@@ -24,10 +24,13 @@ public:
   errand& operator=(const errand&) = delete;
   virtual ~errand() = default;
 
-  /// Sends it, once. `ended` is called when the answer is there, before it is passed on; not if
-  /// `fail` is called before.
+  /// Called when the answer is there, before it is passed on. `refused`: the other node does not
+  /// know this one (any more), and has done nothing.
+  using end_handler = std::function<void(bool refused)>;
+
+  /// Sends it, once. `ended` is not called if `fail` is called before.
   virtual void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
-                    std::function<void()> ended) = 0;
+                    end_handler ended) = 0;
 
   /// Answers with an error; what comes from the other node after that is ignored.
   virtual void fail(caf::error why) = 0;
@@ -54,10 +57,10 @@ public:
   errand_of(What what, callback answer) : what_{std::move(what)}, answer_{std::move(answer)} {}
 
   void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
-            std::function<void()> ended) override {
+            end_handler ended) override {
     request_ = scope.spawn(ask_for<Answer>(self, to, std::move(what_)),
                            [mine = this->shared_from_this(), ended](caf::expected<Answer> given) {
-                             ended();
+                             ended(!given && is(given.error(), errc::peer_refused));
                              mine->answer(std::move(given));
                            });
   }
@@ -80,6 +83,9 @@ private:
   caf::error as_seen_from_here(caf::error why) const {
     if (why == caf::sec::unexpected_message)
       return make_error(errc::invalid_field, "the other node cannot read what it was sent");
+    if (is(why, errc::peer_refused))
+      return make_error(errc::node_unavailable,
+                        "the other node has lost the connection with this one; nothing was done");
     // Errors of CAF's own come of actors that have ended.
     if (why.category() == error_category && !is(why, errc::shutting_down))
       return why;

@@ -2,6 +2,8 @@
 
 #include <fermata/messages/type_ids.hpp>
 
+#include <caf/exit_reason.hpp>
+
 #include <algorithm>
 #include <cassert>
 
@@ -12,6 +14,16 @@ namespace {
 /// No timer reaches further, and nobody waits longer for a node.
 constexpr std::chrono::milliseconds longest_wait = std::chrono::hours{24 * 365};
 constexpr std::chrono::minutes longest_sleep{1};
+
+/// Of a node that was frozen, or cut off, for so long that the other one gave its connection up.
+constexpr auto forgotten = "it does not know this node any more";
+
+/// The answer may be lost with an older connection of the same two nodes.
+coro::task<node_hello> greet_within(caf::scheduled_actor* self, caf::actor gate, node_hello hello,
+                                    caf::actor own_gate, std::chrono::milliseconds timeout) {
+  co_return co_await coro::ask<node_hello>(self, gate, timeout, std::move(hello),
+                                           std::move(own_gate));
+}
 
 caf::error nobody_waits() {
   return make_error(errc::shutting_down, "nobody waits for it");
@@ -196,10 +208,13 @@ void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_f
 
 void peer_links::begin(peer& of, errand_ptr what) {
   const auto place = of.under_way.insert(of.under_way.end(), what);
-  what->send(scope_, self_, of.gate, [this, &of, place] {
+  what->send(scope_, self_, of.gate, [this, &of, place](bool refused) {
     --count_of(**place);
     of.under_way.erase(place);
-    heard(of);
+    if (refused)
+      lose(of, forgotten);
+    else
+      heard(of);
   });
 }
 
@@ -253,9 +268,14 @@ void peer_links::connect(peer& to) {
 void peer_links::sighted(const node_name& name, const caf::actor& gate) {
   if (!own_gate_)
     return; // it will be greeted
-  for (auto& one : peers_)
-    if (one.member.name == name && one.contact.sighted())
+  for (auto& one : peers_) {
+    if (one.member.name != name)
+      continue;
+    // Nodes that greet each other anew with each greeting would never hear an answer.
+    const bool is_being_greeted = one.greeting.active() && one.gate == gate;
+    if (!is_being_greeted && one.contact.sighted())
       greet(one, gate);
+  }
 }
 
 void peer_links::set_gate(peer& of, caf::actor gate) {
@@ -266,25 +286,33 @@ void peer_links::set_gate(peer& of, caf::actor gate) {
   if (gate)
     self_->monitor(gate);
   of.gate = std::move(gate);
+  drop_questions(of);
+}
+
+/// Nobody answers them any more.
+void peer_links::drop_questions(peer& of) {
   of.beat.cancel();
+  of.greeting.cancel();
 }
 
 void peer_links::greet(peer& to, caf::actor gate) {
   if (stopping_)
     return;
   set_gate(to, gate);
-  scope_.spawn(ask_for<node_hello>(self_, std::move(gate), options_.hello, own_gate_),
-               [this, &to, attempt = ++to.attempt](caf::expected<node_hello> hello) {
-                 if (attempt != to.attempt)
-                   return;
-                 if (hello)
-                   greeted(to, *hello);
-                 else if (is(hello.error(), errc::peer_refused))
-                   to.contact.refused(message_of(hello.error()), now());
-                 else
-                   to.contact.failed(text_of(hello.error()), now());
-                 update(to);
-               });
+  drop_questions(to); // also where the same gate is reached by a new connection
+  to.greeting = scope_.spawn(greet_within(self_, std::move(gate), options_.hello, own_gate_,
+                                          options_.timing.connect_timeout),
+                             [this, &to, attempt = ++to.attempt](caf::expected<node_hello> hello) {
+                               if (attempt != to.attempt)
+                                 return;
+                               if (hello)
+                                 greeted(to, *hello);
+                               else if (is(hello.error(), errc::peer_refused))
+                                 to.contact.refused(message_of(hello.error()), now());
+                               else
+                                 to.contact.failed(text_of(hello.error()), now());
+                               update(to);
+                             });
 }
 
 void peer_links::greeted(peer& by, const node_hello& hello) {
@@ -299,7 +327,7 @@ void peer_links::beat(peer& to) {
   to.beat = scope_.spawn(ask_for<caf::atom_value>(self_, to.gate, atoms::beat_atom_v),
                          [this, &to](const caf::expected<caf::atom_value>& answer) {
                            if (!answer && is(answer.error(), errc::peer_refused))
-                             return lose(to, "it does not know this node any more");
+                             return lose(to, forgotten);
                            if (!answer)
                              return; // the end of its gate will be told
                            heard(to);
@@ -398,7 +426,17 @@ void peer_links::stop() {
     one.dialer = {};
   }
   own_gate_ = {};
-  self_->quit();
+  // With a reason, which dialers end with as well: one may wait for a silent port.
+  self_->quit(caf::exit_reason::user_shutdown);
+}
+
+std::shared_ptr<const session_router> make_router(const node_hello& hello, caf::actor links) {
+  auto router = std::make_shared<session_router>();
+  router->is_home_of = [members = hello.members, name = hello.name](const session_id& session) {
+    return fermata::home_of(members, session).name == name;
+  };
+  router->forwarder = std::move(links);
+  return router;
 }
 
 caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options) {

@@ -5,6 +5,7 @@
 #include <fermata/actors/cluster/detail/peer_contact.hpp>
 #include <fermata/actors/coro/scope.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/actors/detail/session_router.hpp>
 #include <fermata/messages/cluster.hpp>
 
 #include <caf/actor.hpp>
@@ -133,6 +134,7 @@ private:
     caf::actor dialer;
     caf::actor gate; ///< Null: there is no connection.
     coro::root_handle beat;
+    coro::root_handle greeting;
     std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
     std::list<errand_ptr> under_way;
     std::deque<waiting_errand> waiting;
@@ -165,6 +167,7 @@ private:
   void greet(peer& to, caf::actor gate);
   /// Listens to the end of a gate, or of none, and no longer to that of the one before.
   void set_gate(peer& of, caf::actor gate);
+  static void drop_questions(peer& of);
   void lose(peer& one, const std::string& why);
   void greeted(peer& by, const node_hello& hello);
   void beat(peer& to);
@@ -208,6 +211,10 @@ struct open_links {
   open_links() = default;
   explicit open_links(caf::actor own) : gate{std::move(own)} {}
 };
+
+/// Says which sessions live on this node, and hands the others to its links.
+[[nodiscard]] std::shared_ptr<const session_router> make_router(const node_hello& hello,
+                                                                caf::actor links);
 
 /// Ends when it gets `close_down`.
 caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options);

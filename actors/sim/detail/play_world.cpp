@@ -2,13 +2,17 @@
 
 #include <fermata/actors/sim/coverage.hpp>
 #include <fermata/actors/sim/deployment.hpp>
+#include <fermata/actors/sim/detail/stage.hpp>
 #include <fermata/actors/sim/detail/stand_ins.hpp>
 #include <fermata/actors/sim/world.hpp>
 
 #include <limits>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace fermata::sim::detail {
 
@@ -109,10 +113,23 @@ fault_mix draw_mix(seeded_random random) {
   return mix;
 }
 
+/// The node of a world that all of some sessions live on; nothing: there is none.
+std::optional<std::string> home_of_all(const std::set<session_id>& sessions,
+                                       const std::vector<std::string>& nodes) {
+  const auto cluster = cluster_of(nodes);
+  std::set<std::string> homes;
+  for (const auto& one : sessions)
+    homes.insert(home_of(cluster, one).name.str());
+  if (homes.size() > 1)
+    return std::nullopt;
+  return homes.empty() ? nodes.front() : *homes.begin();
+}
+
 /// What a world of a campaign has: everything is drawn before it begins, so that some of it can be
 /// left out.
 struct scenario {
   deployment people_and_sessions;
+  std::string home_of_given; ///< The node that has `campaign_options::store`.
   std::vector<fault> faults;
 
   scenario(const campaign_options& options, std::uint64_t seed) {
@@ -123,7 +140,10 @@ struct scenario {
     if (options.store)
       for (const auto& one : sessions_of(*options.store->clone()))
         wanted.taken.insert(one.session);
+    if (!home_of_all(wanted.taken, node_names(wanted.nodes)))
+      wanted.nodes = 1;
     people_and_sessions = draw_deployment(seed, wanted);
+    home_of_given = *home_of_all(wanted.taken, people_and_sessions.nodes);
     if (!options.with_faults)
       return;
     seeded_random random{seed, "campaign/faults"};
@@ -191,10 +211,9 @@ public:
 
 private:
   void set_up(const std::string& node, node_options& at, const std::shared_ptr<outside>& effects) {
-    const auto& nodes = what_.people_and_sessions.nodes;
     seeded_random random{in_.seed(), "campaign/restart/" + node};
     at.restart_after = random.between(std::chrono::milliseconds{0}, std::chrono::minutes{10});
-    if (options_.store && node == nodes.front()) {
+    if (options_.store && node == what_.home_of_given) {
       at.store = options_.store->clone();
       strangers_.add_to(at, effects, in_.seed(), played_.stand_ins);
     }
@@ -205,7 +224,7 @@ private:
   void begin_with_stored() {
     if (!options_.store)
       return;
-    const auto found = sessions_of(in_.store());
+    const auto found = sessions_of(in_.store(what_.home_of_given));
     sessions_.enter(found);
     for (const auto& one : found) {
       given_.push_back(one.session);

@@ -1,12 +1,15 @@
 #include <fermata/actors/sim/detail/simulated_process.hpp>
 
 #include <fermata/actors/agents/script.hpp>
+#include <fermata/actors/cluster/detail/dialer.hpp>
+#include <fermata/actors/cluster/detail/gate.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/sim/must.hpp>
 
 #include <caf/abstract_actor.hpp>
 #include <caf/actor_registry.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/io/middleman.hpp>
 #include <caf/send.hpp>
 
 #include <algorithm>
@@ -98,19 +101,35 @@ runtime_options make_options(const node_options& options) {
   return made;
 }
 
+/// A cluster that is at rest does nothing by itself, so that days pass in no time; and a node that
+/// is down for hours is tried once a minute.
+link_options to_others(const membership& member, const limits& limits,
+                       std::shared_ptr<contact_board> board, caf::actor middleman) {
+  link_options made;
+  made.hello = member.hello;
+  made.on_contact = member.on_contact;
+  made.timing.idle_heartbeat = std::chrono::milliseconds{0};
+  made.timing.longest_retry = std::chrono::minutes{1};
+  made.timing.refused_retry = std::chrono::minutes{1};
+  made.max_errands = limits.runtime_queue;
+  made.dialer = dialer_by(std::move(middleman), std::chrono::milliseconds{0});
+  made.board = std::move(board);
+  return made;
+}
+
 } // namespace
 
 simulated_process::simulated_process(const node_options& options,
                                      std::shared_ptr<memory_store> store,
                                      std::shared_ptr<virtual_clock> clock,
                                      std::shared_ptr<seeded_random> random, const run_hooks& hooks,
-                                     const std::function<void(caf::actor_system_config&)>& prepare)
+                                     const membership* member)
     : pool_{std::make_shared<simulated_pool>(options.limits.blocking_threads)} {
   configure(config_);
   config_.set("scheduler.policy", caf::atom("testing"));
   config_.set("logger.verbosity", caf::atom("quiet"));
-  if (prepare)
-    prepare(config_);
+  if (member != nullptr)
+    member->prepare(config_);
   system_ = std::make_unique<caf::actor_system>(config_);
   scheduler_ = &dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler());
   auto made = make_options(options);
@@ -118,6 +137,14 @@ simulated_process::simulated_process(const node_options& options,
   made.clock = std::move(clock);
   made.random = std::move(random);
   made.pool = pool_;
+  const auto started_at = made.clock->now();
+  if (member != nullptr) {
+    links =
+        system_->spawn(peer_links_actor,
+                       to_others(*member, options.limits, board,
+                                 caf::actor_cast<caf::actor>(system_->middleman().actor_handle())));
+    made.router = make_router(member->hello, links);
+  }
   shared = std::make_shared<services>(std::move(made));
   must(shared->agents.add(default_agent().str(), script_agent()));
   tool_registry tools;
@@ -128,6 +155,14 @@ simulated_process::simulated_process(const node_options& options,
   if (options.setup_models)
     options.setup_models(shared->models);
   node = spawn_node(*system_, shared);
+  if (member != nullptr) {
+    gate_options to_us;
+    to_us.hello = member->hello;
+    to_us.started_at = started_at;
+    to_us.links = links;
+    to_us.board = board;
+    gate = system_->spawn(gate_actor, shared, node.directory, std::move(to_us));
+  }
   journal_ =
       dynamic_cast<const caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(node.journal));
 }
@@ -141,13 +176,19 @@ simulated_process::~simulated_process() {
   caf::anon_send_exit(node.directory, caf::exit_reason::kill);
   caf::anon_send_exit(node.journal, caf::exit_reason::kill);
   node = {};
-  if (front_end)
-    caf::anon_send_exit(std::exchange(front_end, {}), caf::exit_reason::kill);
+  shared->options.router.reset();
+  for (auto* one : {&gate, &links})
+    if (*one)
+      caf::anon_send_exit(std::exchange(*one, {}), caf::exit_reason::kill);
   while (ready_actors() > 0)
     run_actor(0);
   // What a worker has posted on its way out; it holds what holds the pool.
   pool_->jobs.clear();
   assert(system_->registry().running() == 0 && "an actor survived its node");
+}
+
+void simulated_process::open() {
+  caf::anon_send(links, open_links{gate});
 }
 
 void simulated_process::run_actor(std::size_t which) {
@@ -202,8 +243,9 @@ void simulated_process::stop(const std::function<bool()>& between) {
   if (!run_all(between))
     return;
   caf::anon_send(node.journal, atoms::stop_atom_v);
-  if (front_end)
-    caf::anon_send_exit(std::exchange(front_end, {}), caf::exit_reason::user_shutdown);
+  for (const auto* one : {&gate, &links})
+    if (*one)
+      caf::anon_send(*one, close_down{});
   static_cast<void>(run_all(between));
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <fermata/actors/cluster/detail/peer_links.hpp>
 #include <fermata/actors/detail/node.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/sim/random.hpp>
 #include <fermata/actors/sim/world.hpp>
+
+#include <fermata/messages/cluster.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -55,13 +58,22 @@ struct run_hooks {
   std::function<void(const tool&, const tool_context&, const json* content, bool cut_off)> ended;
 };
 
+/// Which node of a cluster a process is, and how its actor system gets onto the network.
+struct membership {
+  node_hello hello;
+  std::function<void(caf::actor_system_config&)> prepare;
+  std::function<void(const peer_report&)> on_contact;
+
+  membership() = default;
+};
+
 /// What dies with the process: a node's actors, with all that they hold in memory.
 class simulated_process {
 public:
+  /// `member`: null where it is in no cluster.
   simulated_process(const node_options& options, std::shared_ptr<memory_store> store,
                     std::shared_ptr<virtual_clock> clock, std::shared_ptr<seeded_random> random,
-                    const run_hooks& hooks,
-                    const std::function<void(caf::actor_system_config&)>& prepare);
+                    const run_hooks& hooks, const membership* member);
   /// Kills it: nothing that an actor does from here on has an effect, since the store has crashed
   /// or is replaced, answers are ignored, and no tool is begun.
   ~simulated_process();
@@ -83,6 +95,9 @@ public:
   /// How long until the next timeout; at least 1 ms.
   [[nodiscard]] std::optional<std::chrono::milliseconds> next_timeout() const;
 
+  /// Begins to connect with the others of its cluster, now that they can reach it.
+  void open();
+
   /// Stops it as a host does, first come, first served. Calls `between` after each turn: false, it
   /// has died in the middle of it.
   void stop(const std::function<bool()>& between);
@@ -92,7 +107,10 @@ public:
 
   services_ptr shared;
   fermata::detail::node node;
-  caf::actor front_end; ///< Null: it is on no network.
+  /// What others reach of it, and what reaches the others; null: it is in no cluster.
+  caf::actor gate;
+  caf::actor links;
+  std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
 
 private:
   bool run_all(const std::function<bool()>& between);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <fermata/actors/sim/detail/front_end.hpp>
 #include <fermata/actors/sim/detail/simulated_process.hpp>
 #include <fermata/actors/sim/world.hpp>
 
@@ -46,12 +45,11 @@ struct simulated_node {
   milliseconds cut_until{0};
   milliseconds slow_link_until{0};
   std::optional<milliseconds> commit_due;
-
-  /// Where it reaches other nodes; null while it connects.
-  std::map<std::string, caf::actor> reached;
-  /// What waits for a connection.
-  std::map<std::string, std::vector<remote_request_ptr>> connecting;
 };
+
+/// The member list of a simulated cluster: hosts are the names of nodes. Throws `std::logic_error`
+/// for a name that is none.
+[[nodiscard]] member_list cluster_of(const std::vector<std::string>& nodes);
 
 enum class turn_of : std::uint8_t { actor, function, network };
 
@@ -98,9 +96,12 @@ struct stage {
   /// Throws `std::logic_error` while it is down.
   simulated_process& first_process();
   simulated_node& home(const session_id& session);
+  [[nodiscard]] bool is_cluster() const noexcept { return !cluster.members.empty(); }
+  /// Adds a node that is down.
+  simulated_node& add(std::string name, node_options options);
   /// Starts its process, on what is stored.
   void start(simulated_node& at);
-  void announce(const simulated_node& at);
+  [[nodiscard]] node_hello hello_of(const simulated_node& at);
   /// Runtimes draw from one stream for each node, over all their lives.
   std::shared_ptr<seeded_random> random_of(const simulated_node& at);
   void watch_store(simulated_node& at);
@@ -115,17 +116,13 @@ struct stage {
 
   // -- commands
 
-  /// Sends something to its session's home. `shown`: what witnesses see of it, or null.
-  ticket post(const session_id& session, message_body body, std::string_view type,
-              std::shared_ptr<const command> shown);
+  /// Sends something to a session by a node, which is its home or forwards it. `shown`: what
+  /// witnesses see of it, or null.
+  ticket post(simulated_node& at, const session_id& session, message_body body,
+              std::string_view type, std::shared_ptr<const command> shown);
   void take_answer(simulated_node& at, std::uint64_t number, ticket::state& state,
                    result<receipt> answer);
   void note_sent(const simulated_node& at, const unanswered& asked);
-  /// Sends a command from another node than its session's home.
-  ticket post_from(simulated_node& caller, const session_id& session, command body);
-  void hand_over(simulated_node& caller, remote_request_ptr request);
-  void connected(simulated_node& caller, const std::string& to, result<caf::actor> directory);
-  void broken_connection(simulated_node& caller, const caf::actor_addr& gone);
 
   // -- turns
 
@@ -201,7 +198,7 @@ struct stage {
   seeded_random schedule;
   bool random_schedule = true;
   sim::network links;
-  bool has_network = false;
+  member_list cluster; ///< Empty: there is none.
   std::shared_ptr<virtual_clock> clock;
   std::map<std::string, std::shared_ptr<seeded_random>> randoms;
 
@@ -232,7 +229,6 @@ struct stage {
 
   std::vector<choice> choices; ///< Of this turn.
   std::vector<std::string> names;
-  std::map<session_id, simulated_node*> homes;
   /// Last: their processes end first, and tell of it.
   std::vector<std::unique_ptr<simulated_node>> nodes;
 };

@@ -5,20 +5,10 @@
 
 #include <caf/send.hpp>
 
-#include <stdexcept>
-
 namespace fermata::sim::detail {
 
-namespace {
-
-/// How long a node waits for a connection.
-constexpr milliseconds connection_patience{10'000};
-
-} // namespace
-
-ticket stage::post(const session_id& session, message_body body, std::string_view type,
-                   std::shared_ptr<const command> shown) {
-  auto& at = home(session);
+ticket stage::post(simulated_node& at, const session_id& session, message_body body,
+                   std::string_view type, std::shared_ptr<const command> shown) {
   ticket sent;
   const auto number = ++sent_commands;
   if (!at.process) {
@@ -68,64 +58,6 @@ void stage::note_sent(const simulated_node& at, const unanswered& asked) {
   const sent_command what{sent_commands, at.name, asked.session, *asked.body};
   for (const auto& one : witnesses)
     one->sent(self, what);
-}
-
-ticket stage::post_from(simulated_node& caller, const session_id& session, command body) {
-  ticket sent;
-  const auto number = ++sent_commands;
-  if (!caller.process) {
-    sent.state_->lost = true;
-    return sent;
-  }
-  if (!caller.process->front_end)
-    throw std::logic_error("node " + caller.name + " is not on the network");
-  unanswered asked{std::make_shared<const command>(body), session, clock->now(),
-                   [state = sent.state_] { state->lost = true; }};
-  note_sent(caller, asked);
-  caller.asked.emplace(number, std::move(asked));
-  auto request = std::make_shared<remote_request>();
-  request->to = home(session).name;
-  request->what = session_command{session, std::move(body)};
-  request->answer = [this, &caller, state = sent.state_, number,
-                     mine = caller.life](result<receipt> answer) {
-    if (mine == caller.life)
-      take_answer(caller, number, *state, std::move(answer));
-  };
-  hand_over(caller, std::move(request));
-  return sent;
-}
-
-void stage::hand_over(simulated_node& caller, remote_request_ptr request) {
-  const auto to = request->to;
-  if (const auto reached = caller.reached.find(to); reached != caller.reached.end()) {
-    request->directory = reached->second;
-    caf::anon_send(caller.process->front_end, std::move(request));
-    return;
-  }
-  auto& waiting = caller.connecting[to];
-  waiting.push_back(std::move(request));
-  if (waiting.size() > 1)
-    return;
-  links.connect(caller.name, to, connection_patience,
-                [this, &caller, to, mine = caller.life](result<caf::actor> directory) {
-                  if (mine == caller.life)
-                    connected(caller, to, std::move(directory));
-                });
-}
-
-void stage::connected(simulated_node& caller, const std::string& to, result<caf::actor> directory) {
-  const auto waiting = std::move(caller.connecting.extract(to).mapped());
-  if (directory)
-    caller.reached[to] = std::move(*directory);
-  for (const auto& one : waiting)
-    if (directory)
-      hand_over(caller, one);
-    else
-      one->answer(make_error(errc::timed_out, "node " + to + " cannot be reached"));
-}
-
-void stage::broken_connection(simulated_node& caller, const caf::actor_addr& gone) {
-  std::erase_if(caller.reached, [&](const auto& one) { return one.second == gone; });
 }
 
 } // namespace fermata::sim::detail

@@ -56,7 +56,7 @@ void stage::strike(simulated_node& at, const fault& one) {
   case fault_kind::freeze:
     hits(at, one);
     at.frozen_until = std::max(at.frozen_until, until);
-    if (at.options.on_network)
+    if (is_cluster())
       links.freeze(at.name);
     return;
   case fault_kind::slow_node:
@@ -86,7 +86,7 @@ void stage::strike(simulated_node& at, const fault& one) {
 }
 
 void stage::strike_links(simulated_node& at, const fault& one, milliseconds until) {
-  if (!at.options.on_network)
+  if (!is_cluster())
     return;
   hits(at, one);
   if (one.kind == fault_kind::partition) {
@@ -106,7 +106,7 @@ void stage::strike_links(simulated_node& at, const fault& one, milliseconds unti
     });
   } else {
     for (const auto& peer : nodes)
-      if (peer->options.on_network && peer.get() != &at)
+      if (peer.get() != &at)
         links.drop(at.name, peer->name);
   }
 }
@@ -120,7 +120,7 @@ void stage::mend_partitions() {
 
 void stage::delay_links(const simulated_node& at, milliseconds most) {
   for (const auto& peer : nodes)
-    if (peer->options.on_network && peer.get() != &at) {
+    if (peer.get() != &at) {
       links.delay(at.name, peer->name, most / 100, most);
       links.delay(peer->name, at.name, most / 100, most);
     }
@@ -176,7 +176,7 @@ void stage::stop_faults() {
     one->frozen_until = one->cut_until = one->slow_link_until = milliseconds{0};
     if (one->process && one->lag.count() > 0)
       thaw(*one);
-    if (one->options.on_network)
+    if (is_cluster())
       delay_links(*one, milliseconds{0});
     bring_up(*one);
   }

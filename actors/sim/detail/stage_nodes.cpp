@@ -1,5 +1,7 @@
 #include <fermata/actors/sim/detail/stage.hpp>
 
+#include <fermata/actors/sim/must.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -46,8 +48,40 @@ simulated_process& stage::first_process() {
 }
 
 simulated_node& stage::home(const session_id& session) {
-  const auto placed = homes.find(session);
-  return placed == homes.end() ? first() : *placed->second;
+  return is_cluster() ? node(home_of(cluster, session).name.str()) : first();
+}
+
+member_list cluster_of(const std::vector<std::string>& nodes) {
+  member_list made;
+  made.cluster = must(node_name::parse("simulated"));
+  for (const auto& name : nodes) {
+    auto& member = made.members.emplace_back();
+    member.name = must(node_name::parse(name));
+    member.host = name;
+    member.port = network::port;
+  }
+  must(check(made));
+  return made;
+}
+
+simulated_node& stage::add(std::string name, node_options options) {
+  if (std::find(names.begin(), names.end(), name) != names.end())
+    throw std::logic_error("the world has a node " + name + " already");
+  auto added = std::make_unique<simulated_node>();
+  added->name = name;
+  added->store = options.store ? options.store->clone() : std::make_shared<memory_store>();
+  added->options = std::move(options);
+  names.push_back(std::move(name));
+  return *nodes.emplace_back(std::move(added));
+}
+
+node_hello stage::hello_of(const simulated_node& at) {
+  node_hello hello;
+  hello.software = "simulated";
+  hello.name = must(node_name::parse(at.name));
+  hello.life = at.life;
+  hello.members = cluster;
+  return hello;
 }
 
 void stage::start(simulated_node& at) {
@@ -58,24 +92,23 @@ void stage::start(simulated_node& at) {
   };
   hooks.ended = [this, &at](const tool& what, const tool_context& context, const json* content,
                             bool cut_off) { run_ended(at, what, context, content, cut_off); };
-  std::function<void(caf::actor_system_config&)> prepare;
-  if (at.options.on_network)
-    prepare = [this, &at](caf::actor_system_config& config) { links.configure(config, at.name); };
+  membership member;
+  member.hello = hello_of(at);
+  member.prepare = [this, &at](caf::actor_system_config& config) {
+    links.configure(config, at.name);
+  };
+  member.on_contact = [this, &at](const peer_report& with) {
+    note(with.member.name.str() + " is " + enum_name(with.state)
+             + (with.reason.empty() ? "" : ": " + with.reason),
+         at.name);
+  };
   at.process = std::make_unique<simulated_process>(at.options, at.store, clock, random_of(at),
-                                                   hooks, prepare);
+                                                   hooks, is_cluster() ? &member : nullptr);
   watch_store(at);
-  if (!at.options.on_network)
+  if (!is_cluster())
     return;
-  links.join(at.name, at.process->node.directory);
-  at.process->front_end =
-      spawn_front_end(at.process->system(),
-                      [this, &at](const caf::actor_addr& gone) { broken_connection(at, gone); });
-}
-
-void stage::announce(const simulated_node& at) {
-  note("up", at.name);
-  for (const auto& one : witnesses)
-    one->node_up(self, at.name);
+  links.join(at.name, at.process->gate);
+  at.process->open();
 }
 
 std::shared_ptr<seeded_random> stage::random_of(const simulated_node& at) {
@@ -112,7 +145,7 @@ void stage::kill(simulated_node& at) {
   if (!at.store->crashed())
     at.store->crash();
   ++at.life;
-  if (at.options.on_network)
+  if (is_cluster())
     links.kill(at.name);
   at.process.reset();
   at.store->restart();
@@ -131,7 +164,7 @@ void stage::stop(simulated_node& at) {
   if (at.store->crashed())
     return kill(at); // it died while it stopped
   ++at.life;
-  if (at.options.on_network)
+  if (is_cluster())
     links.leave(at.name);
   at.process.reset();
   gone(at);
@@ -141,9 +174,7 @@ void stage::gone(simulated_node& at) {
   at.frozen_until = milliseconds{0};
   at.lag = milliseconds{0};
   at.commit_due.reset();
-  at.reached.clear();
   at.followed.clear();
-  at.connecting.clear();
   for (auto& [number, one] : std::exchange(at.asked, {}))
     one.lose();
   note("down", at.name);
@@ -155,7 +186,9 @@ void stage::bring_up(simulated_node& at) {
   if (at.process)
     return;
   start(at);
-  announce(at);
+  note("up", at.name);
+  for (const auto& one : witnesses)
+    one->node_up(self, at.name);
 }
 
 void stage::bring_up_after(simulated_node& at, milliseconds delay) {

@@ -24,7 +24,7 @@ void stage::find_choices() {
   for (auto& one : nodes)
     if (one->process && one->frozen_until <= elapsed && one->next_turn <= elapsed)
       find_choices(*one);
-  if (!has_network)
+  if (!is_cluster())
     return;
   const auto deliverable = links.ready(network_time());
   for (std::size_t i = 0; i < deliverable; ++i)
@@ -141,7 +141,7 @@ std::optional<milliseconds> stage::next_due() const {
   };
   if (!calendar.empty())
     consider(calendar.begin()->first.first);
-  if (has_network)
+  if (is_cluster())
     if (const auto next = links.next())
       consider(std::chrono::ceil<milliseconds>(next->time_since_epoch()));
   for (const auto& one : nodes) {
@@ -184,7 +184,7 @@ void stage::pass(milliseconds duration) {
 }
 
 void stage::thaw(simulated_node& at) {
-  if (at.options.on_network)
+  if (is_cluster())
     links.freeze(at.name, false);
   at.process->pass(std::exchange(at.lag, milliseconds{0}));
 }

@@ -80,9 +80,8 @@ void bound_monitor::stored(world& in, const stored_commit& what) {
   check_records(in, what);
 }
 
-void bound_monitor::sent(world& in, const sent_command& what) {
-  if (what.node == in.home(what.session))
-    waiting_.emplace(what.number, waiting_command{what.node, what.session});
+void bound_monitor::sent(world&, const sent_command& what) {
+  waiting_.emplace(what.number, waiting_command{what.node, what.session});
 }
 
 void bound_monitor::node_down(world&, const std::string& node) {
@@ -118,11 +117,13 @@ void bound_monitor::check_waiting(world& in) {
   for (const auto& [number, one] : waiting_) {
     const auto& limits = known_->node(one.node).limits;
     const auto of_node = ++of_nodes[one.node];
-    const auto of_session = ++of_sessions[one.session];
     if (of_node > limits.runtime_queue)
       violate(in, "P10",
               one.node + " has not answered " + std::to_string(of_node)
                   + " commands; runtime_queue is " + std::to_string(limits.runtime_queue));
+    if (one.node != in.home(one.session))
+      continue; // it is on its way
+    const auto of_session = ++of_sessions[one.session];
     const auto load = in.load(one.node);
     // The session has taken one of them; before it is in memory, all are the runtime's.
     if (of_session > limits.session_queue + std::size_t{1} && in.is_responsive(one.node) && load

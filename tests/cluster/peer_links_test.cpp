@@ -388,6 +388,15 @@ TEST_CASE("a node that is asked nothing is not asked for signs of life either") 
   CHECK(w.script->got.empty());
 }
 
+TEST_CASE("a node that answers at once is asked for nothing else, however long it was quiet") {
+  world w;
+  w.start_gate();
+  w.open();
+  w.advance(1h);
+  CHECK(said(w.send()) == "value");
+  CHECK(w.script->got == std::vector<std::string>{session_on_b().str()});
+}
+
 TEST_CASE("a connection that is lost is made anew") {
   world w;
   w.start_gate();

@@ -49,6 +49,11 @@ bool peer_contact::heard(time now) {
   return true;
 }
 
+void peer_contact::asked(time now) {
+  if (state_ == contact_state::connected && !beating_)
+    heard_ = now;
+}
+
 bool peer_contact::sighted() {
   if (state_ == contact_state::connected)
     return false;

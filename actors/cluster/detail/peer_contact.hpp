@@ -42,6 +42,8 @@ public:
   void lost(std::string why, time now);
   /// Something came from the peer. True: it was silent before.
   bool heard(time now);
+  /// Something is asked of the peer, and nothing was before: it has its time to answer.
+  void asked(time now);
   /// The peer has connected with this node, and is greeted: that is an attempt. False: there is no
   /// need to.
   [[nodiscard]] bool sighted();
@@ -63,7 +65,7 @@ private:
   time first_until_;               ///< How long the first attempt is waited for.
   bool attempt_under_way_ = false; ///< Nobody waits for it but while connecting.
   bool beating_ = false;           ///< A heartbeat has no answer yet.
-  time heard_{};                   ///< Or when a heartbeat was sent, if that is later.
+  time heard_{};                   ///< Or when it was asked for something, if that is later.
   std::uint32_t failures_ = 0;     ///< In a row.
   time retry_at_;
 };

@@ -200,6 +200,8 @@ void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_f
     return;
   }
   const bool is_first = of.under_way.empty();
+  if (is_first)
+    of.contact.asked(now());
   begin(of, std::move(what));
   // From the first one on heartbeats are due more often.
   if (const auto due = of.contact.due(true); is_first && due)
@@ -254,15 +256,16 @@ void peer_links::refuse_waiting(peer& of) {
 // -- connections
 
 void peer_links::connect(peer& to) {
-  scope_.spawn(ask_for<caf::actor>(self_, to.dialer, cluster_member{to.member}),
-               [this, &to, attempt = ++to.attempt](caf::expected<caf::actor> gate) {
-                 if (attempt != to.attempt)
-                   return;
-                 if (gate && *gate)
-                   return greet(to, std::move(*gate));
-                 to.contact.failed(gate ? "no node is there" : text_of(gate.error()), now());
-                 update(to);
-               });
+  to.dialing =
+      scope_.spawn(ask_for<caf::actor>(self_, to.dialer, cluster_member{to.member}),
+                   [this, &to, attempt = ++to.attempt](caf::expected<caf::actor> gate) {
+                     if (attempt != to.attempt)
+                       return;
+                     if (gate && *gate)
+                       return greet(to, std::move(*gate));
+                     to.contact.failed(gate ? "no node is there" : text_of(gate.error()), now());
+                     update(to);
+                   });
 }
 
 void peer_links::sighted(const node_name& name, const caf::actor& gate) {
@@ -289,8 +292,9 @@ void peer_links::set_gate(peer& of, caf::actor gate) {
   drop_questions(of);
 }
 
-/// Nobody answers them any more.
+/// Nobody answers them any more: CAF neither where it connects and is connected with meanwhile.
 void peer_links::drop_questions(peer& of) {
+  of.dialing.cancel();
   of.beat.cancel();
   of.greeting.cancel();
 }

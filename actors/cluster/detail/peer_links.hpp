@@ -135,6 +135,7 @@ private:
     caf::actor gate; ///< Null: there is no connection.
     coro::root_handle beat;
     coro::root_handle greeting;
+    coro::root_handle dialing;
     std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
     std::list<errand_ptr> under_way;
     std::deque<waiting_errand> waiting;

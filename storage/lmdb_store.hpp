@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/storage/store.hpp>
+#include <fermata/storage/store_access.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -13,9 +14,6 @@ namespace fermata {
 namespace detail {
 class lmdb_environment;
 }
-
-/// Who may use a store that is open: its one owner writes; readers come and go beside it.
-enum class store_access : std::uint8_t { read_write, read_only };
 
 struct lmdb_options {
   store_access access = store_access::read_write;

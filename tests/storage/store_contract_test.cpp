@@ -1,7 +1,7 @@
-// What every store promises: `store.hpp` as tests. Each runs over both stores, and reads what it
-// wrote again after the store was closed and opened.
+// What every store promises: `store.hpp` as tests. Each runs over all stores of the test program,
+// and reads what it wrote again after the store was closed and opened.
 
-#include "store_harness.hpp"
+#include <store_harness.hpp>
 
 #include <fermata_catch.hpp>
 
@@ -12,7 +12,7 @@
 using namespace fermata;
 using namespace fermata::test;
 
-#define CONTRACT(claim) TEMPLATE_TEST_CASE(claim, "[contract]", memory_harness, lmdb_harness)
+#define CONTRACT(claim) TEMPLATE_TEST_CASE(claim, "[contract]", TESTED_STORES)
 
 namespace {
 

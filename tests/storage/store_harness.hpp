@@ -4,6 +4,11 @@
 
 #include <fermata/storage/lmdb_store.hpp>
 #include <fermata/storage/memory_store.hpp>
+#include <fermata/storage/verify_store.hpp>
+
+// Each test program that shares tests of stores has a header of this name.
+#define TESTED_STORES memory_harness, lmdb_harness
+#define DURABLE_STORES lmdb_harness
 
 namespace fermata::test {
 
@@ -28,6 +33,7 @@ public:
     store_.reset();
     store_ = must(lmdb_store::open(directory_.path() / "store"));
   }
+  verify_report verify() { return must(verify_store(directory_.path() / "store")); }
 
 private:
   temporary_directory directory_;

@@ -1,7 +1,8 @@
 #include "plain_store.hpp"
-#include "store_harness.hpp"
 
-#include <fermata/storage/verify_store.hpp>
+#include <store_harness.hpp>
+
+#include <fermata/storage/memory_store.hpp>
 
 #include <fermata_catch.hpp>
 
@@ -89,18 +90,18 @@ private:
 
 } // namespace
 
-TEST_CASE("both stores hold what a plain model does after a random history, and it verifies") {
+TEMPLATE_TEST_CASE("a store holds what a plain model does after a random history, and it verifies",
+                   "[model]", DURABLE_STORES) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);
-    temporary_directory directory;
     const auto memory = std::make_shared<memory_store>();
-    auto durable = must(lmdb_store::open(directory));
+    TestType durable;
     plain_store model;
     random_history history{seed};
     for (int step = 0; step < 60; ++step) {
       const auto batch = history.batch(*memory);
       const auto expected = memory->write(batch);
-      const auto got = durable->write(batch);
+      const auto got = durable.get().write(batch);
       REQUIRE(got.size() == expected.size());
       for (std::size_t i = 0; i < got.size(); ++i) {
         REQUIRE(got[i].number == expected[i].number);
@@ -108,28 +109,27 @@ TEST_CASE("both stores hold what a plain model does after a random history, and 
         REQUIRE(model.write(batch[i]) == !got[i].error);
       }
       if (const auto limit = history.reclaims(); limit > 0) {
-        const auto done = must(durable->reclaim(limit));
+        const auto done = must(durable.get().reclaim(limit));
         REQUIRE(must(memory->reclaim(limit)).erased == done.erased);
         REQUIRE(done.erased <= limit);
       }
       if (step % 20 == 0) {
-        REQUIRE(dump(*durable) == model.dump());
+        REQUIRE(dump(durable.get()) == model.dump());
         REQUIRE(memory->verify().problems == std::vector<std::string>{});
-        durable.reset();
-        durable = must(lmdb_store::open(directory));
+        durable.reopen();
       }
     }
-    CHECK(dump(*durable) == model.dump());
+    CHECK(dump(durable.get()) == model.dump());
     CHECK(dump(*memory) == model.dump());
-    const auto report = must(verify_store(directory.path()));
+    const verify_report report = durable.verify();
     CHECK(report.problems == std::vector<std::string>{});
     const auto memory_report = memory->verify();
     CHECK(memory_report.problems == std::vector<std::string>{});
     CHECK(report.events == memory_report.events);
     CHECK(report.records == memory_report.records);
     CHECK(report.garbage == memory_report.garbage);
-    CHECK(reclaim_all(*durable) == report.garbage);
-    CHECK(dump(*durable) == model.dump());
-    CHECK(must(verify_store(directory.path())).garbage == 0);
+    CHECK(reclaim_all(durable.get()) == report.garbage);
+    CHECK(dump(durable.get()) == model.dump());
+    CHECK(durable.verify().garbage == 0);
   }
 }

@@ -13,6 +13,10 @@ if(TARGET fermata_observability)
   install(TARGETS fermata_observability EXPORT fermata-observability-targets)
   install(EXPORT fermata-observability-targets NAMESPACE fermata:: DESTINATION "${_package_folder}")
 endif()
+if(TARGET fermata_postgres)
+  install(TARGETS fermata_postgres EXPORT fermata-postgres-targets)
+  install(EXPORT fermata-postgres-targets NAMESPACE fermata:: DESTINATION "${_package_folder}")
+endif()
 
 foreach(_layer IN LISTS FERMATA_LAYERS)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/${_layer}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/fermata"

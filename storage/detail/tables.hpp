@@ -73,7 +73,8 @@ private:
 };
 
 /// The reading side of one transaction of an engine. Keys and values are as they are stored: sealed
-/// and not yet trusted. What is returned stays valid until the next write or the transaction's end.
+/// and not yet trusted. What `get` returns stays valid until the next one, the next write or the
+/// transaction's end; what a visitor is shown, until it returns.
 class table_reader {
 public:
   virtual ~table_reader() = default;

@@ -1,0 +1,254 @@
+// Opening: what is accepted, what is refused and how it is said, and who may write.
+
+#include "store_harness.hpp"
+
+#include <fermata/storage/detail/entries.hpp>
+
+#include <fermata_catch.hpp>
+
+#include <unistd.h>
+
+#include <thread>
+
+using namespace fermata;
+using namespace fermata::test;
+
+namespace {
+
+caf::error refusal(const postgres_options& options) {
+  auto opened = postgres_store::open(options);
+  return opened ? caf::error{} : opened.error();
+}
+
+bool says(const caf::error& error, std::string_view text) {
+  return message_of(error).find(text) != std::string::npos;
+}
+
+postgres_options reading(const postgres_harness& of) {
+  auto options = of.options();
+  options.access = store_access::read_only;
+  return options;
+}
+
+std::string hex(detail::byte_view data) {
+  std::string text = "'\\x";
+  for (const auto byte : data) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    text += digits[byte >> 4];
+    text += digits[byte & 0xF];
+  }
+  return text + '\'';
+}
+
+} // namespace
+
+TEST_CASE("options that cannot be are refused, saying what would be accepted") {
+  const auto fresh = postgres_server::get().new_store();
+  for (const auto* schema :
+       {"", "Upper", "1st", "a-b", "a;b", "pg_x", "information_schema", "\"q\""}) {
+    auto options = fresh;
+    options.schema = schema;
+    CAPTURE(schema);
+    CHECK(is(refusal(options), errc::invalid_field));
+    CHECK(says(refusal(options), "at most 63"));
+  }
+  auto options = fresh;
+  options.schema = std::string(64, 'x');
+  CHECK(is(refusal(options), errc::invalid_field));
+  options = fresh;
+  options.timeout = std::chrono::milliseconds{99};
+  CHECK(says(refusal(options), "100 ms to 1 h"));
+  options = fresh;
+  options.transaction_timeout = std::chrono::hours{2};
+  CHECK(says(refusal(options), "100 ms to 1 h"));
+  options = fresh;
+  options.max_views = 0;
+  CHECK(says(refusal(options), "at least 1"));
+  options = fresh;
+  options.connection = "hots=here";
+  CHECK(is(refusal(options), errc::invalid_field));
+  CHECK(says(refusal(options), "hots"));
+}
+
+TEST_CASE("a password is in no message, also of a connection string that is none") {
+  auto options = postgres_server::get().new_store();
+  for (const auto* connection :
+       {"host=here password=my secret", "postgresql://me:secret@here:port:x/db?secret",
+        "host=/nowhere password=secret", "postgresql://me:secret@localhost:1/db"}) {
+    options.connection = connection;
+    const auto error = refusal(options);
+    CAPTURE(message_of(error));
+    CHECK(error);
+    CHECK_FALSE(says(error, "secret"));
+    CHECK_FALSE(says(error, "\n"));
+  }
+}
+
+TEST_CASE("a database that cannot be used is store_unavailable, with its own words") {
+  auto options = postgres_server::get().new_store();
+  const auto host = "host=" + postgres_server::get().directory().string();
+  options.connection = host + " user=fermata dbname=nowhere";
+  CHECK(is(refusal(options), errc::store_unavailable));
+  CHECK(says(refusal(options), "\"nowhere\" does not exist"));
+  options.connection = host + " user=nobody_known dbname=postgres";
+  CHECK(is(refusal(options), errc::store_unavailable));
+  options.connection = "host=/nowhere dbname=postgres";
+  CHECK(is(refusal(options), errc::store_unavailable));
+  CHECK(says(refusal(options), "database postgres at /nowhere"));
+}
+
+TEST_CASE("where there is no store, none is made unless that is wanted, and never for reading") {
+  auto options = postgres_server::get().new_store();
+  options.create = false;
+  CHECK(is(refusal(options), errc::store_unavailable));
+  options.create = true;
+  options.access = store_access::read_only;
+  CHECK(is(refusal(options), errc::store_unavailable));
+  CHECK(postgres_server::get().sql("SELECT count(*) FROM pg_namespace WHERE nspname = '"
+                                   + options.schema + "'")
+        == "0");
+}
+
+TEST_CASE("a schema with other tables, or without some of a store's, is refused") {
+  auto options = postgres_server::get().new_store();
+  const auto& server = postgres_server::get();
+  server.sql("CREATE SCHEMA " + options.schema + " AUTHORIZATION fermata; CREATE TABLE "
+             + options.schema + ".others (a int)");
+  CHECK(is(refusal(options), errc::store_unavailable));
+  CHECK(says(refusal(options), "other tables"));
+  server.sql("DROP TABLE " + options.schema + ".others");
+  // An empty one that exists is taken.
+  CHECK_FALSE(refusal(options));
+  server.sql("DROP TABLE " + options.schema + ".timers");
+  CHECK(is(refusal(options), errc::store_corrupt));
+  CHECK(says(refusal(options), "timers"));
+}
+
+TEST_CASE("a store of a newer format is store_too_new") {
+  postgres_harness harness;
+  const auto key = detail::table_key::of_text(detail::meta_format);
+  bytes format;
+  detail::append_little_endian(format, detail::store_format + 1);
+  postgres_server::get().sql("UPDATE " + harness.options().schema + ".meta SET value = "
+                             + hex(detail::seal_value(detail::table::meta, key, format))
+                             + " WHERE key = 'format'");
+  harness.close();
+  CHECK(is(refusal(harness.options()), errc::store_too_new));
+  CHECK(is(refusal(reading(harness)), errc::store_too_new));
+}
+
+TEST_CASE("a server that does not wait for its disk is refused, unless that is wanted") {
+  const auto& server = postgres_server::get();
+  auto options = server.new_store();
+  const auto switch_fsync = [&](const char* to) {
+    server.sql(std::string{"ALTER SYSTEM SET fsync = "} + to);
+    server.sql("SELECT pg_reload_conf()");
+    while (server.sql("SHOW fsync") != to)
+      std::this_thread::yield();
+  };
+  switch_fsync("off");
+  const auto error = refusal(options);
+  options.sync = false;
+  const auto accepted = refusal(options);
+  switch_fsync("on");
+  CHECK(is(error, errc::store_unavailable));
+  CHECK(says(error, "fsync"));
+  CHECK_FALSE(accepted);
+}
+
+TEST_CASE("a second owner is store_busy, and told who the first one is") {
+  postgres_harness harness;
+  const auto error = refusal(harness.options());
+  CHECK(is(error, errc::store_busy));
+  CHECK(says(error, "process " + std::to_string(::getpid())));
+  harness.close();
+  CHECK_FALSE(refusal(harness.options()));
+}
+
+TEST_CASE("two stores in one database do not know of each other") {
+  postgres_harness one;
+  postgres_harness other;
+  must_write(one.get(), change{"a"}.event("1"));
+  CHECK_FALSE(must(other.get().find(named("a"))));
+}
+
+TEST_CASE("a reader sees what the owner commits, and cannot write") {
+  postgres_harness harness;
+  const auto reader = must(postgres_store::open(reading(harness)));
+  must_write(harness.get(), change{"a"}.event("1"));
+  CHECK(must_find(*reader, "a").events == 1);
+  CHECK(is(write(*reader, change{"b"}).error, errc::store_unavailable));
+  CHECK(is(reader->reclaim(1).error(), errc::store_unavailable));
+  harness.close();
+  CHECK(must_find(*reader, "a").events == 1);
+}
+
+TEST_CASE("a store that is closed serves nobody, and another one may open it") {
+  postgres_harness harness;
+  must_write(harness.get(), change{"a"}.event("1"));
+  harness.get().close();
+  CHECK(is(harness.get().find(named("a")).error(), errc::store_unavailable));
+  CHECK(is(harness.get().read().error(), errc::store_unavailable));
+  CHECK(is(write(harness.get(), change{"b"}).error, errc::store_unavailable));
+  CHECK(is(harness.get().reclaim(1).error(), errc::store_unavailable));
+  CHECK(is(harness.get().verify().error(), errc::store_unavailable));
+  CHECK_FALSE(refusal(harness.options()));
+}
+
+TEST_CASE("a store is its opener's: a child cannot use it, and does not harm it by ending") {
+  postgres_harness harness;
+  must_write(harness.get(), change{"a"}.event("1"));
+  CHECK(in_child([&]() -> std::string {
+          if (!is(harness.get().find(named("a")).error(), errc::store_unavailable))
+            return "it reads";
+          if (!is(write(harness.get(), change{"b"}).error, errc::store_unavailable))
+            return "it writes";
+          harness.close();
+          return {};
+        })
+        == "");
+  must_write(harness.get(), change{"b"}.event("1"));
+  CHECK(must_find(harness.get(), "a").events == 1);
+}
+
+TEST_CASE("more views than max_views are overloaded, and the next one is served once one ends") {
+  postgres_harness harness;
+  harness.close();
+  auto options = harness.options();
+  options.max_views = 2;
+  options.timeout = std::chrono::milliseconds{300};
+  const auto target = must(postgres_store::open(options));
+  auto first = must(target->read());
+  auto second = must(target->read());
+  const auto error = target->read().error();
+  CHECK(is(error, errc::overloaded));
+  CHECK(says(error, "max_views"));
+  // Writing needs none.
+  CHECK_FALSE(write(*target, change{"a"}.event("1")).error);
+  second.reset();
+  CHECK(must_find(*target, "a").events == 1);
+}
+
+TEST_CASE("a flipped bit is store_corrupt, names what it is in, and verify finds it") {
+  postgres_harness harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1").put({record_kind::entry, 0, 1}, "e"));
+  const auto flip = [&](const char* table) {
+    postgres_server::get().sql("UPDATE " + harness.options().schema + '.' + table
+                               + " SET value = set_bit(value, 45, 1 - get_bit(value, 45))");
+  };
+  CHECK(harness.verify().sound());
+  flip("parts");
+  auto view = must(harness.get().read());
+  const auto error = view->read(a.number, {record_kind::entry, 0, 1}).error();
+  CHECK(is(error, errc::store_corrupt));
+  CHECK(says(error, "index 1 of session number 1"));
+  view.reset();
+  CHECK(harness.verify().problems.size() == 1);
+  flip("parts");
+  flip("heads");
+  CHECK(is(harness.get().find(named("a")).error(), errc::store_corrupt));
+  CHECK(is(write(harness.get(), change{a}.event("2")).error, errc::store_corrupt));
+  CHECK_FALSE(harness.verify().sound());
+  flip("heads");
+  must_write(harness.get(), change{a}.event("2"));
+}

@@ -22,9 +22,13 @@ caf::error write_all(std::span<const commit> commits, std::vector<commit_outcome
   const auto reads = detail::expected_reads::of(commits);
   return database.write(reads, [&](detail::table_writer& tables) -> result<bool> {
     detail::commit_writer writer{tables};
-    for (std::size_t i = 0; i < commits.size(); ++i)
+    for (std::size_t i = 0; i < commits.size(); ++i) {
+      outcomes[i].error = database.check_owner(commits[i].session);
+      if (outcomes[i].error)
+        continue;
       if (auto error = writer.apply(commits[i], outcomes[i]))
         return error;
+    }
     if (auto error = writer.finish())
       return error;
     return writer.dirty();

@@ -15,6 +15,8 @@ namespace detail {
 class postgres_database;
 }
 
+class session_ownership;
+
 struct postgres_options {
   /// Where the database is, as libpq reads it: `host=/run/postgresql dbname=fermata`, or a URI.
   /// What it does not say comes from libpq's environment variables and defaults. It must lead to a
@@ -23,6 +25,10 @@ struct postgres_options {
   /// Where its tables are. A schema of its own: one that holds other tables is refused. A letter or
   /// underscore, then letters, digits and underscores; lower case, at most 63, not `pg_...`.
   std::string schema = "fermata";
+  /// The name of this node, where several share the store: then `write` is for the sessions that
+  /// the node owns (`session_ownership`). One process at a time has a name. Empty: the store has
+  /// one owner, and nobody else writes to it.
+  node_name node;
   store_access access = store_access::read_write;
   /// Whether `read_write` makes schema and tables where there are none.
   bool create = true;
@@ -73,8 +79,7 @@ struct postgres_options {
 /// Forking: in a child process, a store of its parent is `store_unavailable`.
 class postgres_store final : public store {
 public:
-  /// Connects, and opens or creates the store. An owner that is about to go is waited for, a
-  /// second.
+  /// Connects, and opens or creates the store. An owner that is about to go is waited for, 2 s.
   ///
   /// Errors: `invalid_field` (an option), `store_busy` (the message names the owner's host and
   /// process), `store_unavailable` (the database cannot be reached or used, or there is no store in
@@ -109,6 +114,8 @@ public:
   void close();
 
 private:
+  friend session_ownership;
+
   postgres_store(std::shared_ptr<detail::postgres_database> database, store_access access);
 
   std::shared_ptr<detail::postgres_database> database() const;

@@ -24,6 +24,7 @@ std::vector<byte_view> views_of(const std::vector<bytes>& values) {
 expected_reads expected_reads::of(std::span<const commit> commits) {
   expected_reads reads;
   for (const auto& one : commits) {
+    reads.slots.push_back(slot_of(one.session));
     if (one.number == 0)
       reads.ids.push_back(copy_of(view_of(one.session.str())));
     else

@@ -13,6 +13,8 @@ struct expected_reads {
   std::vector<bytes> heads;
   /// Sessions that are deleted, with their entries in the pending index.
   std::vector<session_number> deleted;
+  /// Of the sessions; some of them several times.
+  std::vector<std::uint32_t> slots;
 
   [[nodiscard]] static expected_reads of(std::span<const commit> commits);
 };

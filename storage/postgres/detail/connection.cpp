@@ -247,6 +247,7 @@ void postgres_connection::forget() {
 
 result<std::vector<postgres_rows>> postgres_connection::receive(postgres_clock::time_point until) {
   end_pipeline();
+  last_refusal_.clear();
   std::vector<postgres_rows> answers;
   caf::error failed;
   while (!is_lost_) {
@@ -324,8 +325,10 @@ void postgres_connection::take(PGresult* answered, std::vector<postgres_rows>& a
     }
     return;
   }
-  if (status == PGRES_FATAL_ERROR && !failed)
+  if (status == PGRES_FATAL_ERROR && !failed) {
     failed = error_of(answered, description_);
+    last_refusal_ = field_of(answered, PG_DIAG_SQLSTATE);
+  }
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
     return; // failed, or not executed since one before it failed
   if (next.what == awaited::preparation)

@@ -96,6 +96,9 @@ public:
   /// time.
   [[nodiscard]] bool is_lost() const noexcept { return is_lost_; }
 
+  /// The code (SQLSTATE) of the error that the server answered with last; empty: with none.
+  [[nodiscard]] const std::string& last_refusal() const noexcept { return last_refusal_; }
+
   /// True in a child of the process that opened it, where it must not be used or even closed.
   [[nodiscard]] bool is_inherited() const noexcept { return process_ != ::getpid(); }
 
@@ -124,6 +127,7 @@ private:
   pid_t process_;
   bool is_lost_ = false;
   std::string loss_;
+  std::string last_refusal_;
   std::set<std::string> prepared_;
   std::set<std::string> preparing_;
   std::deque<expectation> expected_;

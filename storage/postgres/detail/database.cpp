@@ -21,7 +21,7 @@ constexpr int oldest_version = 130'000;
 
 /// How long an owner is waited for that may be about to go: a killed one is until the server has
 /// noticed.
-constexpr auto patience_with_owner = 1s;
+constexpr auto patience_with_owner = 2s;
 constexpr auto pause_between_attempts = 20ms;
 
 caf::error invalid(const std::string& what) {
@@ -48,6 +48,8 @@ caf::error check(const postgres_options& options) {
   if (!is_schema_name(options.schema))
     return invalid("schema is no name that it can have: a lower case letter or underscore, then "
                    "letters, digits and underscores, at most 63, and not pg_...");
+  if (options.node.str().size() > 0 && options.access == store_access::read_only)
+    return invalid("node is " + options.node.str() + ", but who only reads is none");
   if (options.max_views == 0)
     return invalid("max_views is 0; it must be at least 1");
   if (auto error = check_time("timeout", options.timeout))
@@ -59,6 +61,9 @@ caf::error check(const postgres_options& options) {
 caf::error as_io_error(const caf::error& error) {
   return is(error, errc::store_unavailable) ? make_error(errc::io_error, message_of(error)) : error;
 }
+
+/// Somebody else has had a lock for longer than is waited for it.
+constexpr std::string_view lock_not_available = "55P03";
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -101,7 +106,7 @@ result<std::shared_ptr<postgres_database>> postgres_database::open(postgres_opti
 
 postgres_database::postgres_database(postgres_options options, postgres_address address)
     : options_{std::move(options)}, address_{std::move(address)},
-      statements_{options_.schema}, process_{::getpid()} {}
+      statements_{options_.schema, options_.node}, process_{::getpid()} {}
 
 postgres_database::~postgres_database() {
   // Who opens it next need not wait until the server has noticed.
@@ -223,12 +228,15 @@ result<postgres_database::connection_ptr> postgres_database::connect_writer(time
   auto connection = postgres_connection::connect(address_, until);
   if (!connection)
     return connection;
+  // Whoever has had the turn for so long has frozen.
+  const auto turn_timeout = std::min(options_.timeout, options_.transaction_timeout);
   const auto set_up = (*connection)
                           ->ask(statements_.set_up_writer,
                                 postgres_parameters{}
                                     .text(options_.sync ? "true" : "false")
                                     .text(std::to_string(options_.timeout.count()))
-                                    .text(std::to_string(options_.transaction_timeout.count())),
+                                    .text(std::to_string(options_.transaction_timeout.count()))
+                                    .text(std::to_string(turn_timeout.count())),
                                 until);
   if (!set_up)
     return set_up.error();
@@ -243,13 +251,12 @@ caf::error postgres_database::own(connection_ptr connection) {
       return mine.error();
     if (*mine)
       break;
-    if (const auto ended = connection->ask(
-            statements_.end_frozen_owner,
-            postgres_parameters{}.number(options_.transaction_timeout.count()), until());
-        !ended && connection->is_lost())
-      return ended.error();
+    end_frozen_owners(*connection);
     if (postgres_clock::now() >= give_up)
-      return busy_error(*connection, "is open for writing already");
+      return busy_error(*connection, options_.node.empty()
+                                         ? "is open for writing already"
+                                         : "is open for writing already, under the name "
+                                               + options_.node.str() + " or by an only owner");
     std::this_thread::sleep_for(pause_between_attempts);
   }
   const auto begun = connection->ask(
@@ -289,24 +296,40 @@ caf::error postgres_database::busy_error(postgres_connection& connection,
 
 // --- writing ---
 
-caf::error postgres_database::write(const expected_reads& reads, const filler& fill) {
+caf::error postgres_database::attempt_writing(const attempt& body) {
   if (auto error = check_not_inherited())
     return error;
   const std::lock_guard lock{writer_mutex_};
+  const auto give_up = until();
   for (auto is_first = true;; is_first = false) {
     if (auto error = ensure_usable(patience::until_timeout))
       return error;
-    postgres_batch batch{*writer_, statements_, options_.timeout};
-    auto error = begin(batch, reads);
-    // Of what would be stored nothing was sent yet.
-    if (error && writer_->is_lost() && is_first)
-      continue;
+    auto reached = progress::none;
+    auto error = body(reached);
     if (!error)
-      error = finish(batch, fill);
-    if (error && writer_ && !writer_->is_lost())
-      roll_back();
-    return error;
+      return error;
+    if (!writer_ || writer_->is_lost()) {
+      if (reached == progress::none && is_first)
+        continue;
+      return error;
+    }
+    roll_back();
+    if (reached == progress::some || writer_->last_refusal() != lock_not_available
+        || postgres_clock::now() >= give_up)
+      return error;
+    end_frozen_owners(*writer_);
   }
+}
+
+caf::error postgres_database::write(const expected_reads& reads, const filler& fill) {
+  return attempt_writing([&](progress& reached) {
+    postgres_batch batch{*writer_, statements_, options_.timeout};
+    if (auto error = begin(batch, reads))
+      return error;
+    // From here on something of it may be stored.
+    reached = progress::some;
+    return finish(batch, fill);
+  });
 }
 
 caf::error postgres_database::begin(postgres_batch& batch, const expected_reads& reads) {
@@ -314,6 +337,8 @@ caf::error postgres_database::begin(postgres_batch& batch, const expected_reads&
   writer_->send(statements_.take_turn);
   writer_->send(statements_.keep_life, postgres_parameters{}.number(life_));
   batch.send_expected(reads);
+  if (!options_.node.empty())
+    writer_->send(statements_.slots_of_batch, postgres_parameters{}.text(listed(reads.slots)));
   const auto answers = writer_->receive(until());
   if (!answers)
     return answers.error();
@@ -323,6 +348,8 @@ caf::error postgres_database::begin(postgres_batch& batch, const expected_reads&
     return make_error(errc::store_busy,
                       "the store in " + where() + " does not know this process any more");
   batch.take_expected(reads, *answers, 3);
+  if (!options_.node.empty())
+    take_owners(answers->back());
   return caf::none;
 }
 
@@ -450,6 +477,13 @@ caf::error postgres_database::own_again(postgres_connection& connection, time_po
   }
 }
 
+void postgres_database::end_frozen_owners(postgres_connection& connection) const {
+  // May be refused, as below.
+  static_cast<void>(
+      connection.ask(statements_.end_frozen_owners,
+                     postgres_parameters{}.number(options_.transaction_timeout.count()), until()));
+}
+
 void postgres_database::end_old_session(postgres_connection& connection, time_point until) const {
   // May be refused, to who may not see it; then its own timeouts end it.
   static_cast<void>(connection.ask(
@@ -480,6 +514,115 @@ result<reclaim_outcome> postgres_database::reclaim(std::size_t limit) {
   if (auto error = write({}, fill))
     return error;
   return outcome;
+}
+
+// --- ownership of sessions ---
+
+void postgres_database::take_owners(const postgres_rows& rows) {
+  owners_.clear();
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    owners_[static_cast<std::uint32_t>(rows.number(i, 0))] = {rows.number(i, 1), rows.number(i, 2),
+                                                              rows.text(i, 3)};
+}
+
+caf::error postgres_database::check_owner(const session_id& session) const {
+  if (options_.node.empty())
+    return caf::none;
+  const auto slot = slot_of(session);
+  const auto found = owners_.find(slot);
+  const auto owner = found != owners_.end() ? found->second : stored_owner{};
+  const auto acquired = acquired_in(slot);
+  if (owner.life == life_ && acquired == owner.epoch)
+    return caf::none;
+  return make_error(
+      errc::conflict,
+      "a commit of session " + session.str() + " is refused: its slot, " + std::to_string(slot)
+          + ", is owned by " + (owner.node.empty() ? "nobody" : "node " + owner.node) + " in epoch "
+          + std::to_string(owner.epoch)
+          + (acquired ? ", and this node acquired it in epoch " + std::to_string(*acquired)
+                      : ", and this node has not acquired it"));
+}
+
+result<std::vector<postgres_rows>> postgres_database::change(const std::vector<order>& orders,
+                                                             bool is_repeatable) {
+  std::vector<postgres_rows> answers;
+  auto error = attempt_writing([&](progress& reached) {
+    if (!is_repeatable)
+      reached = progress::some;
+    writer_->send(statements_.begin);
+    writer_->send(statements_.take_turn);
+    for (const auto& [statement, parameters] : orders)
+      writer_->send(*statement, parameters);
+    writer_->send(statements_.commit);
+    auto received = writer_->receive(until());
+    if (!received)
+      return std::move(received.error());
+    answers = std::move(*received);
+    return caf::error{};
+  });
+  if (error)
+    return error;
+  answers.erase(answers.begin(), answers.begin() + 2);
+  return answers;
+}
+
+result<postgres_rows> postgres_database::ask(const postgres_statement& statement,
+                                             const postgres_parameters& parameters) {
+  if (auto error = check_not_inherited())
+    return error;
+  auto taken = take_idle();
+  if (!taken)
+    return std::move(taken.error());
+  auto connection = std::move(*taken);
+  for (;;) {
+    const auto is_new = connection == nullptr;
+    if (is_new) {
+      auto connected = connect_reader();
+      if (!connected) {
+        give_back(nullptr);
+        return as_io_error(connected.error());
+      }
+      connection = std::move(*connected);
+    }
+    auto rows = connection->ask(statement, parameters, until());
+    if (!rows && connection->is_lost() && !is_new) {
+      connection.reset();
+      drop_idle();
+      continue;
+    }
+    give_back(std::move(connection));
+    return rows;
+  }
+}
+
+std::map<std::uint32_t, std::int64_t> postgres_database::acquired() const {
+  const std::lock_guard lock{slots_mutex_};
+  return acquired_;
+}
+
+std::optional<std::int64_t> postgres_database::acquired_in(std::uint32_t slot) const {
+  const std::lock_guard lock{slots_mutex_};
+  const auto found = acquired_.find(slot);
+  return found != acquired_.end() ? std::optional{found->second} : std::nullopt;
+}
+
+void postgres_database::set_acquired(std::uint32_t slot, std::int64_t epoch) {
+  const std::lock_guard lock{slots_mutex_};
+  acquired_[slot] = epoch;
+}
+
+void postgres_database::set_lost(std::uint32_t slot) {
+  const std::lock_guard lock{slots_mutex_};
+  acquired_.erase(slot);
+}
+
+bool postgres_database::set_lost(std::uint32_t slot, std::int64_t epoch) {
+  const std::lock_guard lock{slots_mutex_};
+  const auto found = acquired_.find(slot);
+  if (found == acquired_.end() || found->second != epoch)
+    return false;
+  acquired_.erase(found);
+  return true;
 }
 
 // --- reading ---

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -43,6 +44,35 @@ public:
   /// What the tables take up, with their indexes.
   [[nodiscard]] result<std::uint64_t> size_bytes();
 
+  // Ownership of sessions, where several nodes share the store.
+
+  /// Inside of a `filler`: refuses, with `conflict`, to write a session that this node does not
+  /// own.
+  [[nodiscard]] caf::error check_owner(const session_id& session) const;
+
+  /// A statement with its parameters.
+  using order = std::pair<const postgres_statement*, postgres_parameters>;
+  /// Executes them in one transaction, which has its turn among all that write. With
+  /// `is_repeatable`: once more after a lost connection, though the first time may have been one.
+  [[nodiscard]] result<std::vector<postgres_rows>> change(const std::vector<order>& orders,
+                                                          bool is_repeatable);
+  /// Executes one, whoever has the turn.
+  [[nodiscard]] result<postgres_rows> ask(const postgres_statement& statement,
+                                          const postgres_parameters& parameters);
+
+  [[nodiscard]] const postgres_statements& statements() const noexcept { return statements_; }
+  [[nodiscard]] const node_name& node() const noexcept { return options_.node; }
+  [[nodiscard]] std::int64_t life() const noexcept { return life_; }
+
+  /// The slots that this node has acquired, with the epochs in which it did. May be called by any
+  /// thread.
+  [[nodiscard]] std::map<std::uint32_t, std::int64_t> acquired() const;
+  [[nodiscard]] std::optional<std::int64_t> acquired_in(std::uint32_t slot) const;
+  void set_acquired(std::uint32_t slot, std::int64_t epoch);
+  void set_lost(std::uint32_t slot);
+  /// Only if that is the epoch in which it was acquired; false: it is not.
+  bool set_lost(std::uint32_t slot, std::int64_t epoch);
+
 private:
   using time_point = postgres_clock::time_point;
   using connection_ptr = std::unique_ptr<postgres_connection>;
@@ -64,7 +94,13 @@ private:
   caf::error busy_error(postgres_connection& connection, const std::string& what) const;
 
   // Writing; with `writer_mutex_` locked.
+  /// Gives `body` a session that owns the store, and again if it was lost while `body` began or
+  /// somebody who has frozen had the turn: as long as it says so. Its error is the last one's.
+  enum class progress : std::uint8_t { none, some };
+  using attempt = std::function<caf::error(progress&)>;
+  caf::error attempt_writing(const attempt& body);
   caf::error begin(postgres_batch& batch, const expected_reads& reads);
+  void take_owners(const postgres_rows& rows);
   caf::error finish(postgres_batch& batch, const filler& fill);
   void roll_back();
   caf::error after_lost_commit(const caf::error& why);
@@ -73,6 +109,7 @@ private:
   caf::error reconnect(time_point until);
   caf::error settle(postgres_connection& connection, time_point until);
   caf::error own_again(postgres_connection& connection, time_point until);
+  void end_frozen_owners(postgres_connection& connection) const;
   void end_old_session(postgres_connection& connection, time_point until) const;
 
   // Reading.
@@ -98,6 +135,16 @@ private:
   bool landed_ = false;
   /// Somebody else has owned the store since.
   caf::error ousted_;
+  struct stored_owner {
+    std::int64_t life = 0;
+    std::int64_t epoch = 0;
+    std::string node;
+  };
+  /// Of the slots in the batch that is being written.
+  std::map<std::uint32_t, stored_owner> owners_;
+
+  mutable std::mutex slots_mutex_;
+  std::map<std::uint32_t, std::int64_t> acquired_;
 
   std::mutex readers_mutex_;
   std::condition_variable reader_ended_;

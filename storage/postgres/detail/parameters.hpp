@@ -3,6 +3,7 @@
 #include <fermata/storage/detail/byte_order.hpp>
 
 #include <cassert>
+#include <string>
 #include <vector>
 
 namespace fermata::detail {
@@ -24,5 +25,8 @@ public:
 private:
   std::vector<bytes> values_;
 };
+
+/// Numbers as a text, with commas.
+[[nodiscard]] std::string listed(std::span<const std::uint32_t> numbers);
 
 } // namespace fermata::detail

@@ -48,110 +48,205 @@ std::string set_up(const std::string& timeouts) {
 /// identifies the schema, or 0 for whoever makes one.
 constexpr std::string_view lock_number = "(1717924461::bigint << 32)";
 
-std::string ownership_of(const std::string& schema) {
-  return '(' + std::string{lock_number} + " | '" + schema + "'::regnamespace::oid::bigint)";
-}
-
-std::vector<postgres_statement> creation_of(const std::string& schema) {
-  std::vector<postgres_statement> statements;
-  for (const auto which : all_tables) {
-    const std::string name{name_of(which)};
-    // What is written again and again stays on its page, which needs room for that.
-    const auto* filling = which == table::heads || which == table::parts ? "70" : "100";
-    statements.push_back({"create_" + name,
-                          "CREATE TABLE " + schema + '.' + name
-                              + " (key bytea PRIMARY KEY, value bytea NOT NULL) WITH (fillfactor = "
-                              + filling + ')'});
-  }
-  statements.push_back(
-      {"create_writers", "CREATE TABLE " + schema + '.' + std::string{writers_table}
-                             + " (life bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, host text "
-                               "NOT NULL, process bigint NOT NULL, opened timestamptz NOT NULL "
-                               "DEFAULT clock_timestamp(), token bigint NOT NULL DEFAULT 0) WITH "
-                               "(fillfactor = 50)"});
-  return statements;
-}
-
 } // namespace
 
-postgres_statements::postgres_statements(const std::string& schema)
-    : create_tables{creation_of(schema)} {
+/// What the statements are made of.
+struct postgres_statements::names {
+  explicit names(const std::string& of_schema, const node_name& of_node)
+      : schema{of_schema}, node{of_node.str()} {}
+
+  std::string schema;
+  std::string node; ///< Empty: the only owner.
+
+  [[nodiscard]] std::string path(std::string_view table_name) const {
+    return schema + '.' + std::string{table_name};
+  }
+  /// The lock that the only owner has alone, and nodes share.
+  [[nodiscard]] std::string store_lock() const {
+    return '(' + std::string{lock_number} + " | '" + schema + "'::regnamespace::oid::bigint)";
+  }
+  /// The lock of one node.
+  [[nodiscard]] std::string node_lock() const {
+    return "hashtextextended('fermata " + schema + ' ' + node + "', 0)";
+  }
+};
+
+postgres_statements::postgres_statements(const std::string& schema, const node_name& node) {
+  const names of{schema, node};
   for (std::size_t i = 0; i < all_tables.size(); ++i)
     of_tables_[i] = statements_of(all_tables[i], schema);
-  const auto ownership = ownership_of(schema);
-  const auto writers = schema + '.' + std::string{writers_table};
-  const auto meta = schema + '.' + std::string{name_of(table::meta)};
-  const auto pending = schema + '.' + std::string{name_of(table::pending)};
-  const auto name = [](const char* as, std::string sql) {
-    return postgres_statement{as, std::move(sql)};
+  state_sessions(of);
+  state_creation(of);
+  state_transactions(of);
+  state_lives(of);
+  state_ownership(of);
+  state_slots(of);
+}
+
+void postgres_statements::state_sessions(const names& of) {
+  set_up_writer = {"set_up_writer",
+                   set_up(", set_config('idle_in_transaction_session_timeout', $3, false), "
+                          "set_config('lock_timeout', $4, false)")};
+  set_up_reader = {"set_up_reader", set_up("")};
+  name_session = {"name_session",
+                  "SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"};
+  end_session = {"end_session",
+                 "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE "
+                 "pid = $1::bigint AND backend_start::text = $2::text"};
+  examine_server = {"examine_server", "SELECT current_setting('fsync'), pg_is_in_recovery()::text"};
+  size = {"size",
+          "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE "
+          "relkind = 'r' AND relnamespace = '"
+              + of.schema + "'::regnamespace"};
+}
+
+void postgres_statements::state_creation(const names& of) {
+  lock_creation = {"lock_creation",
+                   "SELECT pg_advisory_xact_lock(" + std::string{lock_number} + ")::text"};
+  list_tables = {
+      "list_tables",
+      "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND "
+      "relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '"
+          + of.schema + "')"};
+  find_schema = {"find_schema", "SELECT FROM pg_namespace WHERE nspname = '" + of.schema + "'"};
+  create_schema = {"create_schema", "CREATE SCHEMA " + of.schema};
+  const auto add = [&](std::string_view table_name, const std::string& columns) {
+    create_tables.push_back({"create_" + std::string{table_name},
+                             "CREATE TABLE " + of.path(table_name) + " (" + columns});
   };
-  set_up_writer =
-      name("set_up_writer", set_up(", set_config('lock_timeout', $2, false), "
-                                   "set_config('idle_in_transaction_session_timeout', $3, false)"));
-  set_up_reader = name("set_up_reader", set_up(""));
-  name_session = name("name_session", "SELECT backend_start::text FROM pg_stat_activity WHERE pid "
-                                      "= pg_backend_pid()");
-  examine_server = name("examine_server", "SELECT current_setting('fsync'), "
-                                          "pg_is_in_recovery()::text, current_database()::text");
-  list_tables =
-      name("list_tables",
-           "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') "
-           "AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '"
-               + schema + "')");
-  find_schema = name("find_schema", "SELECT FROM pg_namespace WHERE nspname = '" + schema + "'");
-  create_schema = name("create_schema", "CREATE SCHEMA " + schema);
-  begin = name("begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-  begin_reading = name("begin_reading", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  commit = name("commit", "COMMIT");
-  roll_back = name("roll_back", "ROLLBACK");
-  take_turn = name("take_turn", "SELECT FROM " + meta + " WHERE key = 'format' FOR UPDATE");
-  keep_life =
-      name("keep_life", "SELECT token FROM " + writers + " WHERE life = $1::bigint FOR UPDATE");
-  see_token = name("see_token", "SELECT token FROM " + writers
-                                    + " WHERE life = $1::bigint FOR UPDATE SKIP LOCKED");
-  find_life = name("find_life", "SELECT FROM " + writers + " WHERE life = $1::bigint");
-  read_meta = name("read_meta", "SELECT key, value FROM " + meta);
-  pending_ranges = name(
+  for (const auto which : all_tables)
+    // What is written again and again stays on its page, which needs room for that.
+    add(name_of(which),
+        std::string{"key bytea PRIMARY KEY, value bytea NOT NULL) WITH (fillfactor = "}
+            + (which == table::heads || which == table::parts ? "70)" : "100)"));
+  add(writers_table, "life bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, node text NOT NULL, "
+                     "host text NOT NULL, "
+                     "process bigint NOT NULL, opened timestamptz NOT NULL DEFAULT "
+                     "clock_timestamp(), token bigint "
+                     "NOT NULL DEFAULT 0) WITH (fillfactor = 50)");
+  add(nodes_table,
+      "life bigint PRIMARY KEY, node text NOT NULL, lease_until timestamptz NOT NULL)");
+  add(slots_table, "slot bigint PRIMARY KEY, owner bigint NOT NULL, epoch bigint NOT NULL)");
+  create_tables.push_back({"fill_slots", "INSERT INTO " + of.path(slots_table)
+                                             + " SELECT slot, 0, 0 FROM generate_series(0, "
+                                             + std::to_string(session_slots - 1) + ") AS slot"});
+}
+
+void postgres_statements::state_transactions(const names& of) {
+  const auto meta = of.path(name_of(table::meta));
+  const auto pending = of.path(name_of(table::pending));
+  begin = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"};
+  begin_reading = {"begin_reading", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
+  commit = {"commit", "COMMIT"};
+  roll_back = {"roll_back", "ROLLBACK"};
+  take_turn = {"take_turn", "SELECT FROM " + meta + " WHERE key = 'format' FOR UPDATE"};
+  read_meta = {"read_meta", "SELECT key, value FROM " + meta};
+  pending_ranges = {
       "pending_ranges",
       "SELECT found.key, found.value FROM unnest($1::bytea[], $2::bytea[]) AS range (first, "
-      "behind) CROSS JOIN LATERAL (SELECT key, value FROM "
+      "behind) "
+      "CROSS JOIN LATERAL (SELECT key, value FROM "
           + pending + " WHERE key >= range.first AND key < range.behind UNION ALL (SELECT key, "
-          + "value FROM " + pending + " WHERE key >= range.behind ORDER BY key LIMIT 1)) AS found");
-  leave_token =
-      name("leave_token", "UPDATE " + writers + " SET token = $2::bigint WHERE life = $1::bigint");
-  lock_creation =
-      name("lock_creation", "SELECT pg_advisory_xact_lock(" + std::string{lock_number} + ")::text");
-  try_ownership = name("try_ownership", "SELECT pg_try_advisory_lock(" + ownership + ")::text");
-  end_ownership = name("end_ownership", "SELECT pg_advisory_unlock_all()::text");
-  const auto of_owner =
-      " FROM pg_locks AS held JOIN pg_stat_activity AS holder USING (pid) WHERE held.locktype = "
-      "'advisory' AND held.granted AND held.database = (SELECT oid FROM pg_database WHERE datname "
-      "= "
-      "current_database()) AND held.objsubid = 1 AND (held.classid::bigint << 32 | "
-      "held.objid::bigint) = "
-      + ownership;
-  show_owner = name("show_owner", "SELECT holder.pid::text, holder.application_name, (SELECT "
-                                  "'process ' || process || ' on ' || host || ', since ' || "
-                                  "date_trunc('second', opened) FROM "
-                                      + writers + " ORDER BY life DESC LIMIT 1)" + of_owner);
-  end_frozen_owner =
-      name("end_frozen_owner",
-           "SELECT pg_terminate_backend(holder.pid)::text" + of_owner
-               + " AND holder.xact_start IS NOT NULL AND holder.wait_event = 'ClientRead' AND "
-                 "holder.state_change < clock_timestamp() - $1::bigint * interval '1 ms'");
-  begin_life = name("begin_life", "INSERT INTO " + writers
-                                      + " (host, process) VALUES ($1::text, $2::bigint) RETURNING "
-                                        "life");
+          + "value FROM " + pending + " WHERE key >= range.behind ORDER BY key LIMIT 1)) AS found"};
+}
+
+void postgres_statements::state_lives(const names& of) {
+  const auto writers = of.path(writers_table);
+  const auto this_life = " WHERE life = $1::bigint";
+  begin_life = {"begin_life", "INSERT INTO " + writers + " (node, host, process) VALUES ('"
+                                  + of.node + "', $1::text, $2::bigint) RETURNING life"};
   // Who wakes after so many others have come and gone does not learn any more what became of the
   // last batch.
-  forget_old_lives =
-      name("forget_old_lives", "DELETE FROM " + writers + " WHERE life <= $1::bigint - 1000");
-  last_life = name("last_life", "SELECT life FROM " + writers + " ORDER BY life DESC LIMIT 1");
-  end_session = name("end_session", "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity "
-                                    "WHERE pid = $1::bigint AND backend_start::text = $2::text");
-  size = name("size", "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
-                      "WHERE relkind = 'r' AND relnamespace = '"
-                          + schema + "'::regnamespace");
+  forget_old_lives = {"forget_old_lives", "DELETE FROM " + writers + " WHERE node = '" + of.node
+                                              + "' AND life <= $1::bigint - 1000"};
+  last_life = {"last_life", "SELECT life FROM " + writers
+                                + (of.node.empty() ? "" : " WHERE node IN ('', '" + of.node + "')")
+                                + " ORDER BY life DESC LIMIT 1"};
+  keep_life = {"keep_life", "SELECT token FROM " + writers + this_life + " FOR UPDATE"};
+  see_token = {"see_token", "SELECT token FROM " + writers + this_life + " FOR UPDATE SKIP LOCKED"};
+  find_life = {"find_life", "SELECT FROM " + writers + this_life};
+  leave_token = {"leave_token", "UPDATE " + writers + " SET token = $2::bigint" + this_life};
+}
+
+void postgres_statements::state_ownership(const names& of) {
+  const auto is_node = !of.node.empty();
+  try_ownership = {"try_ownership",
+                   is_node ? "SELECT (pg_try_advisory_lock_shared(" + of.store_lock()
+                                 + ") AND pg_try_advisory_lock(" + of.node_lock() + "))::text"
+                           : "SELECT pg_try_advisory_lock(" + of.store_lock() + ")::text"};
+  end_ownership = {"end_ownership", "SELECT pg_advisory_unlock_all()::text"};
+  // A number of 64 bits is shown in two parts.
+  const std::string holders =
+      " FROM pg_locks AS held JOIN pg_stat_activity AS holder USING (pid) WHERE held.locktype = "
+      "'advisory' AND held.granted AND held.pid <> pg_backend_pid() AND held.database = (SELECT "
+      "oid "
+      "FROM pg_database WHERE datname = current_database()) AND held.objsubid = 1 AND ";
+  const std::string lock = "(held.classid::bigint << 32 | held.objid::bigint)";
+  const auto in_the_way = is_node ? "(" + lock + " = " + of.node_lock() + " OR (" + lock + " = "
+                                        + of.store_lock() + " AND held.mode = 'ExclusiveLock'))"
+                                  : lock + " = " + of.store_lock();
+  show_owner = {
+      "show_owner",
+      "SELECT holder.pid::text, holder.application_name, (SELECT 'process ' || process || "
+      "' on ' || host || ', since ' || date_trunc('second', opened) FROM "
+          + of.path(writers_table) + (is_node ? " WHERE node IN ('', '" + of.node + "')" : "")
+          + " ORDER BY life DESC LIMIT 1)" + holders + in_the_way + " LIMIT 1"};
+  end_frozen_owners = {
+      "end_frozen_owners",
+      "SELECT pg_terminate_backend(holder.pid)::text" + holders + lock + " = " + of.store_lock()
+          + " AND holder.xact_start IS NOT NULL AND holder.wait_event = "
+            "'ClientRead' AND holder.state_change < clock_timestamp() - $1::bigint "
+            "* interval '1 ms'"};
+}
+
+void postgres_statements::state_slots(const names& of) {
+  const auto nodes = of.path(nodes_table);
+  const auto slots = of.path(slots_table);
+  const auto after = "clock_timestamp() + $3::bigint * interval '1 ms'";
+  const auto is_live = "lease_until > clock_timestamp()";
+  const auto listed = "slot = ANY (string_to_array($2, ',')::bigint[])";
+  end_other_leases = {"end_other_leases", "DELETE FROM " + nodes + " WHERE node = '" + of.node
+                                              + "' AND life <> $1::bigint"};
+  begin_lease = {"begin_lease", "INSERT INTO " + nodes + " VALUES ($1::bigint, $2::text, " + after
+                                    + ") ON CONFLICT (life) DO UPDATE SET lease_until = "
+                                      "EXCLUDED.lease_until"};
+  renew_lease = {"renew_lease",
+                 "UPDATE " + nodes
+                     + " SET lease_until = clock_timestamp() + $2::bigint * interval "
+                       "'1 ms' WHERE life = $1::bigint RETURNING life"};
+  end_lease = {"end_lease", "DELETE FROM " + nodes + " WHERE life = $1::bigint"};
+  acquire_slots = {"acquire_slots",
+                   "UPDATE " + slots + " SET owner = $1::bigint, epoch = epoch + 1 WHERE " + listed
+                       + " AND (owner = $1::bigint OR NOT EXISTS (SELECT FROM " + nodes
+                       + " WHERE life = owner AND " + is_live + ")) AND EXISTS (SELECT FROM "
+                       + nodes + " WHERE life = $1::bigint AND " + is_live
+                       + ") RETURNING slot, epoch"};
+  release_slots = {"release_slots", "UPDATE " + slots + " SET owner = 0, epoch = epoch + 1 WHERE "
+                                        + listed + " AND owner = $1::bigint"};
+  release_all_slots = {"release_all_slots", "UPDATE " + slots
+                                                + " SET owner = 0, epoch = epoch + 1 WHERE owner = "
+                                                  "$1::bigint"};
+  move_slot = {"move_slot",
+               "UPDATE " + slots + " SET owner = life, epoch = epoch + 1 FROM (SELECT life FROM "
+                   + nodes + " WHERE node = $3::text AND " + is_live
+                   + ") AS next WHERE slot = $2::bigint AND owner = $1::bigint RETURNING "
+                     "slot"};
+  own_slots = {"own_slots", "SELECT slot, epoch FROM " + slots + " WHERE owner = $1::bigint"};
+  all_slots = {
+      "all_slots",
+      "SELECT slot, coalesce(node, ''), epoch, coalesce(" + std::string{is_live}
+          + ", false)::text, (SELECT coalesce(string_agg(node, ',' ORDER BY node), '') FROM "
+          + nodes + " WHERE " + is_live + ") FROM " + slots + " LEFT JOIN " + nodes
+          + " ON life = owner ORDER BY slot"};
+  holds_lease = {"holds_lease",
+                 "SELECT FROM " + slots + " JOIN " + nodes
+                     + " ON life = owner WHERE owner = $1::bigint AND slot = $2::bigint AND "
+                       "lease_until >= "
+                     + after + " AND epoch = $4::bigint"};
+  slots_of_batch = {"slots_of_batch",
+                    "SELECT slot, owner, epoch, coalesce(node, '') FROM " + slots + " LEFT JOIN "
+                        + nodes
+                        + " ON life = owner WHERE slot = ANY (string_to_array($1, ',')::bigint[])"};
 }
 
 const table_statements& postgres_statements::operator[](table which) const noexcept {

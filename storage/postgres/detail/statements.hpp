@@ -2,11 +2,16 @@
 
 #include <fermata/storage/detail/tables.hpp>
 #include <fermata/storage/postgres/detail/connection.hpp>
+#include <fermata/storage/postgres/session_slots.hpp>
 
 namespace fermata::detail {
 
 /// The table of those who have opened the store for writing: one row for each opening, its life.
 inline constexpr std::string_view writers_table = "writers";
+/// The lives that have a lease, or had one.
+inline constexpr std::string_view nodes_table = "nodes";
+/// The owner of each slot of sessions, by his life, and the epoch; 0: nobody.
+inline constexpr std::string_view slots_table = "slots";
 
 /// What is asked of one of the store's tables.
 struct table_statements {
@@ -21,10 +26,11 @@ struct table_statements {
   postgres_statement erase;       ///< Keys.
 };
 
-/// All statements of a store in one schema, whose name is an identifier that needs no quotes.
+/// All statements of a store in one schema, whose name is an identifier that needs no quotes; of
+/// one of its nodes, or of its only owner.
 class postgres_statements {
 public:
-  explicit postgres_statements(const std::string& schema);
+  postgres_statements(const std::string& schema, const node_name& node);
 
   [[nodiscard]] const table_statements& operator[](table which) const noexcept;
 
@@ -56,22 +62,47 @@ public:
   /// Of each range of keys its entries, and the first one behind it.
   postgres_statement pending_ranges;
   postgres_statement leave_token;
+  /// Of some slots their owners' lives and names, and epochs.
+  postgres_statement slots_of_batch;
 
   postgres_statement lock_creation;
   postgres_statement try_ownership;
   postgres_statement end_ownership;
   postgres_statement show_owner;
-  /// Ends the owner's session if, amid a transaction, it has been waiting for its client for longer
-  /// than so many milliseconds. The server's own timeout does not count between the messages of a
-  /// pipeline.
-  postgres_statement end_frozen_owner;
+  /// Ends the sessions of owners that, amid a transaction, have been waiting for their client for
+  /// longer than so many milliseconds. The server's own timeout does not count between the messages
+  /// of a pipeline.
+  postgres_statement end_frozen_owners;
   postgres_statement begin_life;
   postgres_statement forget_old_lives;
   postgres_statement last_life;
   postgres_statement end_session;
   postgres_statement size;
 
+  // Ownership of sessions. Lists of slots are texts, with commas.
+  postgres_statement end_other_leases;
+  postgres_statement begin_lease;
+  postgres_statement renew_lease;
+  postgres_statement end_lease;
+  postgres_statement acquire_slots;
+  postgres_statement release_slots;
+  postgres_statement release_all_slots;
+  postgres_statement move_slot;
+  postgres_statement own_slots;
+  /// Also the names of all that have a lease, with commas.
+  postgres_statement all_slots;
+  postgres_statement holds_lease;
+
 private:
+  struct names;
+
+  void state_sessions(const names& of);
+  void state_creation(const names& of);
+  void state_transactions(const names& of);
+  void state_lives(const names& of);
+  void state_ownership(const names& of);
+  void state_slots(const names& of);
+
   std::array<table_statements, all_tables.size()> of_tables_;
 };
 

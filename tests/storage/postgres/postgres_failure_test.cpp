@@ -104,7 +104,7 @@ TEST_CASE("while it is not known whether a batch is stored nothing is served, an
   for (const auto where : {postgres_proxy::place::request, postgres_proxy::place::response})
     for (const auto reads_first : {false, true}) {
       fragile_store target;
-      target.options.timeout = 200ms;
+      target.options.timeout = 1s;
       target.reopen();
       const auto a = must_write(target.get(), change{"a"}.event("1"));
       target.proxy.refuse_after_cut(true);
@@ -157,7 +157,7 @@ TEST_CASE("a view whose connection is lost says so, and the next one reads") {
 TEST_CASE("a server that is gone for a while loses nothing, and writing goes on when it is back") {
   postgres_server server;
   auto options = server.new_store();
-  options.timeout = 300ms;
+  options.timeout = 1s;
   const auto target = must(postgres_store::open(options));
   auto a = must_write(*target, change{"a"}.event("1"));
   server.stop();
@@ -176,13 +176,13 @@ TEST_CASE("an owner that lost its connection is not one any more once another ha
   const auto a = must_write(target.get(), change{"a"}.event("1"));
   target.proxy.refuse_after_cut(true);
   target.proxy.cut_at_commit(postgres_proxy::place::response);
-  target.options.timeout = 200ms;
+  target.options.timeout = 1s;
   auto outcome = write(target.get(), change{a}.event("2"));
   CHECK(says(outcome.error, "not known yet"));
   auto options = target.options;
   options.connection = postgres_server::get().connection();
   options.timeout = 2s;
-  auto other = must(postgres_store::open(options));
+  auto other = open_once_free(options);
   must_write(*other, change{must_find(*other, "a")}.event("of the other"));
   target.proxy.accept(true);
   outcome = write(target.get(), change{a}.event("3"));
@@ -202,7 +202,7 @@ TEST_CASE("an owner that freezes amid a transaction is ended, and blocks nobody 
     harness.close();
     postgres_proxy proxy{postgres_server::get()};
     auto options = harness.options();
-    options.transaction_timeout = 300ms;
+    options.transaction_timeout = 1s;
     auto of_frozen = options;
     of_frozen.connection = proxy.connection();
     child_process frozen{[&](int input, int output) {
@@ -220,7 +220,7 @@ TEST_CASE("an owner that freezes amid a transaction is ended, and blocks nobody 
     frozen.send(1);
     proxy.wait_until_held();
     ::kill(frozen.pid(), SIGSTOP);
-    const auto other = must(postgres_store::open(options));
+    const auto other = open_once_free(options);
     CHECK(must_find(*other, "a").events == 1);
     must_write(*other, change{must_find(*other, "a")}.event("of the other"));
     proxy.hold(postgres_proxy::kept::nothing);
@@ -234,7 +234,7 @@ TEST_CASE("a database that holds up a batch for too long is an error, and nothin
   postgres_harness harness;
   harness.close();
   auto options = harness.options();
-  options.timeout = 300ms;
+  options.timeout = 1s;
   const auto target = must(postgres_store::open(options));
   const auto a = must_write(*target, change{"a"}.event("1"));
   postgres_server::get().sql(

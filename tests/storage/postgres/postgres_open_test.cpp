@@ -216,7 +216,7 @@ TEST_CASE("more views than max_views are overloaded, and the next one is served 
   harness.close();
   auto options = harness.options();
   options.max_views = 2;
-  options.timeout = std::chrono::milliseconds{300};
+  options.timeout = std::chrono::seconds{1};
   const auto target = must(postgres_store::open(options));
   auto first = must(target->read());
   auto second = must(target->read());

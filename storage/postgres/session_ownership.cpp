@@ -1,0 +1,251 @@
+#include <fermata/storage/postgres/session_ownership.hpp>
+
+#include <fermata/storage/postgres/detail/database.hpp>
+
+#include <algorithm>
+#include <sstream>
+
+namespace fermata {
+
+using detail::listed;
+using detail::postgres_parameters;
+
+namespace {
+
+std::uint32_t slot_at(const detail::postgres_rows& rows, std::size_t row) {
+  return static_cast<std::uint32_t>(rows.number(row, 0));
+}
+
+/// Of a name that was written by a node; empty: nobody's.
+node_name name_of(const std::string& text) {
+  auto parsed = node_name::parse(text);
+  return parsed ? std::move(*parsed) : node_name{};
+}
+
+caf::error check_slot(std::uint32_t slot) {
+  if (slot >= session_slots)
+    return make_error(errc::invalid_field, "there is no slot " + std::to_string(slot)
+                                               + "; they are 0 to "
+                                               + std::to_string(session_slots - 1));
+  return caf::none;
+}
+
+} // namespace
+
+std::vector<node_name> ownership_table::owners() const {
+  std::vector<node_name> names;
+  for (const auto& slot : slots)
+    names.push_back(slot.has_lease ? slot.node : node_name{});
+  return names;
+}
+
+result<std::unique_ptr<session_ownership>>
+session_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease) {
+  if (lease < std::chrono::milliseconds{100} || lease > std::chrono::hours{1})
+    return make_error(errc::invalid_field, "a lease of " + std::to_string(lease.count())
+                                               + " ms is refused; it may be from 100 ms to 1 h");
+  std::unique_ptr<session_ownership> joined{new session_ownership{std::move(store), lease}};
+  auto database = joined->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  if (in.node().empty())
+    return make_error(errc::invalid_field,
+                      "the store has one owner; open it with postgres_options.node to share it");
+  const auto& statements = in.statements();
+  const auto done = in.change(
+      {{&statements.end_other_leases, postgres_parameters{}.number(in.life())},
+       {&statements.begin_lease,
+        postgres_parameters{}.number(in.life()).text(in.node().str()).number(lease.count())}},
+      true);
+  if (!done)
+    return done.error();
+  return joined;
+}
+
+session_ownership::session_ownership(std::shared_ptr<postgres_store> store,
+                                     std::chrono::milliseconds lease)
+    : store_{std::move(store)}, lease_{lease} {}
+
+result<std::shared_ptr<detail::postgres_database>> session_ownership::database() const {
+  auto open = store_->database();
+  if (!open)
+    return make_error(errc::store_unavailable, "the store is closed");
+  return open;
+}
+
+result<ownership_news> session_ownership::renew() {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  const auto renewed = in.ask(in.statements().renew_lease,
+                              postgres_parameters{}.number(in.life()).number(lease_.count()));
+  if (!renewed)
+    return renewed.error();
+  if (renewed->empty())
+    return make_error(errc::store_busy, "node " + in.node().str()
+                                            + " has left, or another process has come under its "
+                                              "name: it has no lease to renew");
+  // What is acquired meanwhile is not taken for lost.
+  const auto before = in.acquired();
+  const auto rows = in.ask(in.statements().own_slots, postgres_parameters{}.number(in.life()));
+  if (!rows)
+    return rows.error();
+  std::map<std::uint32_t, std::int64_t> owned;
+  for (std::size_t i = 0; i < rows->size(); ++i)
+    owned[slot_at(*rows, i)] = rows->number(i, 1);
+  ownership_news news;
+  for (const auto& [slot, epoch] : before)
+    if (const auto found = owned.find(slot); found == owned.end() || found->second != epoch) {
+      if (!in.set_lost(slot, epoch))
+        owned.erase(slot); // acquired again meanwhile
+      else
+        news.lost.push_back(slot);
+    }
+  const auto now = in.acquired();
+  for (const auto& [slot, epoch] : owned)
+    if (!now.contains(slot))
+      news.offered.push_back(slot);
+  return news;
+}
+
+result<std::vector<std::uint32_t>>
+session_ownership::acquire(std::span<const std::uint32_t> slots) {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  std::vector<std::uint32_t> wanted;
+  const auto before = in.acquired();
+  for (const auto slot : slots) {
+    if (auto error = check_slot(slot))
+      return error;
+    if (!before.contains(slot))
+      wanted.push_back(slot);
+  }
+  std::vector<std::uint32_t> got;
+  if (wanted.empty())
+    return got;
+  const auto answers = in.change({{&in.statements().acquire_slots,
+                                   postgres_parameters{}.number(in.life()).text(listed(wanted))}},
+                                 true);
+  if (!answers)
+    return answers.error();
+  const auto& rows = answers->front();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    in.set_acquired(slot_at(rows, i), rows.number(i, 1));
+    got.push_back(slot_at(rows, i));
+  }
+  std::sort(got.begin(), got.end());
+  return got;
+}
+
+caf::error session_ownership::release(std::span<const std::uint32_t> slots) {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  for (const auto slot : slots)
+    if (auto error = check_slot(slot))
+      return error;
+  const auto done = in.change(
+      {{&in.statements().release_slots,
+        postgres_parameters{}.number(in.life()).text(slots.empty() ? "-1" : listed(slots))}},
+      true);
+  if (!done)
+    return done.error();
+  for (const auto slot : slots)
+    in.set_lost(slot);
+  return caf::none;
+}
+
+caf::error session_ownership::move(std::uint32_t slot, const node_name& to) {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  if (auto error = check_slot(slot))
+    return error;
+  const auto done =
+      in.change({{&in.statements().move_slot,
+                  postgres_parameters{}.number(in.life()).number(slot).text(to.str())}},
+                false);
+  if (!done)
+    return done.error();
+  if (done->front().empty())
+    return make_error(errc::not_allowed,
+                      "slot " + std::to_string(slot) + " cannot be moved to " + to.str() + ": node "
+                          + in.node().str() + " does not own it, or " + to.str() + " has no lease");
+  in.set_lost(slot);
+  return caf::none;
+}
+
+caf::error session_ownership::leave() {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  const auto life = postgres_parameters{}.number(in.life());
+  const auto done = in.change(
+      {{&in.statements().release_all_slots, life}, {&in.statements().end_lease, life}}, true);
+  if (!done)
+    return done.error();
+  for (const auto& [slot, epoch] : in.acquired())
+    in.set_lost(slot);
+  return caf::none;
+}
+
+result<ownership_table> session_ownership::look() {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  const auto rows = in.ask(in.statements().all_slots, {});
+  if (!rows)
+    return rows.error();
+  ownership_table table;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    slot_owner owner;
+    owner.node = name_of(rows->text(i, 1));
+    owner.epoch = static_cast<std::uint64_t>(rows->number(i, 2));
+    owner.has_lease = rows->text(i, 3) == "true";
+    table.slots.push_back(std::move(owner));
+  }
+  if (!rows->empty()) {
+    std::istringstream names{rows->text(0, 4)};
+    for (std::string name; std::getline(names, name, ',');)
+      table.nodes.push_back(name_of(name));
+  }
+  return table;
+}
+
+result<bool> session_ownership::holds_lease(const session_id& session,
+                                            std::chrono::milliseconds at_least) {
+  auto database = this->database();
+  if (!database)
+    return std::move(database.error());
+  auto& in = **database;
+  const auto slot = slot_of(session);
+  const auto acquired = in.acquired_in(slot);
+  if (!acquired)
+    return false;
+  const auto rows = in.ask(in.statements().holds_lease, postgres_parameters{}
+                                                            .number(in.life())
+                                                            .number(slot)
+                                                            .number(at_least.count())
+                                                            .number(*acquired));
+  if (!rows)
+    return rows.error();
+  return !rows->empty();
+}
+
+std::vector<std::uint32_t> session_ownership::acquired() const {
+  std::vector<std::uint32_t> slots;
+  if (const auto open = store_->database())
+    for (const auto& [slot, epoch] : open->acquired())
+      slots.push_back(slot);
+  return slots;
+}
+
+} // namespace fermata

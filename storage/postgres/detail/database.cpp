@@ -608,7 +608,8 @@ std::optional<std::int64_t> postgres_database::acquired_in(std::uint32_t slot) c
 
 void postgres_database::set_acquired(std::uint32_t slot, std::int64_t epoch) {
   const std::lock_guard lock{slots_mutex_};
-  acquired_[slot] = epoch;
+  auto& known = acquired_[slot];
+  known = std::max(known, epoch); // of two threads that acquire it, the last one counts
 }
 
 void postgres_database::set_lost(std::uint32_t slot) {

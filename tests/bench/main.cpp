@@ -20,6 +20,9 @@ constexpr std::array all_subjects{&throughput, &sweep,         &no_fsync,   &alo
 #ifdef FERMATA_BENCH_OBSERVER
                                   &observer,
 #endif
+#ifdef FERMATA_BENCH_POSTGRES
+                                  &postgres,
+#endif
                                   &simulation};
 constexpr std::array all_children{&resident_child, &passivated_child, &start_child,
                                   &timers_child,   &pending_child,    &overload_child};

@@ -38,6 +38,8 @@ extern const subject cluster;
 extern const subject timers;
 extern const child_task timers_child;
 extern const child_task pending_child;
+// postgres.cpp, where there is libpq
+extern const subject postgres;
 // simulation.cpp
 extern const subject simulation;
 #ifdef FERMATA_BENCH_OBSERVER

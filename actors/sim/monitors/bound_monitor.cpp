@@ -125,8 +125,9 @@ void bound_monitor::check_waiting(world& in) {
       continue; // it is on its way
     const auto of_session = ++of_sessions[one.session];
     const auto load = in.load(one.node);
-    // The session has taken one of them; before it is in memory, all are the runtime's.
-    if (of_session > limits.session_queue + std::size_t{1} && in.is_responsive(one.node) && load
+    // The session has taken one of them; before it is in memory, all are the runtime's. Those that
+    // waited for one whose reading failed go to the next, and are not refused.
+    if (of_session > 2 * std::size_t{limits.session_queue} + 1 && in.is_responsive(one.node) && load
         && load->parked_messages == 0)
       violate(in, "P10",
               about(one.session) + std::to_string(of_session)

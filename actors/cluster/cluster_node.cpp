@@ -3,6 +3,8 @@
 #include <fermata/actors/cluster/detail/dialer.hpp>
 #include <fermata/actors/cluster/detail/gate.hpp>
 #include <fermata/actors/cluster/detail/peer_links.hpp>
+#include <fermata/actors/cluster/detail/request_desk.hpp>
+#include <fermata/actors/cluster/detail/request_lanes.hpp>
 #include <fermata/actors/cluster/detail/tls_check.hpp>
 #include <fermata/actors/detail/runtime_implementation.hpp>
 #include <fermata/actors/system_seams.hpp>
@@ -19,7 +21,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <future>
 #include <iterator>
+#include <mutex>
 #include <stdexcept>
 
 namespace fermata {
@@ -35,6 +39,16 @@ bool is_loopback(const std::string& host) {
     return ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
   return host == "localhost" || host == "::1";
 }
+
+/// Whoever talks to a system by a blocking actor counts as a user of its logger from then on, and
+/// its end waits for the last of them; but it may be another thread that stops the node.
+class logger_guest {
+public:
+  logger_guest() = default;
+  logger_guest(const logger_guest&) = delete;
+  logger_guest& operator=(const logger_guest&) = delete;
+  ~logger_guest() { caf::logger::set_current_actor_system(nullptr); }
+};
 
 void check(const cluster_options& net) {
   const auto refuse = [](const std::string& why) { throw std::invalid_argument(why); };
@@ -52,6 +66,8 @@ void check(const cluster_options& net) {
              "more");
   if (timing.head_start.count() < 0 || timing.idle_heartbeat.count() < 0)
     refuse("cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
+  if (net.request_threads == 0 || net.requests_at_once == 0)
+    refuse("cluster_options: request_threads and requests_at_once are 1 or more");
   if (net.tls) {
     if (const auto why = detail::objection_to(*net.tls); !why.empty())
       refuse("cluster_options::tls: " + why);
@@ -85,6 +101,7 @@ struct cluster_node::implementation {
       config.openssl_key = net.tls->key.string();
       config.openssl_cafile = net.tls->authority.string();
     }
+    const logger_guest guest;
     system = std::make_unique<caf::actor_system>(config);
     if (!options.random)
       options.random = system_random();
@@ -103,11 +120,19 @@ struct cluster_node::implementation {
     to_others.dialer = detail::dialer_by(net.tls ? by_tls() : by_tcp(), net.timing.connect_timeout);
     to_others.on_contact = net.on_contact;
     to_others.board = board;
+    to_others.counters = counters;
+    max_waiting = options.limits.runtime_queue;
     links = system->spawn(detail::peer_links_actor, std::move(to_others));
+    lanes = std::make_shared<detail::request_lanes>(
+        [to = links](const node_name& node, std::string what, auto answer) {
+          caf::anon_send(to, std::make_shared<detail::request_inquiry::element_type>(
+                                 detail::host_request{node, std::move(what)},
+                                 std::chrono::milliseconds{0}, std::move(answer)));
+        },
+        net.requests_at_once, max_waiting);
 
     options.router = detail::make_router(hello, links);
     local = std::make_unique<runtime>(*system, std::move(options));
-    caf::logger::set_current_actor_system(nullptr);
   }
 
   [[nodiscard]] caf::actor by_tcp() const {
@@ -142,6 +167,17 @@ struct cluster_node::implementation {
 
   [[nodiscard]] result<pending_list> pending_on(const node_name& node, const pending_query& what);
 
+  [[nodiscard]] detail::desk_options desk() {
+    request_pool = thread_pool(net.request_threads);
+    detail::desk_options made;
+    made.handler = net.on_request;
+    made.pool = request_pool;
+    made.max_waiting = max_waiting;
+    made.request_size_bytes = net.request_size_bytes;
+    made.answer_size_bytes = net.answer_size_bytes;
+    return made;
+  }
+
   /// Gives the port back.
   void hang_up() {
     if (!gate)
@@ -162,10 +198,14 @@ struct cluster_node::implementation {
   void stop() {
     if (std::exchange(stopped, true))
       return;
+    const logger_guest guest;
     // Nobody new comes in, then what is here ends, and says so, then what goes out.
     hang_up();
     local->stop();
     end(gate);
+    gate = {};
+    request_pool.reset(); // waits for the handler, which nobody calls any more
+    lanes->close();
     end(links);
   }
 
@@ -173,6 +213,10 @@ struct cluster_node::implementation {
   node_hello hello;
   timestamp started_at;
   std::shared_ptr<detail::contact_board> board = std::make_shared<detail::contact_board>();
+  std::shared_ptr<detail::link_counters> counters = std::make_shared<detail::link_counters>();
+  std::shared_ptr<detail::request_lanes> lanes;
+  std::shared_ptr<blocking_pool> request_pool; ///< Null: not started.
+  std::size_t max_waiting = 0;
   caf::actor_system_config config;
   std::unique_ptr<caf::actor_system> system;
   caf::actor links;
@@ -194,6 +238,7 @@ runtime& cluster_node::local() noexcept {
 
 caf::error cluster_node::start() {
   auto& self = *implementation_;
+  const logger_guest guest;
   self.local->start();
   detail::gate_options options;
   options.hello = self.hello;
@@ -201,6 +246,7 @@ caf::error cluster_node::start() {
   options.links = self.links;
   options.board = self.board;
   options.on_refused = self.net.on_refused;
+  options.requests = self.desk();
   self.gate = self.system->spawn(detail::gate_actor, self.local->implementation_->shared,
                                  self.local->directory(), std::move(options));
   if (auto error = self.listen()) {
@@ -223,27 +269,94 @@ std::vector<peer_report> cluster_node::peers() const {
   return implementation_->board->reports();
 }
 
-std::vector<member_status> cluster_node::status() const {
-  auto& self = *implementation_;
-  caf::scoped_actor asker{*self.system};
-  using answer =
-      decltype(asker->request(self.links, caf::infinite, node_name{}, atoms::status_atom_v));
-  std::vector<member_status> all;
-  std::vector<std::pair<std::size_t, answer>> asked;
-  for (const auto& member : self.net.members.members) {
-    auto& one = all.emplace_back();
-    one.member = member;
-    if (member.name == self.net.name)
-      one.status =
-          detail::status_of(*self.local->implementation_->shared, self.hello, self.started_at);
+namespace {
+
+/// Puts the answers of all nodes together.
+class status_collection {
+public:
+  using callback = std::function<void(std::vector<member_status>)>;
+
+  status_collection(std::vector<member_status> all, std::size_t awaited, callback tell)
+      : all_{std::move(all)}, awaited_{awaited}, tell_{std::move(tell)} {}
+
+  void put(std::size_t place, result<node_status> given) {
+    const std::lock_guard lock{mutex_};
+    if (given)
+      all_[place].status = std::move(*given);
     else
-      asked.emplace_back(all.size() - 1, asker->request(self.links, caf::infinite, member.name,
-                                                        atoms::status_atom_v));
+      all_[place].reason = message_of(given.error());
+    if (--awaited_ == 0)
+      tell_(std::move(all_));
   }
-  for (auto& [place, response] : asked)
-    response.receive([&, at = place](node_status& given) { all[at].status = std::move(given); },
-                     [&, at = place](const caf::error& why) { all[at].reason = message_of(why); });
-  return all;
+
+private:
+  std::mutex mutex_;
+  std::vector<member_status> all_;
+  std::size_t awaited_;
+  callback tell_;
+};
+
+} // namespace
+
+void cluster_node::status(std::function<void(std::vector<member_status>)> callback) const {
+  const auto& self = *implementation_;
+  const auto& members = self.net.members.members;
+  std::vector<member_status> all(members.size());
+  std::transform(members.begin(), members.end(), all.begin(), [](const cluster_member& member) {
+    member_status one;
+    one.member = member;
+    return one;
+  });
+  const auto collection =
+      std::make_shared<status_collection>(std::move(all), members.size(), std::move(callback));
+  for (std::size_t place = 0; place < members.size(); ++place) {
+    if (members[place].name == self.net.name)
+      collection->put(place, detail::status_of(*self.local->implementation_->shared, self.hello,
+                                               self.started_at));
+    else
+      caf::anon_send(self.links, std::make_shared<detail::node_inquiry::element_type>(
+                                     members[place].name, std::chrono::milliseconds{0},
+                                     [collection, place](result<node_status> given) {
+                                       collection->put(place, std::move(given));
+                                     }));
+  }
+}
+
+std::vector<member_status> cluster_node::status() const {
+  const auto promise = std::make_shared<std::promise<std::vector<member_status>>>();
+  auto future = promise->get_future();
+  status([promise](std::vector<member_status> all) { promise->set_value(std::move(all)); });
+  return future.get();
+}
+
+void cluster_node::request(const node_name& node, std::string what,
+                           std::function<void(result<std::string>)> callback) const {
+  const auto& net = implementation_->net;
+  if (node == net.name || find_member(net.members, node) == nullptr)
+    return callback(
+        make_error(errc::invalid_field, "there is no other node " + quoted_excerpt(node.str())));
+  if (auto error = check_limit("request_size_bytes", what.size(), net.request_size_bytes))
+    return callback(std::move(error));
+  implementation_->lanes->ask(node, std::move(what), std::move(callback));
+}
+
+cluster_traffic cluster_node::traffic() const {
+  const auto& counters = *implementation_->counters;
+  cluster_traffic made;
+  made.commands = counters.commands;
+  made.questions = counters.questions;
+  made.contacts_lost = counters.lost;
+  made.errands = counters.errands;
+  made.readings = counters.readings;
+  return made;
+}
+
+const node_name& cluster_node::name() const noexcept {
+  return implementation_->net.name;
+}
+
+const member_list& cluster_node::members() const noexcept {
+  return implementation_->net.members;
 }
 
 result<pending_list> cluster_node::implementation::pending_on(const node_name& node,
@@ -251,6 +364,7 @@ result<pending_list> cluster_node::implementation::pending_on(const node_name& n
   if (node == net.name)
     return detail::pending_of(*local->implementation_->shared, what);
   result<pending_list> found{pending_list{}};
+  const logger_guest guest;
   caf::scoped_actor asker{*system};
   asker->request(links, caf::infinite, node, what)
       .receive([&](pending_list& given) { found = std::move(given); },

@@ -4,10 +4,13 @@
 #include <fermata/actors/runtime.hpp>
 #include <fermata/messages/cluster.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace fermata {
@@ -38,6 +41,15 @@ struct cluster_options {
   std::function<void(const peer_report&)> on_contact;
   /// Told of each node that is not let in: who it says it is (not to be believed), and why.
   std::function<void(const node_name&, const std::string&)> on_refused;
+  /// Answers what hosts of other nodes `request` of this one. Called on threads of the node,
+  /// `request_threads` of them, while it is started; it may block, and what it throws is
+  /// `internal` to whoever asked. Absent: requests are refused with `not_allowed`.
+  std::function<result<std::string>(const std::string&)> on_request;
+  std::size_t request_threads = 2;
+  std::size_t request_size_bytes = 64 * 1'024;        ///< Of one request.
+  std::size_t answer_size_bytes = 16 * 1'024 * 1'024; ///< Of the answer to one.
+  /// Requests to one other node that are under way at once; those behind them wait.
+  std::size_t requests_at_once = 16;
 
   cluster_options() = default;
 };
@@ -68,6 +80,17 @@ struct member_status {
   std::string reason;
 
   member_status() = default;
+};
+
+/// What a node has done, and has to do, for other nodes' sessions.
+struct cluster_traffic {
+  std::uint64_t commands = 0;      ///< That it has forwarded.
+  std::uint64_t questions = 0;     ///< Also of readers of streams, and hosts' requests.
+  std::uint64_t contacts_lost = 0; ///< Connections that broke, or were given up.
+  std::size_t errands = 0;         ///< Commands and questions that have no answer yet.
+  std::size_t readings = 0;        ///< Readers of streams that wait for more.
+
+  cluster_traffic() = default;
 };
 
 /// One node of an LMDB cluster: a runtime over a store of its own, which takes commands and
@@ -121,6 +144,24 @@ public:
   /// Asks all nodes, this one too, how they are. Waits until each has answered or cannot be
   /// reached.
   [[nodiscard]] std::vector<member_status> status() const;
+
+  /// The same with a callback, called once, on a thread of the node; it must not block.
+  void status(std::function<void(std::vector<member_status>)> callback) const;
+
+  /// Asks the host of another node something of its own, which that one's `on_request` answers. It
+  /// is to change nothing there: where it is lost with its node nobody knows whether it was read.
+  /// The callback is called once, on a thread of the node or the caller's own; it must not block.
+  /// Errors: `invalid_field`: there is no other node of that name; `node_unavailable`;
+  /// `limit_exceeded` for more than `request_size_bytes` or `answer_size_bytes`; `overloaded`;
+  /// those of the handler.
+  void request(const node_name& node, std::string what,
+               std::function<void(result<std::string>)> callback) const;
+
+  /// What it has to do with the others. From any thread.
+  [[nodiscard]] cluster_traffic traffic() const;
+
+  [[nodiscard]] const node_name& name() const noexcept;
+  [[nodiscard]] const member_list& members() const noexcept;
 
   /// Asks all nodes what waits there for somebody outside: at most `limit` of each. Waits as
   /// `status` does.

@@ -91,6 +91,8 @@ struct test_node {
     net.on_refused = [this](const node_name& who, const std::string& why) {
       log.write("refused " + who.str() + ": " + why);
     };
+    if (adjust)
+      adjust(net);
     return net;
   }
 
@@ -124,6 +126,7 @@ struct test_node {
   contact_timing timing = quick();
   fermata::limits limits;
   approval_policy policy = approval_policy::allow_everything();
+  std::function<void(cluster_options&)> adjust;
   temporary_directory folder;
   contact_log log;
   std::shared_ptr<gated_store> gate;

@@ -47,8 +47,8 @@ result<pending_list> pending_of(const services& shared, const pending_query& wha
 
 gate::gate(caf::event_based_actor* self, services_ptr shared, caf::actor directory,
            gate_options options)
-    : self_{self}, shared_{std::move(shared)}, directory_{std::move(directory)}, options_{std::move(
-                                                                                     options)} {}
+    : self_{self}, shared_{std::move(shared)}, directory_{std::move(directory)},
+      options_{std::move(options)}, requests_{self, options_.requests} {}
 
 std::string gate::objection(const node_hello& hello) const {
   const auto& mine = options_.hello;
@@ -157,6 +157,15 @@ caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr sha
           return refused;
         return status_of(body->shared(), body->options().hello, body->options().started_at);
       },
+      [self, body](std::string& request) {
+        auto refused = body->check_sender();
+        auto promise = self->make_response_promise();
+        if (refused)
+          promise.deliver(std::move(refused));
+        else
+          body->requests().take(std::move(request), std::move(promise));
+      },
+      [body](const answered_request_ptr& one) { body->requests().deliver(one); },
       [body](atoms::beat_atom beat) -> caf::result<caf::atom_value> {
         if (auto refused = body->check_sender())
           return refused;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/cluster/detail/peer_links.hpp>
+#include <fermata/actors/cluster/detail/request_desk.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/messages/cluster.hpp>
 
@@ -28,6 +29,7 @@ struct gate_options {
   std::shared_ptr<const contact_board> board; ///< Of the links.
   /// Is told of those who are not let in: who they say they are, and why.
   std::function<void(const node_name&, const std::string&)> on_refused;
+  desk_options requests; ///< Of other nodes' hosts.
 
   gate_options() = default;
 };
@@ -49,6 +51,7 @@ public:
   [[nodiscard]] const caf::actor& directory() const noexcept { return directory_; }
   [[nodiscard]] const gate_options& options() const noexcept { return options_; }
   [[nodiscard]] const services& shared() const noexcept { return *shared_; }
+  [[nodiscard]] request_desk& requests() noexcept { return requests_; }
   void lost(const caf::actor_addr& who);
 
 private:
@@ -63,6 +66,7 @@ private:
   services_ptr shared_;
   caf::actor directory_;
   gate_options options_;
+  request_desk requests_;
   std::map<caf::actor_addr, guest> guests_;
 };
 

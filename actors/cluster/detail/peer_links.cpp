@@ -181,6 +181,19 @@ void peer_links::ask_node(const node_name& name, What what,
   ask(*found, std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)), {});
 }
 
+void peer_links::take(const request_inquiry& asked) {
+  // The gate takes the bytes of its host as they are.
+  ask_node<std::string, std::string>(
+      asked->what.node, std::move(asked->what.body),
+      [asked](result<std::string> given) { asked->answer(std::move(given)); });
+}
+
+void peer_links::take(const node_inquiry& asked) {
+  ask_node<caf::atom_value, node_status>(
+      asked->what, atoms::status_atom_v,
+      [asked](result<node_status> given) { asked->answer(std::move(given)); });
+}
+
 void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node) {
   if (stopping_ || !own_gate_)
     return what->fail(make_error(errc::shutting_down, "the node is not started, or stopped"));
@@ -210,6 +223,7 @@ void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_f
 
 void peer_links::begin(peer& of, errand_ptr what) {
   const auto place = of.under_way.insert(of.under_way.end(), what);
+  ++(what->is_command() ? options_.counters->commands : options_.counters->questions);
   what->send(scope_, self_, of.gate, [this, &of, place](bool refused) {
     --count_of(**place);
     of.under_way.erase(place);
@@ -346,6 +360,7 @@ void peer_links::lost(const caf::actor_addr& gate) {
 
 void peer_links::lose(peer& one, const std::string& why) {
   set_gate(one, {});
+  ++options_.counters->lost;
   ++one.attempt;
   one.contact.lost(why, now());
   fail_under_way(one);
@@ -458,6 +473,8 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
       },
       [body](const status_inquiry& asked) { body->take(asked); },
       [body](const follow_inquiry& asked) { body->take(asked); },
+      [body](const request_inquiry& asked) { body->take(asked); },
+      [body](const node_inquiry& asked) { body->take(asked); },
       [body](const abandoned& what) { body->take(what); },
       [self, body, answer_to](const status_query& what) {
         body->ask<status_query, session_status>(what.session, what, {},
@@ -473,10 +490,6 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
       [self, body, answer_to](const node_name& name, const pending_query& what) {
         body->ask_node<pending_query, pending_list>(name, what,
                                                     answer_to(self->make_response_promise()));
-      },
-      [self, body, answer_to](const node_name& name, atoms::status_atom what) {
-        body->ask_node<caf::atom_value, node_status>(name, what,
-                                                     answer_to(self->make_response_promise()));
       },
       [body](const node_name& name, const caf::actor& gate) { body->sighted(name, gate); },
       [body](const open_links& own) { body->open(own.gate); },

@@ -15,6 +15,8 @@
 #include <caf/stateful_actor.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
@@ -22,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -71,6 +74,29 @@ void tell(const std::function<void(Args...)>& observer,
   }
 }
 
+/// What links have done and have to do, for any thread.
+struct link_counters {
+  std::atomic<std::uint64_t> commands{0};  ///< That were sent to other nodes.
+  std::atomic<std::uint64_t> questions{0}; ///< Of all kinds.
+  std::atomic<std::uint64_t> lost{0};      ///< Connections.
+  std::atomic<std::size_t> errands{0};     ///< That have no answer yet.
+  std::atomic<std::size_t> readings{0};    ///< Errands that read a stream: they wait for long.
+};
+
+/// Something of the host's own for another node.
+struct host_request {
+  node_name node;
+  std::string body;
+
+  host_request() = default;
+  host_request(node_name to, std::string what) : node{std::move(to)}, body{std::move(what)} {}
+};
+
+/// A host asks another node something of its own.
+using request_inquiry = std::shared_ptr<inquiry<host_request, std::string>>;
+/// A host asks how another node is.
+using node_inquiry = std::shared_ptr<inquiry<node_name, node_status>>;
+
 /// Makes an actor that connects with the node at a host and a port: `(std::string, std::uint16_t)
 /// -> caf::actor`, which is that node's gate.
 using dialer_factory = std::function<caf::actor(caf::event_based_actor* owner)>;
@@ -83,6 +109,7 @@ struct link_options {
   dialer_factory dialer; ///< Called once for each peer.
   std::function<void(const peer_report&)> on_contact;
   std::shared_ptr<contact_board> board;
+  std::shared_ptr<link_counters> counters = std::make_shared<link_counters>();
 
   link_options() = default;
 };
@@ -97,6 +124,8 @@ public:
   void take(delivery_ptr message);
   void take(const status_inquiry& asked);
   void take(const follow_inquiry& asked);
+  void take(const request_inquiry& asked);
+  void take(const node_inquiry& asked);
   void take(const caf::strong_actor_ptr& who, const follow_chunks& what,
             caf::response_promise promise);
   void unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what);
@@ -158,8 +187,8 @@ private:
   /// True: it had not been sent yet, and is answered.
   bool withdraw(peer& at, const errand_ptr& what);
   /// How many there are of its kind.
-  [[nodiscard]] std::size_t& count_of(const errand& what) noexcept {
-    return what.is_reading() ? readings_ : errands_;
+  [[nodiscard]] std::atomic<std::size_t>& count_of(const errand& what) noexcept {
+    return what.is_reading() ? options_.counters->readings : options_.counters->errands;
   }
   void follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
               std::function<void(result<chunk_batch>)> answer);
@@ -190,8 +219,6 @@ private:
   link_options options_;
   caf::actor own_gate_;   ///< Null: not open yet.
   std::list<peer> peers_; ///< In the order of the members, without this node.
-  std::size_t errands_ = 0;
-  std::size_t readings_ = 0; ///< Errands that read a stream: they wait for long.
   std::map<reader_key, reader> readers_;
   /// Where a status is asked for by an inquiry.
   std::map<const void*, std::pair<peer*, errand_ptr>> inquiries_;
@@ -225,3 +252,5 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::cluster_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::node_name)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::open_links)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::request_inquiry)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::node_inquiry)

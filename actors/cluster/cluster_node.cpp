@@ -50,44 +50,52 @@ public:
   ~logger_guest() { caf::logger::set_current_actor_system(nullptr); }
 };
 
-void check(const cluster_options& net) {
-  const auto refuse = [](const std::string& why) { throw std::invalid_argument(why); };
+} // namespace
+
+caf::error check(const cluster_options& net) {
+  const auto refuse = [](std::string why) {
+    return make_error(errc::invalid_field, std::move(why));
+  };
   if (const auto error = check(net.members))
-    refuse("cluster_options::members: " + message_of(error));
+    return refuse("cluster_options::members: " + message_of(error));
   if (find_member(net.members, net.name) == nullptr)
-    refuse("cluster_options::name: " + quoted_excerpt(net.name.str())
-           + " is no member of the cluster");
+    return refuse("cluster_options::name: " + quoted_excerpt(net.name.str())
+                  + " is no member of the cluster");
   const auto& timing = net.timing;
   for (const auto duration :
        {timing.connect_timeout, timing.first_retry, timing.longest_retry, timing.refused_retry,
         timing.heartbeat, timing.silence, timing.connection_timeout})
     if (duration.count() < 1)
-      refuse("cluster_options::timing: all but head_start and idle_heartbeat are 1 millisecond or "
-             "more");
+      return refuse(
+          "cluster_options::timing: all but head_start and idle_heartbeat are 1 millisecond or "
+          "more");
   if (timing.head_start.count() < 0 || timing.idle_heartbeat.count() < 0)
-    refuse("cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
+    return refuse(
+        "cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
   if (net.request_threads == 0 || net.requests_at_once == 0)
-    refuse("cluster_options: request_threads and requests_at_once are 1 or more");
+    return refuse("cluster_options: request_threads and requests_at_once are 1 or more");
   if (net.tls) {
     if (const auto why = detail::objection_to(*net.tls); !why.empty())
-      refuse("cluster_options::tls: " + why);
+      return refuse("cluster_options::tls: " + why);
   } else if (!net.trust_network) {
     for (const auto& member : net.members.members)
       if (!is_loopback(member.host))
-        refuse("cluster_options: member " + member.name.str() + " is at " + member.host
-               + ", and plain TCP trusts whoever reaches it; give it tls, or say trust_network");
+        return refuse(
+            "cluster_options: member " + member.name.str() + " is at " + member.host
+            + ", and plain TCP trusts whoever reaches it; give it tls, or say trust_network");
     if (!net.listen_address.empty() && !is_loopback(net.listen_address))
-      refuse("cluster_options::listen_address: " + net.listen_address
-             + " is no loopback address, and plain TCP trusts whoever reaches it; give it tls, or "
-               "say trust_network");
+      return refuse(
+          "cluster_options::listen_address: " + net.listen_address
+          + " is no loopback address, and plain TCP trusts whoever reaches it; give it tls, or "
+            "say trust_network");
   }
+  return caf::none;
 }
-
-} // namespace
 
 struct cluster_node::implementation {
   implementation(cluster_options with, runtime_options options) : net{std::move(with)} {
-    check(net);
+    if (const auto refused = check(net))
+      throw std::invalid_argument(message_of(refused));
     configure(config);
     config.load<caf::io::middleman>();
     config.set("scheduler.policy", caf::atom("sharing"));

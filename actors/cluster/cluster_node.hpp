@@ -54,6 +54,11 @@ struct cluster_options {
   cluster_options() = default;
 };
 
+/// What no node can be made of: a name that is no member, a member list that is none, a host that
+/// is no loopback address without `tls` or `trust_network`, files of `tls` that cannot be read, do
+/// not fit together or are out of date. Errors: `invalid_field`, saying which option it is.
+[[nodiscard]] caf::error check(const cluster_options& options);
+
 /// A node that could not be asked, and why.
 struct missing_member {
   cluster_member member;
@@ -114,9 +119,7 @@ struct cluster_traffic {
 /// Threads: as `runtime`.
 class cluster_node {
 public:
-  /// `std::invalid_argument` for options that no node can be made of, saying which: a name that is
-  /// no member, a member list that is none, a host that is no loopback address without `tls` or
-  /// `trust_network`, files of `tls` that cannot be read, do not fit together or are out of date.
+  /// `std::invalid_argument` for options that `check` refuses.
   cluster_node(cluster_options net, runtime_options options);
   cluster_node(const cluster_node&) = delete;
   cluster_node& operator=(const cluster_node&) = delete;

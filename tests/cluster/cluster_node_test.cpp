@@ -386,6 +386,7 @@ TEST_CASE("options that no node can be made of are refused, saying which") {
   };
   cluster_options net;
   CHECK(mentions(refused(net), "cluster_options::members"));
+  CHECK(message_of(check(net)) == refused(net));
   net.members = members_named({"a", "b"});
   net.name = node_named("c");
   CHECK(mentions(refused(net), "\"c\" is no member of the cluster"));
@@ -406,4 +407,5 @@ TEST_CASE("options that no node can be made of are refused, saying which") {
   CHECK(mentions(refused(net), "plain TCP trusts whoever reaches it"));
   net.trust_network = true;
   CHECK(refused(net) == "accepted");
+  CHECK_FALSE(check(net));
 }

@@ -51,6 +51,8 @@ namespace fermata {
 ///     tool_runs_under_way           gauge
 ///     build_info                    gauge      version; always 1
 ///
+/// What a node of a cluster counts beyond that is in cluster/metrics_text.hpp.
+///
 /// A wait counts when what was waited for comes; cancellations, expiries, and what nobody was asked
 /// for do not count. A pause counts when a session that ran comes to a state that waits and in
 /// which it was not before. Subtasks that end with their plan are not counted one by one, and a

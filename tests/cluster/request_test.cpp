@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 #include <fermata/actors/cluster/detail/request_lanes.hpp>
+#include <fermata/actors/cluster/metrics_text.hpp>
 
 #include <fermata_catch.hpp>
 
@@ -168,6 +169,25 @@ TEST_CASE("a node that is away, is lost or stops answers no request, and each ge
   CHECK(all["a"].running->traffic().contacts_lost == 1);
   all["a"].running->stop();
   CHECK(error_of(ask(all["a"], "b", "4")) == errc::shutting_down);
+}
+
+TEST_CASE("a node counts what it has forwarded, and how it stands with the others") {
+  test_cluster all{{"a", "b"}};
+  all.start();
+  const auto id = all.session_on("b");
+  accept(all["a"].session(id).send(propose_plan{shop_plan()}));
+  CHECK(all["a"].session(id).status());
+  const auto counted = [&] { return metrics_text(*all["a"].running); };
+  CHECK(mentions(counted(), "\nfermata_node_info{name=\"a\",cluster=\"test\"} 1\n"));
+  CHECK(mentions(counted(), "\nfermata_cluster_commands_total 1\n"));
+  CHECK(mentions(counted(), "\nfermata_cluster_questions_total 1\n"));
+  CHECK(mentions(counted(), "\nfermata_cluster_errands_under_way 0\n"));
+  CHECK(mentions(counted(), "\nfermata_cluster_peers{state=\"connected\"} 1\n"));
+  CHECK(mentions(metrics_text(*all["b"].running), "\nfermata_cluster_commands_total 0\n"));
+  all["b"].stop();
+  REQUIRE(all["a"].log.wait_for("b apart"));
+  CHECK(mentions(counted(), "\nfermata_cluster_peers{state=\"apart\"} 1\n"));
+  CHECK(mentions(counted(), "\nfermata_cluster_contacts_lost_total 1\n"));
 }
 
 TEST_CASE("requests to one node wait in turn, and not for those to another") {

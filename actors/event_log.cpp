@@ -42,12 +42,15 @@ std::string ascii(const json& value) {
 /// One line, put together in the order in which it is read.
 class log_line {
 public:
-  log_line(timestamp at, level severity, std::string_view what, const session_id& session) {
+  log_line(timestamp at, level severity, std::string_view what) {
     add("time", written_time(at));
     const auto name = spdlog::level::to_string_view(severity);
     // spdlog itself says "warning".
     add("level", severity == level::warn ? "warn" : std::string(name.data(), name.size()));
     add("event", what);
+  }
+  log_line(timestamp at, level severity, std::string_view what, const session_id& session)
+      : log_line{at, severity, what} {
     add("session", session.str());
   }
 
@@ -194,6 +197,17 @@ void event_log::write_error(const session_id& session, std::string_view what,
   line.add("error", name_of(code_of(why)));
   line.add("message", cut(options_.redaction.text(message_of(why))));
   line.write_to(*to_, level::err);
+}
+
+void event_log::note(std::string_view what, bool is_warning, const json& fields) const {
+  const auto severity = is_warning ? level::warn : level::info;
+  if (!to_->should_log(severity))
+    return;
+  log_line line{now(), severity, what};
+  for (const auto& [name, value] : fields.items())
+    line.add(name,
+             value.is_string() ? cut(options_.redaction.text(value.get<std::string>())) : value);
+  line.write_to(*to_, severity);
 }
 
 void event_log::commit_failed(const session_id& session, const caf::error& why) {

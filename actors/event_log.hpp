@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 namespace spdlog {
 class logger;
@@ -54,6 +55,10 @@ class event_log final : public runtime_observer {
 public:
   /// `to` must not be null.
   explicit event_log(std::shared_ptr<spdlog::logger> to, event_log_options options = {});
+
+  /// Logs something of the host's own, which is about no session: `event` is `what`, and the
+  /// members of the object `fields` follow; texts in it are cut off and redacted as everywhere.
+  void note(std::string_view what, bool is_warning, const json& fields) const;
 
   void committed(const session_id& session, std::span<const event> events,
                  std::span<const event_note> notes) override;

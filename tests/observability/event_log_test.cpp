@@ -210,3 +210,23 @@ TEST_CASE("a line stays short however much there is to say") {
   for (const auto& line : log.lines())
     CHECK(to_text(line).size() < 3'000);
 }
+
+TEST_CASE("what a host notices is a line without a session, and stays in it") {
+  event_log_options options;
+  options.redaction = redactor::parse(R"({"patterns": ["secret"]})").value();
+  const memory_log log{spdlog::level::warn, options};
+  log.observer->note("contact_changed", false, {{"node", "lima"}});
+  CHECK(log.lines().empty()); // the level of what is no warning
+  log.observer->note(
+      "node_refused", true,
+      {{"node", "x\ny"}, {"port", 1}, {"reason", "a secret" + std::string(2'000, 'z')}});
+  const auto lines = log.lines();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0]["level"] == "warn");
+  CHECK(lines[0]["event"] == "node_refused");
+  CHECK(lines[0]["node"] == "x\ny");
+  CHECK(lines[0]["port"] == 1);
+  CHECK_FALSE(lines[0].contains("session"));
+  CHECK(lines[0]["reason"].get<std::string>().starts_with("a [redacted]"));
+  CHECK(lines[0]["reason"].get<std::string>().size() < 1'100);
+}

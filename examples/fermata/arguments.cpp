@@ -269,11 +269,8 @@ void add_operations(CLI::App& app, arguments& given) {
   add_approve(message, given);
 }
 
-void add_service(CLI::App& app, arguments& given) {
-  auto* serve =
-      add_command(app, "serve",
-                  "Own the store, fire its timers, and serve its sessions over HTTP until "
-                  "SIGINT or SIGTERM");
+/// What `serve` and `node` have in common.
+void add_serving(CLI::App* serve, arguments& given) {
   serve->add_option("--socket", given.socket, "Absent: service.sock in the store's folder")
       ->option_text("PATH");
   serve
@@ -294,6 +291,36 @@ void add_service(CLI::App& app, arguments& given) {
       ->check(
           CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()).description(""));
   add_approve(serve, given);
+}
+
+void add_service(CLI::App& app, arguments& given) {
+  add_serving(add_command(app, "serve",
+                          "Own the store, fire its timers, and serve its sessions over HTTP until "
+                          "SIGINT or SIGTERM"),
+              given);
+  auto* node = add_command(app, "node",
+                           "Serve as one node of a cluster: each has a store of its own, and any "
+                           "of them takes what is for any session");
+  add_serving(node, given);
+  node->add_option("--members", given.members, "Who belongs to the cluster: the same for all nodes")
+      ->option_text("FILE")
+      ->required();
+  node->add_option("--name", given.name, "Which of the members this is")
+      ->option_text("NAME")
+      ->required();
+  node->add_option("--certificate", given.certificate, "Of this node, for the others, in PEM")
+      ->option_text("FILE");
+  node->add_option("--key", given.key, "The certificate's private key")->option_text("FILE");
+  node->add_option("--authority", given.authority, "Who signs the certificates of all nodes")
+      ->option_text("FILE");
+  node->add_flag("--trust-network", given.trust_network,
+                 "Without certificates: the network keeps strangers out");
+  node->add_option("--listen-address", given.listen_address,
+                   "Take the other nodes' connections at this address only")
+      ->option_text("IP");
+  auto* cluster = add_command(app, "cluster", "Look at a cluster");
+  cluster->require_subcommand(1);
+  cluster->add_subcommand("status", "Ask the node that runs on the store how all nodes are");
 }
 
 /// Reads places in a list: `3,17`, or `none`.
@@ -484,9 +511,10 @@ caf::error check_together(const arguments& given) {
     return usage("resume takes either a SESSION or --due");
   if (given.command == "resume" && given.due && !given.workspace.empty())
     return usage("--workspace goes with `resume SESSION`: each session has its own");
-  if (given.command == "serve" && given.approve == approval_mode::all)
-    return usage("serve approves nothing by itself; --approve takes none or reads");
-  if (given.command == "serve" && !given.listen.empty() && given.token_file.empty())
+  const bool serves = given.command == "serve" || given.command == "node";
+  if (serves && given.approve == approval_mode::all)
+    return usage(given.command + " approves nothing by itself; --approve takes none or reads");
+  if (serves && !given.listen.empty() && given.token_file.empty())
     return usage("--listen needs --token-file FILE: the secret that clients show");
   if (given.command == "sim")
     return check_simulation(given);

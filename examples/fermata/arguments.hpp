@@ -89,6 +89,13 @@ struct arguments {
   std::string listen;     ///< ADDRESS:PORT; empty: none.
   std::string token_file; ///< Empty: none.
   std::size_t connections = 1'024;
+  std::string members;     ///< The member list of `node`, a file.
+  std::string name;        ///< Which of the members it is.
+  std::string certificate; ///< Files of TLS; empty: not given.
+  std::string key;
+  std::string authority;
+  bool trust_network = false;
+  std::string listen_address; ///< Empty: not given.
   simulation_arguments simulation;
 };
 

@@ -7,6 +7,9 @@ exit_status exit_status_of(errc code) noexcept {
   case errc::overloaded:
   case errc::shutting_down:
   case errc::timed_out:
+  case errc::node_unavailable:
+  case errc::peer_refused:
+  case errc::cannot_listen:
   case errc::store_busy:
   case errc::store_unavailable:
   case errc::store_corrupt:

@@ -2,6 +2,7 @@
 
 #include "local_link.hpp"
 #include "log.hpp"
+#include "membership.hpp"
 #include "remote_link.hpp"
 #include "service_client.hpp"
 #include "stores.hpp"
@@ -16,35 +17,52 @@ namespace fermata::command_line {
 
 namespace {
 
+/// The first id that lives where the command looks for it: in the store of the node, if it is one.
+template <class Generate>
+session_id generate_for(const std::optional<membership>& of, const Generate& generate) {
+  auto id = generate();
+  while (of && !of->is_home_of(id))
+    id = generate();
+  return id;
+}
+
 class local_gateway final : public gateway {
 public:
-  local_gateway(std::unique_ptr<host> owner, console& out) : host_{std::move(owner)}, out_{out} {}
+  local_gateway(std::unique_ptr<host> owner, std::optional<membership> of, console& out)
+      : host_{std::move(owner)}, membership_{std::move(of)}, out_{out} {}
 
   bool is_service() const override { return false; }
   fermata::store& store() override { return host_->store(); }
-  session_id generate_id() override { return host_->running().generate_id(); }
+  session_id generate_id() override {
+    return generate_for(membership_, [&] { return host_->running().generate_id(); });
+  }
   std::unique_ptr<session_link> link_to(const session_id& session) override {
     return std::make_unique<local_link>(*host_, out_, session);
   }
 
 private:
   std::unique_ptr<host> host_;
+  std::optional<membership> membership_;
   console& out_;
 };
 
 class service_gateway final : public gateway {
 public:
-  service_gateway(std::shared_ptr<fermata::store> beside, remote_options options, console& out)
-      : store_{std::move(beside)}, options_{std::move(options)}, out_{out} {}
+  service_gateway(std::shared_ptr<fermata::store> beside, remote_options options,
+                  std::optional<membership> of, console& out)
+      : store_{std::move(beside)}, options_{std::move(options)},
+        membership_{std::move(of)}, out_{out} {}
 
   bool is_service() const override { return true; }
   fermata::store& store() override { return *store_; }
   session_id generate_id() override {
     // As `runtime::generate_id` makes them.
-    std::array<char, 24> text{};
-    std::snprintf(text.data(), text.size(), "s-%016llx",
-                  static_cast<unsigned long long>(system_random()->next()));
-    return *session_id::parse(text.data());
+    return generate_for(membership_, [random = system_random()] {
+      std::array<char, 24> text{};
+      std::snprintf(text.data(), text.size(), "s-%016llx",
+                    static_cast<unsigned long long>(random->next()));
+      return *session_id::parse(text.data());
+    });
   }
   std::unique_ptr<session_link> link_to(const session_id& session) override {
     return std::make_unique<remote_link>(options_, *store_, out_, session);
@@ -53,6 +71,7 @@ public:
 private:
   std::shared_ptr<fermata::store> store_;
   remote_options options_;
+  std::optional<membership> membership_;
   console& out_;
 };
 
@@ -125,8 +144,11 @@ result<std::unique_ptr<gateway>> open_by_service(const host_options& options,
   remote.store = options.store;
   remote.socket = **socket;
   remote.watches = options.watches;
-  return std::unique_ptr<gateway>{
-      std::make_unique<service_gateway>(std::move(*beside), std::move(remote), out)};
+  auto of = read_membership(options.store);
+  if (!of)
+    return std::move(of.error());
+  return std::unique_ptr<gateway>{std::make_unique<service_gateway>(
+      std::move(*beside), std::move(remote), std::move(*of), out)};
 }
 
 } // namespace
@@ -137,9 +159,13 @@ result<std::unique_ptr<gateway>> gateway::open(gateway_options& options, const a
     return open_by_service(options.owner, busy, given, out);
   if (auto error = read_files(options, given, out))
     return error;
+  auto of = read_membership(options.owner.store);
+  if (!of)
+    return std::move(of.error());
   auto owned = host::open(options.owner);
   if (owned)
-    return std::unique_ptr<gateway>{std::make_unique<local_gateway>(std::move(*owned), out)};
+    return std::unique_ptr<gateway>{
+        std::make_unique<local_gateway>(std::move(*owned), std::move(*of), out)};
   if (!is(owned.error(), errc::store_busy))
     return std::move(owned.error());
   return open_by_service(options.owner, owned.error(), given, out);

@@ -25,7 +25,7 @@ inline constexpr std::string_view operating = "Operate";
 inline constexpr std::string_view serving = "Serve";
 inline constexpr std::string_view testing = "Test";
 
-inline constexpr std::array<command_help, 42> command_helps{{
+inline constexpr std::array<command_help, 44> command_helps{{
     {"run", starting,
      "  fermata run plan.json --session release-42 --workspace ~/src/project\n"
      "proposes the plan in a new session, release-42. It stops for the approval of the plan.\n"},
@@ -178,6 +178,16 @@ inline constexpr std::array<command_help, 42> command_helps{{
      "deletes\n"
      "sessions a month after their plan was over, and keeps a thousand events of each:\n"
      "  fermata serve --delete-finished-after 30d --keep-events 1000\n"},
+    {"node", serving,
+     "  fermata node --members members.json --name lima --store /var/lib/fermata\n"
+     "serves as node lima of the cluster in members.json, which all of its nodes have:\n"
+     "  {\"cluster\": \"market\", \"version\": 1, \"members\": [\n"
+     "    {\"name\": \"lima\", \"host\": \"10.0.0.1\", \"port\": 4242},\n"
+     "    {\"name\": \"paris\", \"host\": \"10.0.0.2\", \"port\": 4242}]}\n"
+     "Elsewhere than on loopback addresses it takes --certificate, --key and --authority.\n"},
+    {"cluster", serving,
+     "  fermata cluster status --store /var/lib/fermata\n"
+     "asks the node that runs there how all nodes of its cluster are.\n"},
     {"metrics", serving,
      "  fermata metrics --store /var/lib/fermata\n"
      "prints what the service there counts, as Prometheus reads it.\n"},
@@ -243,6 +253,8 @@ While `fermata serve` owns the store, commands go through it by themselves and p
 Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --policy,
 --log, --approve none, --approve reads and `resume --workspace` are refused, and $FERMATA_MODELS and
 $FERMATA_POLICY are not looked at: the service has its own.
+`fermata node` is a service that is one node of a cluster: over HTTP it answers for all sessions. Commands
+on its store are for the sessions that live there; of others they say on which node these do.
 The service fires timers itself; `resume --due` follows what is due until it pauses.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
@@ -264,7 +276,7 @@ Exit status:
 `watch` ends with 130 when it is interrupted, with --until-paused as its session: 0, 1 or 3.
 `export`, `backup` and `compact` end with 130 when they are interrupted, and leave no file.
 `resume --due` has the gravest of its sessions': 4, 2, 1, 3, 0; 0 also when nothing was due.
-`preflight` ends with 1 when it found something.
+`preflight` ends with 1 when it found something, `cluster status` when some node could not be asked.
 `sim` ends with 1 when a promise was broken, or when 1000 worlds or more of seeds that were named
 never reached something that they should; with 130 when it was interrupted before that, after it has
 printed what there is.
@@ -306,6 +318,12 @@ With --json, standard output has one JSON object per line:
                {"exported": {session, file, events, records, pending, timers}}
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
+  node         the same with node: {name, cluster, host, port}; on standard error
+               {"contact": {node, host, port, state, reason}} for each change of it, and
+               {"refused": {node, reason}}
+  cluster status  {cluster, version, name, members: [{name, host, port, contact, status, reason}]};
+               contact: here, connecting, connected, silent, apart, refused; status: null or {name,
+               software, started_at, resident, under_way}
   delete       {"deleted": {session, state, events}} for each; with --dry-run "would_delete"
   trim         {"trimmed": {session, first_event, events}}
   compact      {"compacted": {store, erased, size_before_bytes, size_after_bytes}}

@@ -1,5 +1,6 @@
 #include "host.hpp"
 
+#include "membership.hpp"
 #include "stores.hpp"
 #include "tools.hpp"
 
@@ -18,8 +19,13 @@ approval_policy policy_of(const host_options& options) {
 /// The files that are to be remembered, ready to be.
 result<store_memory> prepare_memory(const host_options& options) {
   store_memory memory;
-  for (const auto& [name, text] : {std::pair{remembered_models, &options.models.to_remember},
-                                   std::pair{remembered_policy, &options.policy.to_remember}})
+  std::string node;
+  if (options.cluster)
+    node = to_text(to_json(membership{options.cluster->name, options.cluster->members}));
+  for (const auto& [name, text] :
+       {std::pair{remembered_models, &options.models.to_remember},
+        std::pair{remembered_policy, &options.policy.to_remember},
+        std::pair{remembered_node, static_cast<const std::string*>(&node)}})
     if (!text->empty())
       if (auto error = memory.prepare(options.store, name, *text))
         return error;
@@ -45,33 +51,42 @@ result<std::unique_ptr<host>> host::prepare(const host_options& options) {
   made.retention = options.retention;
   made.planner = options.models.setup.planner;
   made.observer = options.observer;
-  auto live = std::make_shared<live_feed>();
+  std::unique_ptr<host> owner{new host};
+  owner->store_ = *store;
+  owner->live_ = std::make_shared<live_feed>();
   if (options.on_live)
     made.on_live = options.on_live;
   else if (options.watches)
-    made.on_live = [live](const live_update& update) { live->push(update); };
-  auto prepared = std::make_unique<runtime>(std::move(made));
+    made.on_live = [live = owner->live_](const live_update& update) { live->push(update); };
+  if (options.cluster)
+    owner->node_ = std::make_unique<cluster_node>(*options.cluster, std::move(made));
+  else
+    owner->runtime_ = std::make_unique<runtime>(std::move(made));
   for (auto& tool : make_tools(*runner, options.workspace))
-    if (auto error = prepared->tools().add(std::move(tool)))
+    if (auto error = owner->running().tools().add(std::move(tool)))
       return error;
-  if (auto error = add_models(*prepared, options.models.setup))
+  if (auto error = add_models(owner->running(), options.models.setup))
     return error;
   auto memory = prepare_memory(options);
   if (!memory)
     return std::move(memory.error());
-  return std::unique_ptr<host>{
-      new host{std::move(*store), std::move(live), std::move(*memory), std::move(prepared)}};
+  owner->memory_ = std::move(*memory);
+  return owner;
 }
 
 result<std::unique_ptr<host>> host::open(const host_options& options) {
   auto made = prepare(options);
   if (made)
-    (*made)->start();
+    if (auto error = (*made)->start())
+      return error;
   return made;
 }
 
-void host::start() {
+caf::error host::start() {
+  if (node_)
+    return node_->start();
   runtime_->start();
+  return caf::none;
 }
 
 host::~host() {
@@ -79,6 +94,8 @@ host::~host() {
 }
 
 void host::stop() {
+  if (node_)
+    node_->stop();
   if (runtime_)
     runtime_->stop();
 }

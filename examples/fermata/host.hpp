@@ -6,10 +6,12 @@
 #include "policies.hpp"
 #include "store_memory.hpp"
 
+#include <fermata/actors/cluster/cluster_node.hpp>
 #include <fermata/actors/runtime.hpp>
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace fermata::command_line {
@@ -27,9 +29,12 @@ struct host_options {
   chosen_models models;
   chosen_policy policy;
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
+  /// The runtime is this node's; nothing: it is one alone.
+  std::optional<cluster_options> cluster; ///< That `check` accepts.
 };
 
-/// Owns a store and a runtime over it, from `prepare` or `open` until it is destroyed.
+/// Owns a store and a runtime over it, or a node of a cluster, from `prepare` or `open` until it is
+/// destroyed.
 class host {
 public:
   /// Opens the store, whose sessions stay as they are until `start`. Errors: those of `open_store`
@@ -39,14 +44,17 @@ public:
   /// `prepare` and `start`.
   [[nodiscard]] static result<std::unique_ptr<host>> open(const host_options& options);
 
-  /// Starts the runtime: from now on timers that are due fire, and tools run. Called once.
-  void start();
+  /// Starts the runtime: from now on timers that are due fire, and tools run. Called once. Errors:
+  /// `cannot_listen` of a node, which is stopped then.
+  [[nodiscard]] caf::error start();
 
   ~host();
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
-  [[nodiscard]] runtime& running() noexcept { return *runtime_; }
+  [[nodiscard]] runtime& running() noexcept { return node_ ? node_->local() : *runtime_; }
+  /// Null: it is no node.
+  [[nodiscard]] cluster_node* node() noexcept { return node_.get(); }
   [[nodiscard]] fermata::store& store() noexcept { return *store_; }
   [[nodiscard]] live_feed& live() noexcept { return *live_; }
   /// The files that the store is to remember once a command is accepted.
@@ -56,15 +64,13 @@ public:
   void stop();
 
 private:
-  host(std::shared_ptr<fermata::store> owned, std::shared_ptr<live_feed> feed, store_memory models,
-       std::unique_ptr<runtime> made)
-      : store_{std::move(owned)}, live_{std::move(feed)}, memory_{std::move(models)},
-        runtime_{std::move(made)} {}
+  host() = default;
 
   std::shared_ptr<fermata::store> store_;
   std::shared_ptr<live_feed> live_; ///< Stays empty unless somebody watches.
   store_memory memory_;
-  std::unique_ptr<runtime> runtime_;
+  std::unique_ptr<runtime> runtime_;   ///< Or a node.
+  std::unique_ptr<cluster_node> node_; ///< Or a runtime alone.
 };
 
 } // namespace fermata::command_line

@@ -1,6 +1,5 @@
 #include "log.hpp"
 
-#include <fermata/actors/event_log.hpp>
 #include <fermata/storage/file_descriptor.hpp>
 
 #include <spdlog/logger.h>
@@ -40,10 +39,10 @@ result<spdlog::sink_ptr> make_sink(const std::string& file) {
 
 } // namespace
 
-result<std::shared_ptr<runtime_observer>>
-open_log(const std::string& file, const std::string& level, const redactor& redaction) {
+result<std::shared_ptr<event_log>> open_log(const std::string& file, const std::string& level,
+                                            const redactor& redaction) {
   if (file.empty())
-    return std::shared_ptr<runtime_observer>{};
+    return std::shared_ptr<event_log>{};
   auto sink = make_sink(file);
   if (!sink)
     return std::move(sink.error());
@@ -53,8 +52,7 @@ open_log(const std::string& file, const std::string& level, const redactor& reda
   logger->flush_on(spdlog::level::trace);
   event_log_options options;
   options.redaction = redaction;
-  return std::shared_ptr<runtime_observer>{
-      std::make_shared<event_log>(std::move(logger), std::move(options))};
+  return std::make_shared<event_log>(std::move(logger), std::move(options));
 }
 
 } // namespace fermata::command_line

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <fermata/actors/observer.hpp>
+#include <fermata/actors/event_log.hpp>
 #include <fermata/messages/redaction.hpp>
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace fermata::command_line {
 /// with mode 0600, or to standard error for `-`; null when `file` is empty. `level` is debug, info,
 /// warn or error. Each line is written as it comes. Errors: `invalid_field` when the file cannot be
 /// opened.
-[[nodiscard]] result<std::shared_ptr<runtime_observer>>
+[[nodiscard]] result<std::shared_ptr<event_log>>
 open_log(const std::string& file, const std::string& level, const redactor& redaction);
 
 } // namespace fermata::command_line

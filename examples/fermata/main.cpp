@@ -1,10 +1,12 @@
 #include "arguments.hpp"
 #include "change.hpp"
+#include "cluster_status.hpp"
 #include "console.hpp"
 #include "deletion.hpp"
 #include "escape.hpp"
 #include "exit_status.hpp"
 #include "interruption.hpp"
+#include "membership.hpp"
 #include "preflight.hpp"
 #include "query.hpp"
 #include "redaction.hpp"
@@ -27,6 +29,8 @@ exit_status report(console& out, const caf::error& error) {
 }
 
 exit_status run(const arguments& given, console& out) {
+  if (const auto error = check_homes(given))
+    return report(out, error);
   if (is_change(given) || given.command == "watch") {
     const auto ended = is_change(given) ? run_change(given, out) : run_watch(given, out);
     return ended ? *ended : report(out, ended.error());
@@ -35,8 +39,12 @@ exit_status run(const arguments& given, console& out) {
     const auto ended = run_deletion(given, out);
     return ended ? *ended : report(out, ended.error());
   }
-  if (given.command == "serve") {
+  if (given.command == "serve" || given.command == "node") {
     const auto ended = service::run_service(given, out);
+    return ended ? *ended : report(out, ended.error());
+  }
+  if (given.command == "cluster") {
+    const auto ended = run_cluster_status(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   if (given.command == "sim") {

@@ -15,7 +15,8 @@ TEST_CASE("the exit status tells bad input from a failing environment") {
   CHECK(exit_status_of(errc::session_busy) == exit_status::bad_input);
   CHECK(exit_status_of(errc::stale_approval) == exit_status::bad_input);
   for (const auto code : std::array{errc::store_busy, errc::store_unavailable, errc::store_corrupt,
-                                    errc::store_too_new, errc::disk_full, errc::io_error})
+                                    errc::store_too_new, errc::disk_full, errc::io_error,
+                                    errc::cannot_listen, errc::node_unavailable})
     CHECK(exit_status_of(code) == exit_status::environment);
 }
 

@@ -219,7 +219,10 @@ TEST_CASE("every operation of the description answers as it says") {
   const auto metrics = hosted.client().call("GET", "/metrics");
   CHECK(metrics.status == 200);
 
-  std::set<std::string> called{"GET " + session + "/stream", "GET /metrics"};
+  // Of a node; node_test has its answer.
+  CHECK(hosted.client().call("GET", "/v1/cluster").error() == "not_allowed");
+
+  std::set<std::string> called{"GET " + session + "/stream", "GET /metrics", "GET /v1/cluster"};
   for (const auto& one : samples)
     if (one.status == 200)
       called.insert(one.method + " " + one.path);

@@ -4,8 +4,10 @@
 #include <fermata/actors/runtime.hpp>
 #include <fermata/messages/chunk.hpp>
 #include <fermata/storage/memory_store.hpp>
+#include <service/gathering.hpp>
 #include <service/live_board.hpp>
 #include <service/memory_budget.hpp>
+#include <service/node_question.hpp>
 #include <service/routes.hpp>
 #include <service/session_stream.hpp>
 #include <service/sse.hpp>
@@ -164,6 +166,7 @@ TEST_CASE("every error has a status that tells who can do something about it") {
   CHECK(http_status_of(errc::already_answered) == 409);
   CHECK(http_status_of(errc::limit_exceeded) == 422);
   CHECK(http_status_of(errc::invalid_answer) == 422);
+  CHECK(http_status_of(errc::node_unavailable) == 503);
   CHECK(http_status_of(errc::internal) == 500);
   CHECK(http_status_of(errc::overloaded) == 503);
   CHECK(http_status_of(errc::timed_out) == 504);
@@ -549,4 +552,115 @@ TEST_CASE("a budget gives no more than it has, and takes back what is not needed
   first.reset();
   const auto third = std::move(second);
   CHECK(budget.take(60));
+}
+
+namespace {
+
+member_list members_named(const std::vector<std::string>& names) {
+  member_list list;
+  for (const auto& name : names)
+    list.members.emplace_back(node_name::parse(name).value(), "127.0.0.1", std::uint16_t{1});
+  return list;
+}
+
+gather_order order_of(std::uint32_t limit, std::optional<std::string> after = {}) {
+  gather_order order;
+  order.path = "/v1/sessions";
+  order.name = "sessions";
+  order.limit = limit;
+  order.after = std::move(after);
+  order.filters = {{"state", "a b"}};
+  return order;
+}
+
+node_answer page_of(const json& body) {
+  node_answer made;
+  made.text = body.dump();
+  return made;
+}
+
+} // namespace
+
+TEST_CASE(
+    "a list of all nodes asks each for what there is room for, and ends where the page does") {
+  const auto members = members_named({"a", "b", "c"});
+  gathering all{order_of(3), members};
+  REQUIRE(all.node() != nullptr);
+  CHECK(all.node()->name.str() == "a");
+  CHECK(all.question().target == "/v1/sessions?limit=3&state=a%20b");
+  all.take(page_of({{"sessions", {1, 2}}}), {});
+  CHECK(all.node()->name.str() == "b");
+  CHECK(all.question().target == "/v1/sessions?limit=1&state=a%20b");
+  all.take(make_error(errc::node_unavailable, "b is away"), {});
+  CHECK(all.node()->name.str() == "c");
+  SECTION("within a node") {
+    all.take(page_of({{"sessions", {3}}, {"next", "7-0"}}), {});
+    CHECK(all.node() == nullptr);
+    const auto body = parse_json(all.response().body).value();
+    CHECK(body.at("next") == "c:7-0");
+    CHECK(body.at("sessions") == json{1, 2, 3});
+    CHECK(body.at("missing") == json{{{"node", "b"}, {"reason", "b is away"}}});
+    gathering rest{order_of(3, "c:7-0"), members};
+    CHECK(rest.node()->name.str() == "c");
+    CHECK(rest.question().target == "/v1/sessions?limit=3&after=7-0&state=a%20b");
+  }
+  SECTION("with the last node") {
+    all.take(page_of({{"sessions", json::array()}}), {});
+    CHECK(all.node() == nullptr);
+    CHECK_FALSE(parse_json(all.response().body).value().contains("next"));
+  }
+  SECTION("with what is no page") {
+    all.take(page_of({{"other", 1}}), {});
+    CHECK(all.node() == nullptr);
+    CHECK(all.response().status == 500);
+  }
+  SECTION("with what a node refuses") {
+    auto refusal = page_of({{"error", "invalid_field"}});
+    refusal.status = 400;
+    all.take(refusal, {});
+    CHECK(all.response().status == 400);
+    CHECK(all.response().body == refusal.text);
+  }
+}
+
+TEST_CASE("a page of all nodes ends when it is large, or full, with the next node's beginning") {
+  const auto members = members_named({"a", "b"});
+  gathering full{order_of(1), members};
+  full.take(page_of({{"sessions", {1}}}), {});
+  CHECK(full.node() == nullptr);
+  CHECK(parse_json(full.response().body).value().at("next") == "b:");
+  gathering large{order_of(9), members};
+  large.take(page_of({{"sessions", {std::string(4'000'000, 'x')}}}), {});
+  CHECK(large.node() == nullptr);
+  CHECK(parse_json(large.response().body).value().at("next") == "b:");
+}
+
+TEST_CASE("what nodes ask each other comes over as it is, and what is none is refused") {
+  node_question question;
+  question.kind = question_kind::piece;
+  question.session = named("s");
+  question.from.next = 7;
+  question.from.seems_paused = false;
+  question.to_pause = true;
+  const auto asked = parse_question(to_bytes(question)).value();
+  CHECK(asked.kind == question.kind);
+  CHECK(asked.session == question.session);
+  CHECK(asked.from == question.from);
+  CHECK(asked.to_pause);
+  node_answer made;
+  made.status = 404;
+  made.content_type = "text/plain";
+  made.events = 3;
+  made.text = "a\n\nb\n";
+  const auto answered = parse_answer(to_bytes(made)).value();
+  CHECK(answered.status == 404);
+  CHECK(answered.content_type == "text/plain");
+  CHECK(answered.events == 3);
+  CHECK(answered.text == made.text);
+  CHECK(parse_question(R"({"kind": "position", "session": "s", "newer": 1})"));
+  for (const auto* bad : {"", "{}", R"({"kind": "obey"})", "[]"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_question(bad));
+    CHECK_FALSE(parse_answer(bad));
+  }
 }

@@ -3,6 +3,8 @@
 #include "connection.hpp"
 
 #include "../escape.hpp"
+#include "distant_stream.hpp"
+#include "gathering.hpp"
 #include "session_stream.hpp"
 #include "sse.hpp"
 #include "token.hpp"
@@ -49,21 +51,22 @@ constexpr std::chrono::milliseconds share_interval{50};
 constexpr std::chrono::seconds linger_time{2};
 constexpr std::size_t linger_size_bytes = 16 * 1'024 * 1'024;
 
-/// Where a thread of the runtime leaves the answer to a command.
-class awaited_receipt {
+/// Where a thread of the runtime leaves an answer.
+template <class Answer>
+class letter_box {
 public:
-  void put(result<receipt> answered) {
+  void put(Answer answered) {
     const std::lock_guard lock{mutex_};
     answered_.emplace(std::move(answered));
   }
-  [[nodiscard]] std::optional<result<receipt>> take() {
+  [[nodiscard]] std::optional<Answer> take() {
     const std::lock_guard lock{mutex_};
     return std::exchange(answered_, std::nullopt);
   }
 
 private:
   std::mutex mutex_;
-  std::optional<result<receipt>> answered_;
+  std::optional<Answer> answered_;
 };
 
 enum class input { nothing, bytes, end };
@@ -329,7 +332,16 @@ route_context connection::context() const {
   made.is_stopping = setting_->phase != service_phase::serving;
   made.metrics = setting_->options.metrics;
   made.redaction = setting_->options.redaction;
+  if (const auto* others = setting_->cluster)
+    made.is_elsewhere = [others](const session_id& session) {
+      return others->elsewhere(session) != nullptr;
+    };
   return made;
+}
+
+/// The node that a session lives on; null: this one.
+const node_name* connection::elsewhere(const session_id& session) const {
+  return setting_->cluster == nullptr ? nullptr : setting_->cluster->elsewhere(session);
 }
 
 /// False: it was refused, or there is none.
@@ -453,16 +465,26 @@ awaitable<bool> connection::write(http_response response, bool keep) {
 /// Fills a stream's inbox as long as it lives.
 struct connection::subscription {
   subscription(connection& owner, const session_id& of, std::shared_ptr<stream_inbox> into)
-      : live{owner.setting_->live}, session{of}, inbox{std::move(into)},
-        watch{owner.setting_->running->session(of).watch(
-            [to = inbox](std::uint64_t number) { to->committed(number); })} {
+      : live{owner.setting_->live}, others{owner.setting_->cluster}, home{owner.elsewhere(of)},
+        session{of}, inbox{std::move(into)}, watch{owner.setting_->running->session(of).watch(
+                                                 [to = inbox](std::uint64_t number) {
+                                                   to->committed(number);
+                                                 })} {
     live->enter(session, inbox);
+    if (home != nullptr)
+      others->enter(*home, inbox);
   }
-  ~subscription() { live->leave(session, inbox); }
+  ~subscription() {
+    live->leave(session, inbox);
+    if (home != nullptr)
+      others->leave(*home, inbox);
+  }
   subscription(const subscription&) = delete;
   subscription& operator=(const subscription&) = delete;
 
   live_board* live;
+  cluster_side* others;
+  const node_name* home; ///< Null: this node.
   session_id session;
   std::shared_ptr<stream_inbox> inbox;
   event_watch watch;
@@ -478,6 +500,12 @@ awaitable<bool> connection::carry_out(std::unique_ptr<received> request) {
   share = {};
   if (auto* order = std::get_if<stream_order>(&todo))
     co_return co_await show_session(std::move(*order), keep);
+  if (auto* order = std::get_if<elsewhere_order>(&todo))
+    co_return co_await show_elsewhere(std::move(*order), keep);
+  if (auto* order = std::get_if<gather_order>(&todo))
+    co_return co_await show_list(std::move(*order), keep);
+  if (std::holds_alternative<cluster_order>(todo))
+    co_return co_await show_cluster(keep);
   co_return co_await write(std::move(std::get<http_response>(todo)), keep);
 }
 
@@ -486,9 +514,103 @@ awaitable<bool> connection::show_session(stream_order order, bool keep) {
   subscription subscribed{*this, order.session, inbox};
   if (const auto now = setting_->running->store().find(order.session); now && *now)
     inbox->committed((*now)->events); // live updates come behind them
-  session_stream view{setting_->running->store(), order.session, order.first, stream_end::never,
-                      setting_->options.redaction};
+  auto view = view_of(order.session, order.first, stream_end::never);
   co_return co_await stream(std::move(view), inbox, keep);
+}
+
+std::unique_ptr<stream_view> connection::view_of(const session_id& session, std::uint64_t first,
+                                                 stream_end end) const {
+  const auto& redaction = setting_->options.redaction;
+  if (const auto* home = elsewhere(session))
+    return std::make_unique<distant_stream>(*setting_->cluster, *home, session, first, end,
+                                            redaction, [to_ring = bell_] { to_ring->ring(); });
+  return std::make_unique<session_stream>(setting_->running->store(), session, first, end,
+                                          redaction);
+}
+
+/// Asks the service of another node; the threads that serve clients do not wait for it.
+awaitable<result<node_answer>> connection::ask(const node_name& node, node_question question) {
+  const auto awaited = std::make_shared<letter_box<result<node_answer>>>();
+  setting_->cluster->ask(node, question, [awaited, to_ring = bell_](result<node_answer> given) {
+    awaited->put(std::move(given));
+    to_ring->ring();
+  });
+  for (;;) {
+    if (auto given = awaited->take())
+      co_return std::move(*given);
+    if (is_shut_)
+      co_return make_error(errc::shutting_down, "the client has gone");
+    co_await bell_->wait_until(std::chrono::steady_clock::time_point::max());
+  }
+}
+
+/// How many events a session has, wherever it lives; 0: there is none.
+awaitable<result<std::uint64_t>> connection::events_of(const session_id& session) {
+  if (const auto* home = elsewhere(session)) {
+    node_question question;
+    question.kind = question_kind::position;
+    question.session = session;
+    auto given = co_await ask(*home, std::move(question));
+    co_return given ? result<std::uint64_t>{given->events} : std::move(given.error());
+  }
+  const auto found = setting_->running->store().find(session);
+  co_return found ? result<std::uint64_t>{*found ? (*found)->events : 0} : found.error();
+}
+
+awaitable<bool> connection::show_elsewhere(elsewhere_order order, bool keep) {
+  node_question question;
+  question.target = std::move(order.target);
+  question.last_event_id = std::move(order.last_event_id);
+  auto given = co_await ask(*elsewhere(order.session), std::move(question));
+  if (given && given->status == 0) {
+    stream_order shown;
+    shown.session = std::move(order.session);
+    shown.first = given->events;
+    co_return co_await show_session(std::move(shown), keep);
+  }
+  http_response response;
+  if (given) {
+    response.status = given->status;
+    response.content_type = std::move(given->content_type);
+    response.body = std::move(given->text);
+  } else {
+    response = error_response(given.error(), setting_->options.redaction);
+  }
+  co_return co_await write(std::move(response), keep);
+}
+
+awaitable<bool> connection::show_list(gather_order order, bool keep) {
+  const auto& node = setting_->cluster->node();
+  gathering all{std::move(order), node.members()};
+  while (const auto* member = all.node()) {
+    auto question = all.question();
+    if (member->name == node.name()) {
+      const auto here = setting_->cluster->answer_here(question);
+      all.take(here, setting_->options.redaction);
+      continue;
+    }
+    auto given = co_await ask(member->name, std::move(question));
+    if (is_shut_)
+      co_return false;
+    all.take(std::move(given), setting_->options.redaction);
+  }
+  co_return co_await write(all.response(), keep);
+}
+
+awaitable<bool> connection::show_cluster(bool keep) {
+  const auto awaited = std::make_shared<letter_box<std::vector<member_status>>>();
+  setting_->cluster->node().status([awaited, to_ring = bell_](std::vector<member_status> all) {
+    awaited->put(std::move(all));
+    to_ring->ring();
+  });
+  std::optional<std::vector<member_status>> given;
+  while (!(given = awaited->take())) {
+    if (is_shut_)
+      co_return false;
+    co_await bell_->wait_until(std::chrono::steady_clock::time_point::max());
+  }
+  auto response = json_response(setting_->cluster->describe(*given));
+  co_return co_await write(std::move(response), keep);
 }
 
 awaitable<bool> connection::give_command(command_order order, memory_budget::share share,
@@ -499,15 +621,18 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
   std::optional<subscription> subscribed;
   if (order.answer == answer_form::events)
     subscribed.emplace(*this, order.session, inbox);
-  const auto before = setting_->running->store().find(order.session);
-  if (!before) {
-    auto response = error_response(before.error(), setting_->options.redaction);
-    co_return co_await write(std::move(response), keep);
+  std::uint64_t events = 0;
+  if (order.answer == answer_form::events) {
+    const auto before = co_await events_of(order.session);
+    if (!before) {
+      auto response = error_response(before.error(), setting_->options.redaction);
+      co_return co_await write(std::move(response), keep);
+    }
+    events = *before;
+    inbox->committed(events);
   }
-  const auto events = *before ? (*before)->events : 0;
-  inbox->committed(events);
 
-  const auto awaited = std::make_shared<awaited_receipt>();
+  const auto awaited = std::make_shared<letter_box<result<receipt>>>();
   auto answered = [awaited, to_ring = bell_](result<receipt> given) {
     awaited->put(std::move(given));
     to_ring->ring();
@@ -528,22 +653,21 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
                            : error_response(given->error(), setting_->options.redaction);
     co_return co_await write(std::move(response), keep);
   }
-  session_stream view{setting_->running->store(), order.session, events + 1, stream_end::at_pause,
-                      setting_->options.redaction};
-  view.begin(**given);
+  auto view = view_of(order.session, events + 1, stream_end::at_pause);
+  view->begin(**given);
   co_return co_await stream(std::move(view), inbox, keep);
 }
 
 // -- streams
 // --------------------------------------------------------------------------------------------------------------
 
-awaitable<bool> connection::stream(session_stream view, std::shared_ptr<stream_inbox> inbox,
-                                   bool keep) {
+awaitable<bool> connection::stream(std::unique_ptr<stream_view> view,
+                                   std::shared_ptr<stream_inbox> inbox, bool keep) {
   client_has_left_ = false;
   watch_client();
   bool is_whole = co_await write_stream_header(keep);
   if (is_whole)
-    is_whole = co_await stream_pieces(view, *inbox);
+    is_whole = co_await stream_pieces(*view, *inbox);
   if (is_whole && version_ >= 11) {
     error_code failure;
     const auto last = http::make_chunk_last();
@@ -559,7 +683,7 @@ awaitable<bool> connection::stream(session_stream view, std::shared_ptr<stream_i
 }
 
 /// Writes what there is to show until it is over. False: the client has gone.
-awaitable<bool> connection::stream_pieces(session_stream& view, stream_inbox& inbox) {
+awaitable<bool> connection::stream_pieces(stream_view& view, stream_inbox& inbox) {
   using clock = std::chrono::steady_clock;
   const auto interval = setting_->options.keep_alive_interval;
   for (auto quiet_until = clock::now() + interval; !view.is_over();) {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "bell.hpp"
+#include "cluster_side.hpp"
 #include "live_board.hpp"
 #include "memory_budget.hpp"
 #include "routes.hpp"
 #include "server_options.hpp"
+#include "stream_view.hpp"
 
 #include <fermata/actors/runtime.hpp>
 
@@ -23,8 +25,6 @@
 
 namespace fermata::service {
 
-class session_stream;
-
 /// What a server does for its clients at the moment; it only moves on.
 enum class service_phase {
   serving,
@@ -34,11 +34,13 @@ enum class service_phase {
 
 /// What the connections of a server share. Outlives them.
 struct connection_setting {
-  connection_setting(runtime& to, live_board& board, server_options with)
-      : running{&to}, live{&board}, options{std::move(with)}, bodies{options.bodies_size_bytes} {}
+  connection_setting(runtime& to, live_board& board, server_options with, cluster_side* others)
+      : running{&to}, live{&board}, cluster{others}, options{std::move(with)},
+        bodies{options.bodies_size_bytes} {}
 
   runtime* running;
   live_board* live;
+  cluster_side* cluster; ///< Null: there are no other nodes.
   server_options options;
   memory_budget bodies;
   std::atomic<service_phase> phase{service_phase::serving};
@@ -89,12 +91,17 @@ private:
   boost::asio::awaitable<void> refuse_unread(incoming& request);
   boost::asio::awaitable<bool> carry_out(std::unique_ptr<received> request);
   boost::asio::awaitable<bool> show_session(stream_order order, bool keep);
+  boost::asio::awaitable<bool> show_elsewhere(elsewhere_order order, bool keep);
+  boost::asio::awaitable<bool> show_list(gather_order order, bool keep);
+  boost::asio::awaitable<bool> show_cluster(bool keep);
+  boost::asio::awaitable<result<node_answer>> ask(const node_name& node, node_question question);
+  boost::asio::awaitable<result<std::uint64_t>> events_of(const session_id& session);
   boost::asio::awaitable<bool> give_command(command_order order, memory_budget::share share,
                                             bool keep);
   boost::asio::awaitable<bool> write(http_response response, bool keep);
-  boost::asio::awaitable<bool> stream(session_stream view, std::shared_ptr<stream_inbox> inbox,
-                                      bool keep);
-  boost::asio::awaitable<bool> stream_pieces(session_stream& view, stream_inbox& inbox);
+  boost::asio::awaitable<bool> stream(std::unique_ptr<stream_view> view,
+                                      std::shared_ptr<stream_inbox> inbox, bool keep);
+  boost::asio::awaitable<bool> stream_pieces(stream_view& view, stream_inbox& inbox);
   boost::asio::awaitable<bool> write_stream_header(bool keep);
   boost::asio::awaitable<bool> write_piece(std::string text);
   boost::asio::awaitable<std::optional<memory_budget::share>>
@@ -102,6 +109,9 @@ private:
   boost::asio::awaitable<void> close_gently();
 
   [[nodiscard]] route_context context() const;
+  [[nodiscard]] const node_name* elsewhere(const session_id& session) const;
+  [[nodiscard]] std::unique_ptr<stream_view> view_of(const session_id& session, std::uint64_t first,
+                                                     stream_end end) const;
   [[nodiscard]] bool is_ending() const;
   [[nodiscard]] std::chrono::milliseconds within(std::chrono::milliseconds limit) const;
   void limit_time(std::chrono::milliseconds limit, time_limit_action then);

@@ -125,6 +125,8 @@ unsigned http_status_of(errc code) noexcept {
     return 422;
   case errc::overloaded:
   case errc::shutting_down:
+  case errc::node_unavailable:
+  case errc::peer_refused:
   case errc::store_busy:
   case errc::store_unavailable:
     return 503;

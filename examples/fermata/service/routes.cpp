@@ -146,6 +146,13 @@ answer metrics(const matched& request) {
   return response;
 }
 
+answer cluster(const matched& request) {
+  if (!request.context->is_elsewhere)
+    return respond(request, make_error(errc::not_allowed, "this service is no node of a cluster; "
+                                                          "`fermata node` starts one that is"));
+  return cluster_order{};
+}
+
 answer description(const matched&) {
   http_response response;
   response.body = openapi_text();
@@ -428,6 +435,7 @@ constexpr std::array table{
     route_entry{"GET", "/readyz", {}, readiness},
     route_entry{"GET", "/metrics", {}, metrics},
     route_entry{"GET", "/openapi.json", {}, description},
+    route_entry{"GET", "/v1/cluster", {}, cluster},
     route_entry{"GET", "/v1/sessions", {"state", "after", "limit"}, sessions},
     route_entry{"GET", "/v1/pending", {"after", "limit"}, pending},
     route_entry{"GET", "/v1/audit", {"after", "limit"}, audit},
@@ -477,6 +485,42 @@ caf::error check_parameters(const route_entry& entry,
   return caf::none;
 }
 
+answer ask_elsewhere(const matched& request) {
+  if (request.context->is_stopping)
+    return refuse_while_stopping(request);
+  elsewhere_order order;
+  order.session = request.session;
+  order.target = request.request->target;
+  order.last_event_id = request.request->last_event_id;
+  return order;
+}
+
+/// Of what a list over all sessions has; empty: it is none.
+std::string_view list_name(const route_entry& entry) {
+  const std::string_view in_all = "/v1/";
+  const auto name = entry.path.substr(std::min(in_all.size(), entry.path.size()));
+  return entry.path.starts_with(in_all)
+                 && (name == "sessions" || name == "pending" || name == "audit")
+             ? name
+             : std::string_view{};
+}
+
+answer gather(const matched& request, const route_entry& entry, std::string_view list) {
+  const auto limit = page_of(request);
+  if (!limit)
+    return respond(request, limit.error());
+  gather_order order;
+  order.path = entry.path;
+  order.name = list;
+  order.limit = *limit;
+  for (const auto& [name, value] : request.query)
+    if (name == "after")
+      order.after = value;
+    else if (name != "limit")
+      order.filters.emplace(name, value);
+  return order;
+}
+
 answer run(const route_entry& entry, matched request, const std::string& session) {
   if (entry.path.starts_with(session_path)) {
     auto named = session_id::parse(session);
@@ -486,6 +530,12 @@ answer run(const route_entry& entry, matched request, const std::string& session
   }
   if (const auto error = check_parameters(entry, request.query))
     return respond(request, error);
+  if (request.context->is_elsewhere && entry.method == "GET") {
+    if (!request.session.empty() && request.context->is_elsewhere(request.session))
+      return ask_elsewhere(request);
+    if (const auto list = list_name(entry); !list.empty())
+      return gather(request, entry, list);
+  }
   return entry.handle(request);
 }
 

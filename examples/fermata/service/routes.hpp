@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +25,9 @@ struct route_context {
   /// The text of `/metrics` (Prometheus 0.0.4); absent: an empty one.
   std::function<std::string()> metrics;
   redactor redaction; ///< Of what clients are shown.
+  /// Of a node of a cluster: true where a session lives on another one. Absent: it is no node, and
+  /// has all sessions.
+  std::function<bool(const session_id&)> is_elsewhere;
 
   route_context() = default;
 };
@@ -45,8 +49,34 @@ struct command_order {
   command_order() = default;
 };
 
-/// A response, or what is to be done to make one.
-using answer = std::variant<http_response, stream_order, command_order>;
+/// The node that a session lives on is to be asked the same.
+struct elsewhere_order {
+  session_id session;
+  std::string target;
+  std::string last_event_id;
+
+  elsewhere_order() = default;
+};
+
+/// A list is to be put together of those of all nodes.
+struct gather_order {
+  std::string path;
+  std::string name; ///< Of the list, in the answers.
+  std::uint32_t limit = 0;
+  std::optional<std::string> after;           ///< As the client has it.
+  std::map<std::string, std::string> filters; ///< The other parameters of its query.
+
+  gather_order() = default;
+};
+
+/// The nodes of the cluster are to be shown.
+struct cluster_order {
+  cluster_order() = default;
+};
+
+/// A response, or what is to be done to make one. The last three are of a node of a cluster.
+using answer = std::variant<http_response, stream_order, command_order, elsewhere_order,
+                            gather_order, cluster_order>;
 
 /// Says what a request is to be answered with. Reads the store, and changes nothing.
 [[nodiscard]] answer route(const http_request& request, const route_context& context);

@@ -4,11 +4,15 @@
 #include "../host.hpp"
 #include "../interruption.hpp"
 #include "../log.hpp"
+#include "../membership.hpp"
 #include "../stores.hpp"
+#include "cluster_side.hpp"
+#include "contact_reporter.hpp"
 #include "server.hpp"
 #include "stop_signal.hpp"
 #include "token.hpp"
 
+#include <fermata/actors/cluster/metrics_text.hpp>
 #include <fermata/actors/metrics.hpp>
 #include <fermata/actors/queries.hpp>
 #include <fermata/storage/file_descriptor.hpp>
@@ -141,8 +145,20 @@ caf::error wake_running_sessions(runtime& running, const redactor& redaction) {
   return caf::none;
 }
 
+/// Says which node this is, and adds it to the line.
+void say_who(console& out, const cluster_node& node, json& line) {
+  const auto& self = *find_member(node.members(), node.name());
+  line["node"] = {{"name", node.name().str()},
+                  {"cluster", node.members().cluster.str()},
+                  {"host", self.host},
+                  {"port", self.port}};
+  out.say("as node " + node.name().str() + " of cluster " + node.members().cluster.str()
+          + ", which the others reach at " + command_line::escape_line(self.host) + ":"
+          + std::to_string(self.port) + ".");
+}
+
 void say_where(console& out, const std::filesystem::path& store, const server_options& options,
-               std::uint16_t port) {
+               std::uint16_t port, const cluster_node* node) {
   json line{{"store", store.string()}, {"socket", options.socket.string()}};
   out.say("Serving " + command_line::escape_line(store.string()) + " at "
           + command_line::escape_line(options.socket.string()));
@@ -152,8 +168,41 @@ void say_where(console& out, const std::filesystem::path& store, const server_op
             + command_line::escape_line(options.listen.substr(0, options.listen.rfind(':'))) + ":"
             + std::to_string(port) + ", for clients that have the token.");
   }
+  if (node != nullptr)
+    say_who(out, *node, line);
   out.print({{"serving", std::move(line)}});
   out.flush();
+}
+
+/// What a node is to be; nothing: it is a service alone. Errors: those of the options, also where
+/// the store is another node's.
+result<std::optional<cluster_options>> read_member(const arguments& given,
+                                                   const std::filesystem::path& store) {
+  if (given.command != "node") {
+    if (auto error = command_line::check_store_of(store, std::nullopt))
+      return error;
+    return std::optional<cluster_options>{};
+  }
+  auto member = command_line::read_cluster_options(given);
+  if (!member)
+    return std::move(member.error());
+  if (auto error = command_line::check_store_of(
+          store, command_line::membership{member->name, member->members}))
+    return error;
+  return std::optional{std::move(*member)};
+}
+
+/// Lets the node of these options tell of others, and answer them.
+void connect(cluster_options& net, const std::shared_ptr<cluster_side>& others,
+             const std::shared_ptr<contact_reporter>& reporter) {
+  net.on_contact = [others, reporter](const peer_report& report) {
+    others->contact_changed(report);
+    reporter->changed(report);
+  };
+  net.on_refused = [reporter](const node_name& who, const std::string& why) {
+    reporter->refused(who, why);
+  };
+  net.on_request = [others](const std::string& question) { return others->answer(question); };
 }
 
 } // namespace
@@ -171,6 +220,9 @@ result<exit_status> run_service(const arguments& given, console& out) {
     return error;
   if (auto error = allow_files(options->connections))
     return error;
+  auto member = read_member(given, *store);
+  if (!member)
+    return std::move(member.error());
   auto models = command_line::choose_models(given.models, *store);
   if (!models)
     return std::move(models.error());
@@ -202,16 +254,25 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.policy = std::move(*policy);
   where.observer = observe_with({counted, *log, live});
   where.on_live = [live](const live_update& update) { live->show(update); };
+  where.cluster = std::move(*member);
+  const auto others = where.cluster ? std::make_shared<cluster_side>(out.redaction()) : nullptr;
+  if (where.cluster)
+    connect(*where.cluster, others,
+            std::make_shared<contact_reporter>(out.redaction(), *log, out.as_json()));
   auto owner = host::prepare(where);
   if (!owner)
     return std::move(owner.error());
+  if (auto* node = (*owner)->node()) {
+    others->begin(*node, (*owner)->store());
+    options->metrics = [counted, node] { return counted->text() + metrics_text(*node); };
+  }
   auto& running = (*owner)->running();
   auto canonical = canonical_path(*store);
   if (!canonical)
     return std::move(canonical.error());
   options->store = std::move(*canonical);
   // Nothing of the sessions moves before it is known that they can be served.
-  auto serving = server::bind(running, *live, *options);
+  auto serving = server::bind(running, *live, *options, others.get());
   if (!serving)
     return std::move(serving.error());
   if (auto error = (*owner)->memory().keep())
@@ -219,9 +280,10 @@ result<exit_status> run_service(const arguments& given, console& out) {
   announcement announced;
   if (auto error = announced.make(*store, *options))
     return error;
-  (*owner)->start();
+  if (auto error = (*owner)->start())
+    return error;
   (*serving)->start();
-  say_where(out, *store, *options, (*serving)->port());
+  say_where(out, *store, *options, (*serving)->port(), (*owner)->node());
   if (auto error = wake_running_sessions(running, out.redaction()))
     return error;
 

@@ -136,8 +136,8 @@ error_code bind_privately(local::acceptor& acceptor, const local::endpoint& plac
 } // namespace
 
 struct server::implementation {
-  implementation(runtime& to, live_board& live, server_options options)
-      : setting{std::make_shared<connection_setting>(to, live, std::move(options))},
+  implementation(runtime& to, live_board& live, server_options options, cluster_side* cluster)
+      : setting{std::make_shared<connection_setting>(to, live, std::move(options), cluster)},
         work{asio::make_work_guard(*setting->context)},
         local_acceptor{asio::make_strand(*setting->context)}, tcp_acceptor{asio::make_strand(
                                                                   *setting->context)} {}
@@ -314,9 +314,9 @@ caf::error server::check(const server_options& options, bool tries_socket) {
   return caf::none;
 }
 
-result<std::unique_ptr<server>> server::bind(runtime& to, live_board& live,
-                                             server_options options) {
-  auto made = std::make_unique<implementation>(to, live, std::move(options));
+result<std::unique_ptr<server>> server::bind(runtime& to, live_board& live, server_options options,
+                                             cluster_side* cluster) {
+  auto made = std::make_unique<implementation>(to, live, std::move(options), cluster);
   if (!made->setting->options.listen.empty())
     if (auto error = made->bind_address())
       return error;

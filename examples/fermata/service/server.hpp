@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cluster_side.hpp"
 #include "live_board.hpp"
 #include "server_options.hpp"
 
@@ -26,8 +27,9 @@ public:
   /// Binds what the options name. Clients that come now wait until `start`. Borrows the runtime,
   /// which need not have started, and the board that its `on_live` shows updates on; they outlive
   /// the server. Errors: those of `check`; `io_error` when the system refuses.
-  [[nodiscard]] static result<std::unique_ptr<server>> bind(runtime& to, live_board& live,
-                                                            server_options options);
+  /// `cluster`: of the node that the runtime is of, which outlives the server too; null: of none.
+  [[nodiscard]] static result<std::unique_ptr<server>>
+  bind(runtime& to, live_board& live, server_options options, cluster_side* cluster = nullptr);
 
   /// Begins to serve; the runtime has started. Called once.
   void start();

@@ -21,7 +21,7 @@ constexpr std::size_t max_page = 64;
 
 void session_stream::begin(const receipt& with) {
   opening_ = sse_event("receipt", to_json(with));
-  seems_paused_ = !is_running(with.state);
+  at_.seems_paused = !is_running(with.state);
 }
 
 result<std::string> session_stream::next(stream_inbox& inbox) {
@@ -41,10 +41,10 @@ result<std::string> session_stream::next(stream_inbox& inbox) {
     return failed(has_all.error());
   if (!*has_all)
     return text;
-  add_live(text, next_);
+  add_live(text, at_.next);
   if (const auto dropped = std::exchange(live_.dropped, 0); dropped > 0)
     text += sse_event("behind", {{"dropped", dropped}});
-  if (end_ == stream_end::at_pause && seems_paused_)
+  if (end_ == stream_end::at_pause && at_.seems_paused)
     if (auto error = add_pause(text))
       return failed(std::move(error));
   return text;
@@ -54,12 +54,12 @@ result<bool> session_stream::add_events(std::string& text) {
   const auto found = store_->find(session_);
   if (!found)
     return found.error();
-  if (number_ == 0 && *found)
-    number_ = (*found)->number;
-  if (!*found || (*found)->number != number_)
+  if (at_.number == 0 && *found)
+    at_.number = (*found)->number;
+  if (!*found || (*found)->number != at_.number)
     return make_error(errc::unknown_session, "there is no session " + session_.str());
   while (text.size() < piece_size_bytes) {
-    auto events = query_events(*store_, session_, next_, page_);
+    auto events = query_events(*store_, session_, at_.next, page_);
     if (!events)
       return std::move(events.error());
     const auto read = events->size();
@@ -81,8 +81,8 @@ result<bool> session_stream::add_events(std::string& text) {
 void session_stream::add(std::string& text, event happened) {
   add_live(text, happened.number);
   if (const auto* change = std::get_if<state_changed>(&happened.body))
-    seems_paused_ = !is_running(change->to);
-  next_ = happened.number + 1;
+    at_.seems_paused = !is_running(change->to);
+  at_.next = happened.number + 1;
   const auto number = happened.number;
   text += sse_event("chunk", to_json(redacted(chunk{session_, std::move(happened)}, redaction_)),
                     number);
@@ -104,7 +104,7 @@ caf::error session_stream::add_pause(std::string& text) {
   const auto status = query_status(*store_, session_);
   if (!status)
     return status.error();
-  if (is_running(status->state) || next_ <= status->events)
+  if (is_running(status->state) || at_.next <= status->events)
     return caf::none; // it goes on: its next events tell
   auto pending = json::array();
   for (const auto& one : *items)
@@ -113,11 +113,6 @@ caf::error session_stream::add_pause(std::string& text) {
                                {"pending", std::move(pending)}});
   is_over_ = true;
   return caf::none;
-}
-
-std::string session_stream::fail(const caf::error& why) {
-  is_over_ = true;
-  return std::exchange(opening_, {}) + sse_event("error", error_object(why, redaction_));
 }
 
 } // namespace fermata::service

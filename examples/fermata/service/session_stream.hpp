@@ -1,6 +1,7 @@
 #pragma once
 
-#include "stream_inbox.hpp"
+#include "node_question.hpp"
+#include "stream_view.hpp"
 
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/events.hpp>
@@ -13,40 +14,34 @@
 
 namespace fermata::service {
 
-/// When a stream has shown enough.
-enum class stream_end {
-  never,   ///< It follows the session until the client goes away.
-  at_pause ///< It ends with `paused` once the session no longer moves by itself.
-};
-
-/// What one client is shown of a session, as the text of server-sent events, piece by piece.
+/// A stream of a session that lives here.
 ///
 /// Events come from the store and not through a queue, so a client that reads slowly costs a
-/// session nothing and misses none. It holds one piece at a time.
-class session_stream {
+/// session nothing and misses none.
+class session_stream final : public stream_view {
 public:
-  /// A piece ends with the event that makes it so long.
-  static constexpr std::size_t piece_size_bytes = 64 * 1024;
-
   /// Borrows the store. `first`: the number of the event that it begins with.
   session_stream(store& from, session_id session, std::uint64_t first, stream_end end,
                  redactor redaction = {})
-      : store_{&from}, session_{std::move(session)}, next_{first}, end_{end}, redaction_{std::move(
-                                                                                  redaction)} {}
+      : stream_view{std::move(redaction)}, store_{&from}, session_{std::move(session)}, end_{end} {
+    at_.next = first;
+  }
 
-  /// Begins with a receipt, which is a piece of its own.
-  void begin(const receipt& with);
+  /// Goes on where another one of this session, and this end, was.
+  session_stream(store& from, session_id session, const stream_position& at, stream_end end,
+                 redactor redaction)
+      : stream_view{std::move(redaction)}, store_{&from}, session_{std::move(session)}, at_{at},
+        end_{end} {}
 
-  /// The next piece: events that are recorded, and what the inbox holds, in the order in which it
-  /// happened. Empty: nothing has come; look again when the inbox rings. Errors: `unknown_session`
-  /// when it was deleted, also where another one has its id by now; those of the store.
-  [[nodiscard]] result<std::string> next(stream_inbox& inbox);
+  void begin(const receipt& with) override;
+  [[nodiscard]] result<std::string> next(stream_inbox& inbox) override;
 
-  /// True: it has shown all that it was to show.
-  [[nodiscard]] bool is_over() const noexcept { return is_over_; }
-
-  /// The last piece of a stream that cannot go on.
-  [[nodiscard]] std::string fail(const caf::error& why);
+  /// How far it has come.
+  [[nodiscard]] stream_position position() const noexcept {
+    auto reached = at_;
+    reached.is_over = is_over_;
+    return reached;
+  }
 
 private:
   /// True: all events that there are were added.
@@ -57,15 +52,10 @@ private:
 
   store* store_;
   session_id session_;
-  session_number number_ = 0; ///< Of the one that it reads; 0: it has not looked yet.
-  std::uint64_t next_;
+  stream_position at_;
   stream_end end_;
-  redactor redaction_;
-  std::string opening_;
   stream_inbox::batch live_;
   std::size_t page_ = 2;
-  bool seems_paused_ = true;
-  bool is_over_ = false;
 };
 
 } // namespace fermata::service

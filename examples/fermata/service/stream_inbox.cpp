@@ -9,6 +9,7 @@ void stream_inbox::committed(std::uint64_t number) {
   {
     const std::lock_guard lock{mutex_};
     committed_ = std::max(committed_, number);
+    ++commits_;
   }
   ring_();
 }

@@ -22,6 +22,12 @@ public:
   /// The session has committed its events up to `number`. From any thread.
   void committed(std::uint64_t number);
 
+  /// How often `committed` was called. From any thread.
+  [[nodiscard]] std::uint64_t commits() const {
+    const std::lock_guard lock{mutex_};
+    return commits_;
+  }
+
   /// Puts an update, as text for the client, behind the events committed so far. From any thread.
   void push(std::shared_ptr<const std::string> update);
 
@@ -44,8 +50,9 @@ public:
 
 private:
   std::function<void()> ring_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::uint64_t committed_ = 0;
+  std::uint64_t commits_ = 0;
   batch waiting_;
   std::size_t size_bytes_ = 0;
 };

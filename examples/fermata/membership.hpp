@@ -1,0 +1,55 @@
+#pragma once
+
+#include "arguments.hpp"
+
+#include <fermata/actors/cluster/cluster_node.hpp>
+#include <fermata/messages/cluster.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+/// Which node of a cluster `fermata node` is, and a store belongs to.
+namespace fermata::command_line {
+
+/// A store keeps its own in this file, from the first `fermata node` on: as long as it has one,
+/// whoever opens the store knows which sessions are to be looked for elsewhere.
+inline constexpr const char* remembered_node = "node.json";
+
+struct membership {
+  node_name name;
+  member_list members;
+
+  membership() = default;
+  membership(node_name called, member_list of) : name{std::move(called)}, members{std::move(of)} {}
+  static constexpr auto fields() {
+    return std::tuple{field("name", &membership::name), field("members", &membership::members)};
+  }
+
+  [[nodiscard]] bool is_home_of(const session_id& session) const {
+    return home_of(members, session).name == name;
+  }
+  /// As a person reads it: `lima of cluster market`.
+  [[nodiscard]] std::string text() const {
+    return name.str() + " of cluster " + members.cluster.str();
+  }
+};
+
+/// The node that a store belongs to; nothing: to none. Errors: those of `read_text`, `parse_json`
+/// and `from_json`.
+[[nodiscard]] result<std::optional<membership>> read_membership(const std::filesystem::path& store);
+
+/// What `node` was told: --members, --name, the files of TLS and the rest. Errors: `invalid_field`,
+/// those of `parse_member_list` and of `check` for nodes.
+[[nodiscard]] result<cluster_options> read_cluster_options(const arguments& given);
+
+/// Errors: `invalid_field` where a store belongs to another node than `as` says; nothing: to no
+/// node.
+[[nodiscard]] caf::error check_store_of(const std::filesystem::path& store,
+                                        const std::optional<membership>& as);
+
+/// Errors: `invalid_field` where the command names a session that lives on another node than the
+/// one that the store belongs to, and says on which.
+[[nodiscard]] caf::error check_homes(const arguments& given);
+
+} // namespace fermata::command_line

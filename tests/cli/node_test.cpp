@@ -1,0 +1,479 @@
+// `fermata node` as processes: three of them on loopback ports, and what any of them answers.
+#include "../cluster/certificates.hpp"
+#include "sandbox.hpp"
+#include "service_support.hpp"
+
+#include <fermata/messages/cluster.hpp>
+
+#include <fermata_catch.hpp>
+#include <free_port.hpp>
+
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+using namespace fermata;
+using namespace fermata::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+node_name node_named(std::string_view text) {
+  return node_name::parse(text).value();
+}
+
+member_list members_named(const std::vector<std::string>& names) {
+  member_list list;
+  list.cluster = node_named("market");
+  for (const auto& name : names)
+    list.members.emplace_back(node_named(name), "127.0.0.1", free_port());
+  return list;
+}
+
+/// A node's store, and the node as long as it runs.
+class node_process {
+public:
+  node_process(std::string called, const member_list& members) : name{std::move(called)} {
+    file_ = box.write("members.json", to_text(to_json(members)));
+  }
+
+  void start(std::vector<std::string> options = {}) {
+    options.insert(options.begin(), {"--json", "node", "--members", file_, "--name", name});
+    running_ = std::make_unique<child>(box.invocation(std::move(options)));
+    if (!running_->expect("\"serving\""))
+      throw std::runtime_error{name + " does not start: " + running_->error_output()};
+  }
+  void kill() {
+    running_->signal(SIGKILL);
+    running_->wait();
+    running_.reset();
+  }
+  [[nodiscard]] child& process() { return *running_; }
+  [[nodiscard]] http_client client() const { return http_client{box.store() / "service.sock"}; }
+  [[nodiscard]] http_answer get(const std::string& target) const {
+    return client().call("GET", target);
+  }
+  [[nodiscard]] const std::string& members_file() const { return file_; }
+
+  std::string name;
+  sandbox box;
+
+private:
+  std::string file_;
+  std::unique_ptr<child> running_;
+};
+
+/// Three nodes that reach each other.
+class three_nodes {
+public:
+  three_nodes() {
+    for (const auto* name : names)
+      nodes_.push_back(std::make_unique<node_process>(name, members));
+    for (const auto& one : nodes_)
+      one->start();
+    wait_for_all();
+  }
+
+  node_process& operator[](std::size_t place) { return *nodes_.at(place); }
+  [[nodiscard]] static constexpr std::size_t size() { return 3; }
+
+  /// A session that lives on a node.
+  [[nodiscard]] std::string session_on(std::size_t place, int which = 0) const {
+    for (int number = 0;; ++number) {
+      auto id = "s" + std::to_string(number);
+      if (home_of(members, session_id::parse(id).value()).name.str() == names[place]
+          && which-- == 0)
+        return id;
+    }
+  }
+
+  /// Until each node has heard of each.
+  void wait_for_all() {
+    for (const auto& one : nodes_)
+      REQUIRE(eventually([&] {
+        const auto all = one->get("/v1/cluster").value().at("members");
+        return std::all_of(all.begin(), all.end(),
+                           [](const json& member) { return member.at("status").is_object(); });
+      }));
+  }
+
+  static constexpr std::array<const char*, 3> names{"lima", "paris", "tokyo"};
+  member_list members = members_named({"lima", "paris", "tokyo"});
+
+private:
+  std::vector<std::unique_ptr<node_process>> nodes_;
+};
+
+const json& member_of(const json& cluster, std::string_view name) {
+  for (const auto& one : cluster.at("members"))
+    if (one.at("name") == name)
+      return one;
+  throw std::runtime_error{"there is no such member"};
+}
+
+/// The ids of chunks, with the names of all other events.
+std::string contents(const std::vector<streamed_event>& events) {
+  std::string all;
+  for (const auto& one : events)
+    all += (one.id ? std::to_string(*one.id) : one.name) + " ";
+  return all;
+}
+
+/// All items of a list, over pages of a size.
+std::vector<json> all_pages(const node_process& at, const std::string& name, int size) {
+  std::vector<json> items;
+  std::string after;
+  for (int pages = 0; pages < 100; ++pages) {
+    const auto page = at.get("/v1/" + name + "?limit=" + std::to_string(size) + after).value();
+    CHECK(page.at("missing").empty());
+    CHECK(page.at(name).size() <= static_cast<std::size_t>(size));
+    for (const auto& one : page.at(name))
+      items.push_back(one);
+    if (!page.contains("next"))
+      return items;
+    after = "&after=" + page.at("next").get<std::string>();
+  }
+  throw std::runtime_error{"a list without an end"};
+}
+
+} // namespace
+
+TEST_CASE("any node takes any command, and shows what follows as the session's own does") {
+  three_nodes all;
+  for (std::size_t home = 0; home < all.size(); ++home) {
+    const auto id = all.session_on(home);
+    CAPTURE(id, all.names[home]);
+    const auto& other = all[(home + 1) % all.size()];
+    const auto& third = all[(home + 2) % all.size()];
+    const auto proposed = other.client().call("POST", commands_of(id), proposal());
+    REQUIRE(proposed.status == 200);
+    CHECK(contents(parse_events(proposed.body)) == "receipt 1 2 3 paused ");
+    CHECK(parse_events(proposed.body).back().data.at("pending").at(0).at("id") == id + ":p1");
+    const auto approved = third.client().call("POST", commands_of(id), approval_of_plan());
+    const auto begun = parse_events(approved.body);
+    CHECK(begun.front().name == "receipt");
+    CHECK(begun.at(1).id == 4);
+    CHECK(begun.back().data.at("status").at("state") == "waiting");
+    auto client = other.client();
+    tell(client, id, approval_of_call(id + ":c1"));
+    const auto ended =
+        parse_events(third.client().call("POST", commands_of(id), result_of(id + ":c1", 1)).body);
+    CHECK(ended.back().data.at("status").at("state") == "completed");
+    // Again: a duplicate, which shows nothing but where it stands.
+    const auto again = other.client().call("POST", commands_of(id), result_of(id + ":c1", 1));
+    CHECK(contents(parse_events(again.body)) == "receipt paused ");
+    const auto woken = third.client().call("POST", "/v1/sessions/" + id + "/wake");
+    CHECK(contents(parse_events(woken.body)) == "receipt paused ");
+  }
+}
+
+TEST_CASE("any node answers any question about a session as its own does, errors too") {
+  three_nodes all;
+  const auto id = all.session_on(1);
+  auto client = all[0].client();
+  tell(client, id, proposal(2));
+  tell(client, id, approval_of_plan());
+  for (const auto* path : {"", "/plan", "/plan?revision=1", "/plan?revision=9", "/plan?revision=x",
+                           "/plan/diff", "/transcript", "/remembered", "/history?limit=1", "/audit",
+                           "/audit?after=1-0", "/audit?after=x", "/pending", "/pending?limit=1",
+                           "/chunks?first=2&limit=3", "/stream?first=1000", "?wrong=1"}) {
+    const auto target = "/v1/sessions/" + id + path;
+    CAPTURE(target);
+    const auto here = all[1].get(target);
+    for (const auto place : {0, 2}) {
+      const auto there = all[static_cast<std::size_t>(place)].get(target);
+      CHECK(there.status == here.status);
+      CHECK(there.body == here.body);
+      CHECK(there.header("content-type") == here.header("content-type"));
+    }
+  }
+  const auto unknown = "/v1/sessions/" + all.session_on(1, 7);
+  CHECK(all[1].get(unknown).status == 404);
+  CHECK(all[0].get(unknown).body == all[1].get(unknown).body);
+  for (std::size_t place = 0; place < all.size(); ++place)
+    CHECK((all[place].box.run({"status", id}).status == 0) == (place == 1));
+}
+
+TEST_CASE("lists have what all nodes have, each thing once, page by page at any node") {
+  three_nodes all;
+  std::vector<std::string> in_order;
+  auto client = all[0].client();
+  for (std::size_t home = 0; home < all.size(); ++home)
+    for (const int which : {0, 1}) {
+      in_order.push_back(all.session_on(home, which));
+      tell(client, in_order.back(), proposal());
+    }
+  for (const int size : {1, 2, 5, 100}) {
+    CAPTURE(size);
+    for (std::size_t place = 0; place < all.size(); ++place) {
+      std::vector<std::string> sessions;
+      for (const auto& one : all_pages(all[place], "sessions", size))
+        sessions.push_back(one.at("session"));
+      CHECK(sessions == in_order);
+    }
+    std::vector<std::string> waiting;
+    for (const auto& one : all_pages(all[2], "pending", size))
+      waiting.push_back(one.at("session"));
+    CHECK(waiting == in_order);
+  }
+  tell(client, in_order.at(3), approval_of_plan());
+  const auto decided = all[2].get("/v1/audit").value().at("audit");
+  REQUIRE(decided.size() == 1);
+  CHECK(decided.at(0).at("session") == in_order.at(3));
+  const auto moved = all[0].get("/v1/sessions?state=waiting").value().at("sessions");
+  REQUIRE(moved.size() == 1);
+  CHECK(moved.at(0).at("session") == in_order.at(3));
+  CHECK(all[0].get("/v1/sessions?state=planning").value().at("sessions").empty());
+  for (const auto* bad : {"?state=asleep", "?limit=0", "?after=s1", "?after=rome:", "?wrong=1"}) {
+    CAPTURE(bad);
+    CHECK(all[0].get(std::string{"/v1/sessions"} + bad).status == 400);
+  }
+  CHECK(all[0].get("/v1/pending?after=tokyo:x").error() == "invalid_field");
+}
+
+TEST_CASE("a node that is killed is missing, its streams end, and all goes on when it is back") {
+  three_nodes all;
+  const auto id = all.session_on(2);
+  auto client = all[0].client();
+  tell(client, id, proposal());
+  auto follower = all[0].client();
+  follower.request("GET", "/v1/sessions/" + id + "/stream");
+  REQUIRE(follower.receive_header().status == 200);
+  std::uint64_t last = 0;
+  while (last < 3)
+    last = follower.next_event().value().id.value();
+
+  all[2].kill();
+  const auto rest = follower.all_events();
+  REQUIRE_FALSE(rest.empty());
+  CHECK(contents(rest) == "error ");
+  CHECK(rest.back().data.at("error") == "node_unavailable");
+  CHECK(follower.ended_well());
+  const auto refused = all[1].get("/v1/sessions/" + id);
+  CHECK(refused.status == 503);
+  CHECK(refused.error() == "node_unavailable");
+  const auto command = client.call("POST", commands_of(id), approval_of_plan());
+  CHECK(command.status == 503);
+  CHECK(command.error() == "node_unavailable");
+  CHECK(client.call("POST", commands_of(id), approval_of_plan(), wants_receipt).error()
+        == "node_unavailable");
+  for (const auto* list : {"/v1/sessions", "/v1/pending", "/v1/audit"}) {
+    const auto missing = all[1].get(list).value().at("missing");
+    REQUIRE(missing.size() == 1);
+    CHECK(missing.at(0).at("node") == "tokyo");
+    CHECK(contains(missing.at(0).at("reason"), "node tokyo"));
+  }
+  const auto status = all[0].box.run({"cluster", "status"});
+  CHECK(status.status == 1);
+  CHECK(member_of(status.last(), "tokyo").at("contact") == "apart");
+  CHECK(member_of(status.last(), "tokyo").at("status").is_null());
+  CHECK(member_of(status.last(), "lima").at("contact") == "here");
+  CHECK(contains(all[0].get("/metrics").body, "\nfermata_cluster_peers{state=\"apart\"} 1\n"));
+  CHECK(contains(all[0].get("/metrics").body, "\nfermata_cluster_contacts_lost_total 1\n"));
+
+  all[2].start();
+  all.wait_for_all();
+  auto again = all[0].client();
+  again.request("GET", "/v1/sessions/" + id + "/stream", {},
+                {{"Last-Event-ID", std::to_string(last)}});
+  REQUIRE(again.receive_header().status == 200);
+  tell(client, id, approval_of_plan());
+  for (const auto end = last + 2; last < end;)
+    CHECK(again.next_event().value().id == ++last);
+  CHECK(all[0].box.run({"cluster", "status"}).status == 0);
+  all[0].process().signal(SIGTERM);
+  CHECK(all[0].process().wait() == 0);
+  CHECK(contains(all[0].process().error_output(), R"("node":"tokyo","port":)"
+                                                      + std::to_string(all.members.members[2].port)
+                                                      + R"(,"reason":)"));
+}
+
+TEST_CASE("a node that stops ends its streams of sessions elsewhere with shutting_down") {
+  three_nodes all;
+  const auto id = all.session_on(1);
+  auto client = all[0].client();
+  tell(client, id, proposal());
+  client.request("GET", "/v1/sessions/" + id + "/stream");
+  REQUIRE(client.receive_header().status == 200);
+  CHECK(client.next_event().value().id == 1);
+  all[0].process().signal(SIGTERM);
+  const auto rest = client.all_events();
+  REQUIRE_FALSE(rest.empty());
+  CHECK(rest.back().name == "error");
+  CHECK(rest.back().data.at("error") == "shutting_down");
+  CHECK(client.ended_well());
+  CHECK(all[0].process().wait() == 0);
+  CHECK_FALSE(std::filesystem::exists(all[0].box.store() / "service.json"));
+}
+
+TEST_CASE("a node says which it is, what it stands for and how it is with the others") {
+  three_nodes all;
+  CHECK(contains(all[1].process().output(), R"("node":{"cluster":"market","host":"127.0.0.1",)"
+                                            R"("name":"paris","port":)"
+                                                + std::to_string(all.members.members[1].port)));
+  const auto shown = all[1].get("/v1/cluster").value();
+  CHECK(shown.at("name") == "paris");
+  CHECK(shown.at("cluster") == "market");
+  CHECK(shown.at("version") == 1);
+  CHECK(member_of(shown, "lima").at("contact") == "connected");
+  CHECK(member_of(shown, "lima").at("status").at("resident") == 0);
+  auto client = all[1].client();
+  tell(client, all.session_on(0), proposal());
+  CHECK(member_of(all[2].get("/v1/cluster").value(), "lima").at("status").at("resident") == 1);
+  const auto metrics = all[1].get("/metrics").body;
+  CHECK(contains(metrics, "\nfermata_node_info{name=\"paris\",cluster=\"market\"} 1\n"));
+  CHECK(contains(metrics, "\nfermata_cluster_peers{state=\"connected\"} 2\n"));
+  CHECK(contains(metrics, "\nfermata_cluster_commands_total 1\n"));
+  CHECK(contains(metrics, "\nfermata_build_info"));
+  const auto table = all[1].box.run_plainly({"cluster", "status"});
+  CHECK(table.status == 0);
+  CHECK(contains(table.out, "Cluster market, version 1 of its members, as node paris sees it "));
+  CHECK(contains(table.out, "lima   127.0.0.1:" + std::to_string(all.members.members[0].port)
+                                + "  connected   in memory 1, under way 0, Fermata "));
+}
+
+TEST_CASE("commands on a node's store are for its own sessions, and say where others are") {
+  three_nodes all;
+  const auto there = all.session_on(1);
+  const auto plan = all[0].box.write("plan.json", seed_plan());
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"status", there},
+                                             {"run", plan, "--session", there},
+                                             {"approve", there + ":p1"},
+                                             {"result", there + ":c1", "1"},
+                                             {"delete", there},
+                                             {"watch", there}}) {
+    CAPTURE(words.front());
+    const auto refused = all[0].box.run(words);
+    CHECK(refused.status == 2);
+    CHECK(contains(refused.error().at("message"), "session " + there + " lives on node paris"));
+  }
+  CHECK_FALSE(contains(all[0].get("/v1/sessions").body, there));
+  for (int i = 0; i < 4; ++i) {
+    const auto begun = all[0].box.run({"run", plan});
+    REQUIRE(begun.status == 3);
+    const auto id = begun.last().at("session").get<std::string>();
+    CHECK(home_of(all.members, session_id::parse(id).value()).name.str() == "lima");
+    CHECK(all[0].box.run({"status", id}).status == 0);
+    CHECK(all[2].get("/v1/sessions/" + id).status == 200);
+  }
+}
+
+TEST_CASE("a store belongs to its node: no other one, and no service alone, starts on it") {
+  const auto members = members_named({"lima", "paris"});
+  node_process lima{"lima", members};
+  lima.start();
+  lima.process().signal(SIGTERM);
+  CHECK(lima.process().wait() == 0);
+  const auto refused = [&](std::vector<std::string> words) {
+    const auto ended = lima.box.run(std::move(words));
+    CHECK(ended.status == 2);
+    return ended.error().at("message").get<std::string>();
+  };
+  CHECK(contains(refused({"node", "--members", lima.members_file(), "--name", "paris"}),
+                 "is the store of node lima of cluster market, and not of paris"));
+  CHECK(contains(refused({"serve"}), "start it with `fermata node`"));
+  auto more = members;
+  more.members.emplace_back(node_named("rome"), "127.0.0.1", free_port());
+  const auto longer = lima.box.write("longer.json", to_text(to_json(more)));
+  CHECK(contains(refused({"node", "--members", longer, "--name", "lima"}),
+                 "with the members lima, paris"));
+  auto moved = members;
+  moved.version = 2;
+  moved.members[1].port = free_port();
+  node_process again{"lima", moved};
+  std::filesystem::copy(lima.box.store(), again.box.store());
+  again.start(); // another place for a member is another version, of the same cluster
+}
+
+TEST_CASE("what no node can be made of is refused before there is a store") {
+  const sandbox box;
+  const temporary_directory folder;
+  const authority ours{"ours"};
+  const auto members = members_named({"lima", "paris"});
+  const auto file = box.write("members.json", to_text(to_json(members)));
+  auto far = members;
+  far.members[1].host = "192.0.2.1";
+  const auto far_file = box.write("far.json", to_text(to_json(far)));
+  const auto good = ours.issue(folder, "lima");
+  const auto old = ours.issue(folder, "old", -10s);
+  const auto refusal = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), "node");
+    const auto ended = box.run(std::move(options));
+    CHECK(ended.status == 2);
+    CHECK_FALSE(std::filesystem::exists(box.store()));
+    return ended.error().at("message").get<std::string>();
+  };
+  CHECK(contains(refusal({"--name", "lima"}), "--members"));
+  CHECK(contains(refusal({"--members", file}), "--name"));
+  CHECK(contains(refusal({"--members", "none", "--name", "lima"}), "none: cannot be read"));
+  CHECK(
+      contains(refusal({"--members", box.write("bad", "{"), "--name", "lima"}), "not valid JSON"));
+  CHECK(contains(refusal({"--members", box.write("empty", R"({"cluster": "x", "members": []})"),
+                          "--name", "lima"}),
+                 "empty: "));
+  CHECK(contains(refusal({"--members", file, "--name", "rome"}), "members.json has lima, paris"));
+  CHECK(contains(refusal({"--members", file, "--name", "/"}), "--name: "));
+  CHECK(contains(refusal({"--members", far_file, "--name", "lima"}), "or say --trust-network"));
+  CHECK(contains(refusal({"--members", file, "--name", "lima", "--listen-address", "192.0.2.1"}),
+                 "--listen-address: 192.0.2.1 is no loopback address"));
+  CHECK(contains(
+      refusal({"--members", file, "--name", "lima", "--certificate", good.certificate.string()}),
+      "go together"));
+  CHECK(contains(
+      refusal({"--members", far_file, "--name", "lima", "--certificate", old.certificate.string(),
+               "--key", old.key.string(), "--authority", old.authority.string()}),
+      "has expired"));
+  CHECK(contains(refusal({"--members", file, "--name", "lima", "--approve", "all"}),
+                 "node approves nothing by itself"));
+}
+
+TEST_CASE("a second node of a name cannot listen, and one with another list is refused by name") {
+  const auto members = members_named({"lima", "paris"});
+  node_process lima{"lima", members};
+  lima.start();
+  const sandbox elsewhere;
+  const auto second = elsewhere.run({"node", "--members", lima.members_file(), "--name", "lima"});
+  CHECK(second.status == 4);
+  CHECK(second.error().at("error") == "cannot_listen");
+  auto others = members;
+  others.version = 2;
+  node_process paris{"paris", others};
+  paris.start({"--log", (paris.box.workspace() / "log").string()});
+  REQUIRE(eventually([&] {
+    return member_of(paris.get("/v1/cluster").value(), "lima").at("contact") == "refused"
+           && member_of(lima.get("/v1/cluster").value(), "paris").at("contact") == "refused";
+  }));
+  CHECK(contains(member_of(paris.get("/v1/cluster").value(), "lima").at("reason"),
+                 "the member lists differ"));
+  CHECK(paris.box.run({"cluster", "status"}).status == 1);
+  CHECK(paris.get("/v1/sessions").value().at("missing").size() == 1);
+  paris.process().signal(SIGTERM);
+  CHECK(paris.process().wait() == 0);
+  std::ostringstream log;
+  log << std::ifstream{paris.box.workspace() / "log"}.rdbuf();
+  CHECK(contains(log.str(), R"("event":"contact_changed")"));
+  CHECK(contains(log.str(), R"("state":"refused")"));
+  lima.process().signal(SIGTERM);
+  CHECK(lima.process().wait() == 0);
+  CHECK(contains(lima.process().error_output() + paris.process().error_output(),
+                 R"({"refused":{"node":")"));
+}
+
+TEST_CASE("the status of a cluster is refused where no node runs, saying why") {
+  const sandbox box;
+  const auto nobody = box.run({"cluster", "status"});
+  CHECK(nobody.status == 4);
+  CHECK(nobody.error().at("error") == "store_unavailable");
+  CHECK(contains(nobody.error().at("message"), "fermata node --store"));
+  child service{box.invocation({"--json", "serve"})};
+  REQUIRE(service.expect("\"serving\""));
+  const auto alone = box.run({"cluster", "status"});
+  CHECK(alone.status == 2);
+  CHECK(contains(alone.error().at("message"), "is no node of a cluster"));
+  CHECK_FALSE(http_client{box.store() / "service.sock"}
+                  .call("GET", "/v1/sessions")
+                  .value()
+                  .contains("missing"));
+}

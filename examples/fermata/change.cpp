@@ -66,15 +66,15 @@ private:
     if (!opened)
       return std::move(opened.error());
     session_ = asked.session ? *asked.session : (*opened)->generate_id();
-    keep_to_workspace(asked, (*opened)->store());
-    if (asked.ends_suspension && is_held((*opened)->store()))
+    keep_to_workspace(asked, (*opened)->records_of(session_));
+    if (asked.ends_suspension && is_held((*opened)->records_of(session_)))
       return apply(**opened, resume_session{user_name()});
     return apply(**opened, std::move(asked.body));
   }
 
   /// True for a suspended session that does not go on by itself now.
-  bool is_held(store& from) const {
-    const auto status = query_status(from, session_);
+  bool is_held(records& from) const {
+    const auto status = from.status(session_);
     return status && status->state == session_state::suspended
            && (!status->suspended_until
                || *status->suspended_until > std::chrono::system_clock::now());
@@ -82,9 +82,9 @@ private:
 
   /// A message that begins a session does so in the current folder. A session that there is stays
   /// in its own, unless another one was named: then it says what is wrong.
-  void keep_to_workspace(request& asked, store& from) const {
+  void keep_to_workspace(request& asked, records& from) const {
     auto* message = asked.body ? std::get_if<post_message>(&*asked.body) : nullptr;
-    if (message != nullptr && given_.workspace.empty() && query_workspace(from, session_))
+    if (message != nullptr && given_.workspace.empty() && from.workspace(session_))
       message->workspace.clear();
   }
 
@@ -93,7 +93,7 @@ private:
     const auto link = way.link_to(session_);
     auto halted = body ? link->apply(std::move(*body)) : link->wake();
     if (halted && given_.approve == approval_mode::all)
-      halted = approve_all(*link, way.store(), session_, *halted);
+      halted = approve_all(*link, way.records_of(session_), session_, *halted);
     if (auto error = take(link->look()); error && halted)
       return error;
     return halted;
@@ -140,7 +140,7 @@ private:
     // Whoever owns the store now may have gone on with the session: it is shown anew.
     if (is(opened.error(), errc::store_busy))
       if (auto beside = open_store(options_.owner.store, store_purpose::query))
-        static_cast<void>(take(look_at(**beside, session_)));
+        static_cast<void>(take(look_at(*records_of(**beside), session_)));
     return std::move(opened.error());
   }
 

@@ -135,7 +135,7 @@ result<exit_status> delete_sessions(const arguments& given, console& out) {
   for (const auto& session : *sessions) {
     if (was_interrupted())
       return exit_status::interrupted;
-    const auto before = query_status((*way)->store(), session);
+    const auto before = (*way)->records_of(session).status(session);
     delete_session body{given.reason};
     body.by = user_name();
     const auto done =
@@ -164,14 +164,14 @@ result<exit_status> trim(const arguments& given, console& out) {
   const auto way = gateway::open(*options, given, out);
   if (!way)
     return way.error();
-  const auto before = query_status((*way)->store(), *session);
+  const auto before = (*way)->records_of(*session).status(*session);
   if (!before)
     return before.error();
   trim_history body{given.keep};
   body.by = user_name();
   if (const auto done = (*way)->link_to(*session)->send(std::move(body)); !done)
     return done.error();
-  const auto after = query_status((*way)->store(), *session);
+  const auto after = (*way)->records_of(*session).status(*session);
   if (!after)
     return after.error();
   out.print(json{{"trimmed",

@@ -106,7 +106,7 @@ private:
     const auto link = gateway_.link_to(session);
     auto halted = link->wake();
     if (halted && given_.approve == approval_mode::all)
-      halted = approve_all(*link, gateway_.store(), session, *halted);
+      halted = approve_all(*link, gateway_.records_of(session), session, *halted);
     if (!halted)
       return std::move(halted.error());
     const auto view = link->look();

@@ -29,10 +29,12 @@ session_id generate_for(const std::optional<membership>& of, const Generate& gen
 class local_gateway final : public gateway {
 public:
   local_gateway(std::unique_ptr<host> owner, std::optional<membership> of, console& out)
-      : host_{std::move(owner)}, membership_{std::move(of)}, out_{out} {}
+      : host_{std::move(owner)}, records_{command_line::records_of(host_->store())},
+        membership_{std::move(of)}, out_{out} {}
 
   bool is_service() const override { return false; }
   fermata::store& store() override { return host_->store(); }
+  records& records_of(const session_id&) override { return *records_; }
   session_id generate_id() override {
     return generate_for(membership_, [&] { return host_->running().generate_id(); });
   }
@@ -42,6 +44,7 @@ public:
 
 private:
   std::unique_ptr<host> host_;
+  std::unique_ptr<records> records_;
   std::optional<membership> membership_;
   console& out_;
 };
@@ -50,11 +53,15 @@ class service_gateway final : public gateway {
 public:
   service_gateway(std::shared_ptr<fermata::store> beside, remote_options options,
                   std::optional<membership> of, console& out)
-      : store_{std::move(beside)}, options_{std::move(options)},
-        membership_{std::move(of)}, out_{out} {}
+      : store_{std::move(beside)}, options_{std::move(options)}, beside_{command_line::records_of(
+                                                                     *store_)},
+        elsewhere_{records_by(options_.socket)}, membership_{std::move(of)}, out_{out} {}
 
   bool is_service() const override { return true; }
   fermata::store& store() override { return *store_; }
+  records& records_of(const session_id& session) override {
+    return membership_ && !membership_->is_home_of(session) ? *elsewhere_ : *beside_;
+  }
   session_id generate_id() override {
     // As `runtime::generate_id` makes them.
     return generate_for(membership_, [random = system_random()] {
@@ -65,12 +72,14 @@ public:
     });
   }
   std::unique_ptr<session_link> link_to(const session_id& session) override {
-    return std::make_unique<remote_link>(options_, *store_, out_, session);
+    return std::make_unique<remote_link>(options_, records_of(session), out_, session);
   }
 
 private:
   std::shared_ptr<fermata::store> store_;
   remote_options options_;
+  std::unique_ptr<records> beside_;    ///< Of the store.
+  std::unique_ptr<records> elsewhere_; ///< Of the service.
   std::optional<membership> membership_;
   console& out_;
 };

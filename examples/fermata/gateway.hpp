@@ -3,6 +3,7 @@
 #include "arguments.hpp"
 #include "console.hpp"
 #include "host.hpp"
+#include "records.hpp"
 #include "session_link.hpp"
 
 #include <memory>
@@ -39,8 +40,11 @@ public:
   /// True when a service runs the sessions, and goes on with them when this ends.
   [[nodiscard]] virtual bool is_service() const = 0;
 
-  /// For queries.
+  /// For queries of what the store has.
   [[nodiscard]] virtual fermata::store& store() = 0;
+
+  /// For queries of a session, which may live on another node of the cluster of a service.
+  [[nodiscard]] virtual records& records_of(const session_id& session) = 0;
 
   /// A new random session id.
   [[nodiscard]] virtual session_id generate_id() = 0;

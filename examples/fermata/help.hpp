@@ -253,8 +253,9 @@ While `fermata serve` owns the store, commands go through it by themselves and p
 Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --models, --policy,
 --log, --approve none, --approve reads and `resume --workspace` are refused, and $FERMATA_MODELS and
 $FERMATA_POLICY are not looked at: the service has its own.
-`fermata node` is a service that is one node of a cluster: over HTTP it answers for all sessions. Commands
-on its store are for the sessions that live there; of others they say on which node these do.
+`fermata node` is a service that is one node of a cluster: it answers for all sessions, and so do commands
+on its store while it runs; a session without a name begins on that node. When it does not run, they
+are for the sessions that live there, and say of others on which node these do.
 The service fires timers itself; `resume --due` follows what is due until it pauses.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
@@ -307,6 +308,8 @@ With --json, standard output has one JSON object per line:
   pending      {id, session, kind, waiting_for, tool, arguments, subtask, digest, fingerprint, goal,
                prompt, since, expires_at}; kind: plan, call, input; waiting_for: decision, result, answer,
                outcome
+  sessions, pending, audit on a node's store: at the end {"missing": {node, reason}} for each node of
+               its cluster that could not be asked
   remembered   {number, call, verdict, scope, tool, tool_version, declaration, arguments_digest,
                arguments, feedback, by, at}
   policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,

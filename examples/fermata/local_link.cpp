@@ -42,7 +42,7 @@ result<halt> local_link::follow() {
 }
 
 result<pause_view> local_link::look() {
-  return look_at(host_.store(), session_.id());
+  return look_at(*records_of(host_.store()), session_.id());
 }
 
 result<receipt> local_link::await(std::future<result<receipt>> sent) {

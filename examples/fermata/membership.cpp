@@ -1,6 +1,7 @@
 #include "membership.hpp"
 
 #include "inputs.hpp"
+#include "service_client.hpp"
 #include "stores.hpp"
 
 #include <algorithm>
@@ -162,12 +163,21 @@ caf::error check_homes(const arguments& given) {
     return here.error();
   for (const auto& one : sessions)
     if (*here && !(*here)->is_home_of(one)) {
+      // The node that runs on it answers for all; an export is of a store.
+      const auto node = given.command == "export"
+                            ? result<std::optional<std::filesystem::path>>{std::nullopt}
+                            : find_service(*store);
+      if (!node)
+        return node.error();
+      if (*node)
+        continue;
       const auto& home = home_of((*here)->members, one);
       return make_error(errc::invalid_field,
                         "session " + one.str() + " lives on node " + home.name.str() + " ("
                             + home.host + "), and " + store->string() + " is the store of node "
-                            + (*here)->text() + "; name the store of " + home.name.str()
-                            + " there, or use the HTTP interface of any node");
+                            + (*here)->text()
+                            + (given.command == "export" ? "" : ", which does not run")
+                            + "; name the store of " + home.name.str() + " there");
     }
   return caf::none;
 }

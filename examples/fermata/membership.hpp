@@ -49,7 +49,8 @@ struct membership {
                                         const std::optional<membership>& as);
 
 /// Errors: `invalid_field` where the command names a session that lives on another node than the
-/// one that the store belongs to, and says on which.
+/// one that the store belongs to, and that one does not run, or cannot ask for it (an export); says
+/// on which. Those of `find_service`.
 [[nodiscard]] caf::error check_homes(const arguments& given);
 
 } // namespace fermata::command_line

@@ -14,11 +14,6 @@ namespace fermata::command_line {
 
 namespace {
 
-/// How many entries are read at a time: a screenful is there at once.
-constexpr std::size_t entries_at_once = 256;
-/// Moves are short, and each page costs a walk to where it begins.
-constexpr std::size_t moves_at_once = 10'000;
-
 std::string padded(std::string text, std::size_t columns) {
   if (text.size() < columns)
     text.append(columns - text.size(), ' ');
@@ -57,47 +52,39 @@ std::string describe(const audit_entry& entry) {
 
 } // namespace
 
-caf::error query_of_history(const arguments& given, store& from, console& out) {
+caf::error query_of_history(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
-  for (std::optional<std::uint64_t> first = 1; first && !out.has_no_reader();) {
-    const auto read = query_history(from, *session, *first, moves_at_once);
-    if (!read)
-      return read.error();
-    for (const auto& one : read->moves) {
+  return from.read_history(*session, [&](const std::vector<state_transition>& moves) {
+    for (const auto& one : moves) {
       out.print(one);
       out.say(describe(out.shown(one)));
     }
     out.flush();
-    first = read->next;
-  }
-  return caf::none;
+    return !out.has_no_reader();
+  });
 }
 
-caf::error query_of_audit(const arguments& given, store& from, console& out) {
+caf::error query_of_audit(const arguments& given, records& from, console& out) {
   const auto session = parse_optional_session(given.session);
   if (!session)
     return session.error();
-  auto left = given.limit.value_or(std::numeric_limits<std::size_t>::max());
-  std::optional<audit_cursor> after{std::in_place};
   bool is_empty = true;
-  while (after && left > 0 && !out.has_no_reader()) {
-    const auto read = query_audit(from, *session, *after, std::min(left, entries_at_once));
-    if (!read)
-      return read.error();
-    for (const auto& one : read->entries) {
-      out.print(one);
-      out.say(describe(out.shown(one)));
-      is_empty = false;
-    }
-    out.flush();
-    left -= read->entries.size();
-    after = read->next;
-  }
-  if (is_empty)
+  auto error =
+      from.read_audit(*session, given.limit.value_or(std::numeric_limits<std::size_t>::max()),
+                      [&](const std::vector<audit_entry>& entries) {
+                        for (const auto& one : entries) {
+                          out.print(one);
+                          out.say(describe(out.shown(one)));
+                          is_empty = false;
+                        }
+                        out.flush();
+                        return !out.has_no_reader();
+                      });
+  if (!error && is_empty)
     out.say("Nobody has decided anything.");
-  return caf::none;
+  return error;
 }
 
 } // namespace fermata::command_line

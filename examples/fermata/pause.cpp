@@ -12,21 +12,21 @@ namespace fermata::command_line {
 
 namespace {
 
-caf::error add_plan(store& from, pause_view& view) {
+caf::error add_plan(records& from, pause_view& view) {
   const auto& session = view.status.session;
   const auto& shown = *view.status.plan;
-  auto plan = query_plan(from, session, shown.revision);
+  auto plan = from.plan(session, shown.revision);
   if (!plan)
     return std::move(plan.error());
   view.plan = std::move(*plan);
   if (shown.status != plan_status::draft)
     return caf::none;
-  auto diff = query_plan_diff(from, session, shown.revision);
+  auto diff = from.difference(session, shown.revision);
   if (!diff)
     return std::move(diff.error());
   if (diff->replaces == 0)
     return caf::none;
-  auto before = query_plan(from, session, diff->replaces);
+  auto before = from.plan(session, diff->replaces);
   if (!before)
     return std::move(before.error());
   replan_view replan;
@@ -45,11 +45,11 @@ bool comes_first(const pending_item& one, const pending_item& other) {
 
 } // namespace
 
-result<pause_view> look_at(store& from, const session_id& session) {
-  auto status = query_status(from, session);
+result<pause_view> look_at(records& from, const session_id& session) {
+  auto status = from.status(session);
   if (!status)
     return std::move(status.error());
-  auto items = query_pending(from, session);
+  auto items = from.pending(session);
   if (!items)
     return std::move(items.error());
   pause_view view;

@@ -2,11 +2,11 @@
 
 #include "arguments.hpp"
 #include "console.hpp"
+#include "records.hpp"
 
 #include <fermata/messages/plan.hpp>
 #include <fermata/messages/plan_diff.hpp>
 #include <fermata/messages/status.hpp>
-#include <fermata/storage/store.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -34,7 +34,7 @@ struct pause_view {
 };
 
 /// Errors: `unknown_session`, those of the store.
-[[nodiscard]] result<pause_view> look_at(store& from, const session_id& session);
+[[nodiscard]] result<pause_view> look_at(records& from, const session_id& session);
 
 /// Prints the proposed plan; of a replan what it changes first.
 void show_proposal(console& out, const pause_view& view);

@@ -17,9 +17,6 @@ namespace fermata::command_line {
 
 namespace {
 
-/// How many are read at a time: a screenful is there at once.
-constexpr std::size_t page = 256;
-
 /// What expires soonest goes first, then what has waited longest.
 bool is_more_urgent(const pending_item& one, const pending_item& other) {
   if (one.expires_at != other.expires_at)
@@ -29,7 +26,7 @@ bool is_more_urgent(const pending_item& one, const pending_item& other) {
 
 class pending_list {
 public:
-  pending_list(const arguments& given, store& from, console& out)
+  pending_list(const arguments& given, records& from, console& out)
       : given_{given}, from_{from}, out_{out}, tools_{make_tools_for_showing()} {}
 
   caf::error print(const std::optional<session_id>& session) {
@@ -42,18 +39,12 @@ public:
 private:
   template <class Use>
   caf::error read(const std::optional<session_id>& session, std::size_t limit, Use use) {
-    std::optional<pending_cursor> after{std::in_place};
-    while (after && limit > 0 && !out_.has_no_reader()) {
-      auto read = query_pending_page(from_, session, *after, std::min(limit, page));
-      if (!read)
-        return std::move(read.error());
-      for (auto& item : read->items)
+    return from_.read_pending(session, limit, [&](std::vector<pending_item> items) {
+      for (auto& item : items)
         use(std::move(item));
       out_.flush();
-      limit -= read->items.size();
-      after = read->next;
-    }
-    return caf::none;
+      return !out_.has_no_reader();
+    });
   }
 
   /// Reads all, and keeps those that are shown.
@@ -96,7 +87,7 @@ private:
   caf::error enter(const pending_item& item) {
     if (item.kind != pending_kind::call || session_ == item.session)
       return caf::none;
-    auto folder = query_workspace(from_, item.session);
+    auto folder = from_.workspace(item.session);
     if (!folder)
       return std::move(folder.error());
     workspace_ = std::move(*folder);
@@ -106,7 +97,7 @@ private:
 
   caf::error print_plan(const pending_item& item) {
     const auto id = plan_id::parse(item.id);
-    const auto plan = id ? query_plan(from_, item.session, id->revision()) : id.error();
+    const auto plan = id ? from_.plan(item.session, id->revision()) : id.error();
     if (!plan)
       return plan.error();
     show_plan(out_, *plan);
@@ -114,7 +105,7 @@ private:
   }
 
   const arguments& given_;
-  store& from_;
+  records& from_;
   console& out_;
   std::vector<tool> tools_;
   session_id session_; ///< Whose `workspace_` it is.
@@ -123,7 +114,7 @@ private:
 
 } // namespace
 
-caf::error print_pending(const arguments& given, store& from, console& out,
+caf::error print_pending(const arguments& given, records& from, console& out,
                          const std::optional<session_id>& session) {
   return pending_list{given, from, out}.print(session);
 }

@@ -2,8 +2,7 @@
 
 #include "arguments.hpp"
 #include "console.hpp"
-
-#include <fermata/storage/store.hpp>
+#include "records.hpp"
 
 #include <optional>
 
@@ -16,7 +15,7 @@ inline constexpr std::size_t pending_shown = 200;
 /// what expires soonest, then what has waited longest. As JSON in the order of the store, oldest
 /// session first, as it is read: it begins at once. Either takes the same memory however much it
 /// is. Errors: `unknown_session`, those of the store.
-[[nodiscard]] caf::error print_pending(const arguments& given, store& from, console& out,
+[[nodiscard]] caf::error print_pending(const arguments& given, records& from, console& out,
                                        const std::optional<session_id>& session);
 
 } // namespace fermata::command_line

@@ -10,6 +10,7 @@
 #include "past.hpp"
 #include "pending_list.hpp"
 #include "policies.hpp"
+#include "records.hpp"
 #include "render.hpp"
 #include "service_client.hpp"
 #include "stores.hpp"
@@ -32,16 +33,16 @@ constexpr std::size_t page = 512;
 /// How many timers are shown unless more are asked for.
 constexpr std::size_t timers_shown = 1'000;
 
-caf::error query_of_status(const arguments& given, store& from, console& out) {
+caf::error query_of_status(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
-  const auto status = query_status(from, *session);
+  const auto status = from.status(*session);
   if (!status)
     return status.error();
   out.print(*status);
   show_status(out, *status);
-  const auto items = query_pending(from, *session);
+  const auto items = from.pending(*session);
   if (!items)
     return items.error();
   for (const auto& line : continuations(given, *status, *items))
@@ -49,32 +50,32 @@ caf::error query_of_status(const arguments& given, store& from, console& out) {
   return caf::none;
 }
 
-caf::error query_of_plan_diff(const arguments& given, store& from, console& out,
+caf::error query_of_plan_diff(const arguments& given, records& from, console& out,
                               const session_id& session) {
-  const auto diff = query_plan_diff(from, session, given.revision);
+  const auto diff = from.difference(session, given.revision);
   if (!diff)
     return diff.error();
   out.print(*diff);
   if (out.as_json())
     return caf::none;
-  const auto after = query_plan(from, session, diff->revision);
+  const auto after = from.plan(session, diff->revision);
   if (!after)
     return after.error();
-  const auto before = diff->replaces == 0 ? result<plan_spec>{plan_spec{}}
-                                          : query_plan(from, session, diff->replaces);
+  const auto before =
+      diff->replaces == 0 ? result<plan_spec>{plan_spec{}} : from.plan(session, diff->replaces);
   if (!before)
     return before.error();
   show_plan_diff(out, *diff, *before, *after);
   return caf::none;
 }
 
-caf::error query_of_plan(const arguments& given, store& from, console& out) {
+caf::error query_of_plan(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
   if (given.diff)
     return query_of_plan_diff(given, from, out, *session);
-  const auto plan = query_plan(from, *session, given.revision);
+  const auto plan = from.plan(*session, given.revision);
   if (!plan)
     return plan.error();
   out.print(*plan);
@@ -82,12 +83,12 @@ caf::error query_of_plan(const arguments& given, store& from, console& out) {
   return caf::none;
 }
 
-caf::error query_of_events(const arguments& given, store& from, console& out) {
+caf::error query_of_events(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
   for (auto first = given.from; !out.has_no_reader();) {
-    const auto events = query_events(from, *session, first, page);
+    const auto events = from.events(*session, first, page);
     if (!events)
       return events.error();
     for (const auto& one : *events) {
@@ -103,11 +104,11 @@ caf::error query_of_events(const arguments& given, store& from, console& out) {
   return caf::none;
 }
 
-caf::error query_of_transcript(const arguments& given, store& from, console& out) {
+caf::error query_of_transcript(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
-  const auto items = query_transcript(from, *session);
+  const auto items = from.transcript(*session);
   if (!items)
     return items.error();
   for (const auto& one : *items) {
@@ -120,11 +121,11 @@ caf::error query_of_transcript(const arguments& given, store& from, console& out
   return caf::none;
 }
 
-caf::error query_of_remembered(const arguments& given, store& from, console& out) {
+caf::error query_of_remembered(const arguments& given, records& from, console& out) {
   const auto session = session_id::parse(given.session);
   if (!session)
     return session.error();
-  const auto decisions = query_remembered(from, *session);
+  const auto decisions = from.remembered(*session);
   if (!decisions)
     return decisions.error();
   for (const auto& one : *decisions) {
@@ -146,22 +147,22 @@ result<std::optional<session_state>> parse_state(const std::string& text) {
   return std::optional<session_state>{*state};
 }
 
-caf::error query_of_sessions(const arguments& given, store& from, console& out) {
+caf::error query_of_sessions(const arguments& given, records& from, console& out) {
   const auto state = parse_state(given.state);
   if (!state)
     return state.error();
-  const auto sessions = query_sessions(from, *state, std::numeric_limits<std::size_t>::max());
-  if (!sessions)
-    return sessions.error();
-  for (const auto& one : *sessions) {
-    const auto line = to_json(one);
-    out.print(line);
-    out.say(one.session.str() + "  " + line.at("state").get<std::string>());
-  }
-  return caf::none;
+  return from.read_sessions(*state, [&](const std::vector<session_summary>& sessions) {
+    for (const auto& one : sessions) {
+      const auto line = to_json(one);
+      out.print(line);
+      out.say(one.session.str() + "  " + line.at("state").get<std::string>());
+    }
+    out.flush();
+    return !out.has_no_reader();
+  });
 }
 
-caf::error query_of_pending(const arguments& given, store& from, console& out) {
+caf::error query_of_pending(const arguments& given, records& from, console& out) {
   const auto session = parse_optional_session(given.session);
   if (!session)
     return session.error();
@@ -193,6 +194,14 @@ caf::error query_of_timers(const arguments& given, store& from, console& out) {
   if (any_due)
     out.say("`fermata resume --due` continues what is due.");
   return caf::none;
+}
+
+void show_missing(console& out, const std::vector<missing_node>& missing) {
+  for (const auto& one : missing) {
+    out.print("missing", one);
+    out.say(out.painted(paint::bad, "Missing is what node " + escape_line(one.node) + " has: "
+                                        + escape_line(out.redaction().text(one.reason))));
+  }
 }
 
 caf::error verify(const std::filesystem::path& folder, console& out) {
@@ -276,17 +285,30 @@ caf::error run_query(const arguments& given, console& out) {
     return compact(*folder, out);
   if (given.command == "metrics")
     return metrics(*folder, out);
-  static const std::map<std::string, caf::error (*)(const arguments&, store&, console&)> queries{
-      {"status", query_of_status},     {"plan", query_of_plan},
-      {"events", query_of_events},     {"transcript", query_of_transcript},
-      {"sessions", query_of_sessions}, {"pending", query_of_pending},
-      {"timers", query_of_timers},     {"remembered", query_of_remembered},
-      {"history", query_of_history},   {"audit", query_of_audit},
-      {"export", query_of_export}};
-  const auto from = open_store(*folder, store_purpose::query);
+  const auto own = open_store(*folder, store_purpose::query);
+  if (given.command == "timers" || given.command == "export") {
+    if (!own)
+      return own.error();
+    return given.command == "timers" ? query_of_timers(given, **own, out)
+                                     : query_of_export(given, **own, out);
+  }
+  const auto from = choose_records(*folder, *parse_optional_session(given.session), own);
   if (!from)
     return from.error();
-  return queries.at(given.command)(given, **from, out);
+  static const std::map<std::string, caf::error (*)(const arguments&, records&, console&)> queries{
+      {"status", query_of_status},
+      {"plan", query_of_plan},
+      {"events", query_of_events},
+      {"transcript", query_of_transcript},
+      {"sessions", query_of_sessions},
+      {"pending", query_of_pending},
+      {"remembered", query_of_remembered},
+      {"history", query_of_history},
+      {"audit", query_of_audit}};
+  const auto error = queries.at(given.command)(given, **from, out);
+  if (!error)
+    show_missing(out, (*from)->missing());
+  return error;
 }
 
 } // namespace fermata::command_line

@@ -4,8 +4,6 @@
 #include "interruption.hpp"
 #include "service_events.hpp"
 
-#include <fermata/actors/queries.hpp>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -43,15 +41,15 @@ bool is_idempotent(const command& body) {
 
 bool is_broken(const caf::error& error) {
   return is(error, errc::timed_out) || is(error, errc::store_unavailable)
-         || is(error, errc::shutting_down);
+         || is(error, errc::shutting_down) || is(error, errc::node_unavailable);
 }
 
 } // namespace
 
-remote_link::remote_link(remote_options options, store& beside, console& out, session_id session)
-    : options_{std::move(options)}, store_{beside}, out_{out}, session_{session},
+remote_link::remote_link(remote_options options, records& beside, console& out, session_id session)
+    : options_{std::move(options)}, beside_{beside}, out_{out}, session_{session},
       view_{out, std::move(session)} {
-  if (const auto status = query_status(beside, session_))
+  if (const auto status = beside.status(session_))
     recorded_ = status->events;
 }
 
@@ -97,7 +95,7 @@ result<halt> remote_link::follow() {
 }
 
 result<pause_view> remote_link::look() {
-  return paused_ ? *paused_ : look_at(store_, session_);
+  return paused_ ? *paused_ : look_at(beside_, session_);
 }
 
 remote_link::conversation remote_link::waking() const {
@@ -226,7 +224,7 @@ result<std::optional<halt>> remote_link::handle(conversation& talk, const sse_ev
     live_.is_complete = false;
   } else {
     auto told = refusal_of(*data);
-    if (!is(told, errc::shutting_down))
+    if (!is(told, errc::shutting_down) && !is(told, errc::node_unavailable))
       return told;
     talk.broken = std::move(told);
   }
@@ -254,7 +252,7 @@ caf::error remote_link::take_receipt(conversation& talk, const json& data) {
 /// another's command.
 caf::error remote_link::pause() {
   show_live();
-  auto view = look_at(store_, session_);
+  auto view = look_at(beside_, session_);
   if (!view)
     return std::move(view.error());
   if (next_event_)
@@ -335,8 +333,8 @@ caf::error remote_link::show_chunk(const json& data) {
 caf::error remote_link::show_recorded(std::uint64_t end) {
   while (*next_event_ < end) {
     const auto events =
-        query_events(store_, session_, *next_event_,
-                     static_cast<std::size_t>(std::min<std::uint64_t>(page, end - *next_event_)));
+        beside_.events(session_, *next_event_,
+                       static_cast<std::size_t>(std::min<std::uint64_t>(page, end - *next_event_)));
     if (!events)
       return events.error();
     if (events->empty())

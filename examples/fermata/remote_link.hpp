@@ -32,8 +32,9 @@ struct remote_options {
 /// repeating it changes nothing.
 class remote_link final : public session_link {
 public:
-  /// Borrows the store, which it reads beside the service, and the console.
-  remote_link(remote_options options, store& beside, console& out, session_id session);
+  /// Borrows the console, and what it reads beside the service: the store, or, for a session that
+  /// lives on another node of a cluster, what the service has of it.
+  remote_link(remote_options options, records& beside, console& out, session_id session);
 
   [[nodiscard]] result<halt> apply(command body) override;
   [[nodiscard]] result<halt> wake() override;
@@ -82,7 +83,7 @@ private:
   void show_live();
 
   remote_options options_;
-  store& store_;
+  records& beside_;
   console& out_;
   session_id session_;
   session_view view_;

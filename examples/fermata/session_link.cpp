@@ -2,8 +2,6 @@
 
 #include "inputs.hpp"
 
-#include <fermata/actors/queries.hpp>
-
 namespace fermata::command_line {
 
 namespace {
@@ -33,8 +31,8 @@ struct approvals {
   std::size_t approved = 0;
 };
 
-result<approvals> approve_pending(session_link& link, store& from, const session_id& session) {
-  const auto items = query_pending(from, session);
+result<approvals> approve_pending(session_link& link, records& from, const session_id& session) {
+  const auto items = from.pending(session);
   if (!items)
     return items.error();
   approvals counted;
@@ -53,7 +51,7 @@ result<approvals> approve_pending(session_link& link, store& from, const session
 
 } // namespace
 
-result<halt> approve_all(session_link& link, store& from, const session_id& session, halt at) {
+result<halt> approve_all(session_link& link, records& from, const session_id& session, halt at) {
   // A call whose target changes all the time would be asked for again and again.
   for (int fruitless = 0; at == halt::paused && fruitless < 3;) {
     const auto approved = approve_pending(link, from, session);

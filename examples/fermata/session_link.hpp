@@ -1,9 +1,9 @@
 #pragma once
 
 #include "pause.hpp"
+#include "records.hpp"
 
 #include <fermata/messages/commands.hpp>
-#include <fermata/storage/store.hpp>
 
 namespace fermata::command_line {
 
@@ -42,7 +42,7 @@ public:
 
 /// Approves the plan and the calls that wait for a decision, again and again, until something else
 /// is waited for. Never resolves an outcome or answers for a client. `at`: where the session is.
-[[nodiscard]] result<halt> approve_all(session_link& link, store& from, const session_id& session,
+[[nodiscard]] result<halt> approve_all(session_link& link, records& from, const session_id& session,
                                        halt at);
 
 } // namespace fermata::command_line

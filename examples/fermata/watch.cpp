@@ -1,6 +1,7 @@
 #include "watch.hpp"
 
 #include "interruption.hpp"
+#include "records.hpp"
 #include "render.hpp"
 #include "service_client.hpp"
 #include "service_events.hpp"
@@ -25,16 +26,24 @@ constexpr auto signal_interval = 50ms;
 /// How many recorded events are read at a time.
 constexpr std::size_t page = 256;
 
+/// Of a service that is not there now, or of the node behind it.
+bool may_come_back(const caf::error& error) {
+  return is(error, errc::timed_out) || is(error, errc::store_unavailable)
+         || is(error, errc::shutting_down) || is(error, errc::overloaded)
+         || is(error, errc::node_unavailable);
+}
+
 /// One invocation.
 class watch {
 public:
-  watch(const arguments& given, console& out, store& from, std::filesystem::path folder,
-        session_id session)
-      : given_{given}, out_{out}, store_{from}, folder_{std::move(folder)}, session_{session},
-        view_{out, std::move(session)}, next_event_{given.from} {}
+  watch(const arguments& given, console& out, records& from, std::filesystem::path folder,
+        session_id session, bool lives_elsewhere)
+      : given_{given}, out_{out}, records_{from}, folder_{std::move(folder)}, session_{session},
+        view_{out, std::move(session)}, next_event_{given.from}, lives_elsewhere_{lives_elsewhere} {
+  }
 
   result<exit_status> run() {
-    const auto status = query_status(store_, session_);
+    const auto status = records_.status(session_);
     if (!status)
       return status.error();
     if (next_event_ > status->events + 1)
@@ -45,8 +54,10 @@ public:
       auto error = watch_service();
       if (!error && !ended_)
         error = show_recorded();
-      if (error)
+      if (error && !(may_come_back(error) && lives_elsewhere_))
         return error;
+      if (error && was_interrupted())
+        ended_ = exit_status::interrupted;
       if (!ended_)
         wait_uninterrupted(watch_interval);
     }
@@ -70,9 +81,7 @@ private:
       return listen(*stream);
     const auto error = stream ? refusal_of(*stream) : stream.error();
     // What is recorded can be shown without a service that is not there, or is busy.
-    const bool may_come_back = is(error, errc::timed_out) || is(error, errc::store_unavailable)
-                               || is(error, errc::shutting_down) || is(error, errc::overloaded);
-    return may_come_back ? caf::error{} : error;
+    return may_come_back(error) ? caf::error{} : error;
   }
 
   caf::error listen(service_exchange& stream) {
@@ -140,7 +149,7 @@ private:
 
   caf::error show_recorded() {
     for (std::size_t read = page; read == page && !ended_;) {
-      const auto events = query_events(store_, session_, next_event_, page);
+      const auto events = records_.events(session_, next_event_, page);
       if (!events)
         return events.error();
       for (const auto& happened : *events)
@@ -164,7 +173,7 @@ private:
       return caf::none;
     is_new_ = false;
     looked_ = now;
-    const auto status = query_status(store_, session_);
+    const auto status = records_.status(session_);
     if (!status)
       return status.error();
     if (is_running(status->state) || next_event_ <= status->events)
@@ -182,13 +191,14 @@ private:
 
   const arguments& given_;
   console& out_;
-  store& store_;
+  records& records_;
   std::filesystem::path folder_; ///< Of the store.
   session_id session_;
   session_view view_;
   live_feed::batch live_; ///< Not shown yet.
   std::uint64_t next_event_;
-  bool is_new_ = true; ///< Something happened since the state was looked at.
+  bool lives_elsewhere_; ///< Without its node nothing can be read.
+  bool is_new_ = true;   ///< Something happened since the state was looked at.
   steady_clock::time_point looked_;
   std::optional<exit_status> ended_;
 };
@@ -205,7 +215,12 @@ result<exit_status> run_watch(const arguments& given, console& out) {
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();
-  return watch{given, out, **from, *folder, std::move(*session)}.run();
+  const auto looked = choose_records(*folder, *session, from);
+  if (!looked)
+    return looked.error();
+  const auto of = read_membership(*folder);
+  const bool lives_elsewhere = of && *of && !(*of)->is_home_of(*session);
+  return watch{given, out, **looked, *folder, std::move(*session), lives_elsewhere}.run();
 }
 
 } // namespace fermata::command_line

@@ -71,7 +71,8 @@ public:
     scripted_service service{socket(), std::move(answers), health};
     captured_output output;
     command_line::console out{true};
-    command_line::remote_link link{options, **opened, out, *session_id::parse("s")};
+    const auto beside_store = command_line::records_of(**opened);
+    command_line::remote_link link{options, *beside_store, out, *session_id::parse("s")};
     auto ended = link.apply(decide_plan{1, plan_verdict::approve});
     if (requests != nullptr)
       *requests = service.requests();

@@ -470,6 +470,31 @@ TEST_CASE("a store belongs to its node: no other one, and no service alone, star
   again.start(); // another place for a member is another version, of the same cluster
 }
 
+TEST_CASE("nodes with certificates of one authority reach each other, and no other node them") {
+  const temporary_directory folder;
+  const authority ours{"ours"};
+  const authority theirs{"theirs"};
+  const auto options = [&](const authority& by, const std::string& name) {
+    const auto files = by.issue(folder, name);
+    return std::vector<std::string>{"--certificate", files.certificate.string(),
+                                    "--key",         files.key.string(),
+                                    "--authority",   files.authority.string()};
+  };
+  const auto members = members_named({"lima", "paris", "tokyo"});
+  node_process lima{"lima", members};
+  node_process paris{"paris", members};
+  node_process tokyo{"tokyo", members};
+  lima.start(options(ours, "lima"));
+  paris.start(options(ours, "paris"));
+  tokyo.start(options(theirs, "tokyo"));
+  const auto contact = [](const node_process& of, std::string_view with) {
+    return member_of(of.get("/v1/cluster").value(), with).at("contact").get<std::string>();
+  };
+  CHECK(eventually([&] { return contact(lima, "paris") == "connected"; }));
+  CHECK(eventually([&] { return contact(tokyo, "lima") == "apart"; }));
+  CHECK(eventually([&] { return contact(lima, "tokyo") == "apart"; }));
+}
+
 TEST_CASE("what no node can be made of is refused before there is a store") {
   const sandbox box;
   const temporary_directory folder;

@@ -1,6 +1,7 @@
 // Commands that go through the service that owns their store, played here by a script, which also
 // misbehaves. `service_parity_test` has a real one.
 #include "captured_output.hpp"
+#include "records.hpp"
 #include "remote_link.hpp"
 #include "sandbox.hpp"
 #include "scripted_service.hpp"
@@ -575,4 +576,62 @@ TEST_CASE("metrics are the service's, and without one it is said how to get one"
   const auto ended = there.box.run({"metrics"});
   CHECK(ended.status == 4);
   CHECK(contains(ended.error()["message"], "fermata serve --store " + there.box.store().string()));
+}
+
+TEST_CASE(
+    "lists of a service are read page by page, as far as they are wanted, with what is missing") {
+  const auto page = [](const json& sessions, const json& next) {
+    json body{{"sessions", json::array()},
+              {"missing", json::array({{{"node", "paris"}, {"reason", "it is away"}}})}};
+    for (const auto& one : sessions)
+      body["sessions"].push_back({{"session", one}, {"state", "idle"}});
+    if (!next.is_null())
+      body["next"] = next;
+    return scripted_answer{answer_of("200 OK", body)};
+  };
+  const temporary_directory folder;
+  const auto socket = folder.path() / "service.sock";
+  std::string read;
+  const auto read_all = [&](bool goes_on) {
+    scripted_service service{socket, {page({"a", "b"}, "lima:b"), page({"c"}, nullptr)}};
+    const auto from = command_line::records_by(socket);
+    read.clear();
+    CHECK_FALSE(from->read_sessions(session_state::idle, [&](const auto& sessions) {
+      for (const auto& one : sessions)
+        read += one.session.str();
+      return goes_on;
+    }));
+    CHECK(from->missing().size() == (goes_on ? 2 : 1));
+    CHECK(from->missing().at(0).node == "paris");
+    return service.requests();
+  };
+  const auto requests = read_all(true);
+  CHECK(read == "abc");
+  REQUIRE(requests.size() == 2);
+  CHECK(contains(requests[0], "GET /v1/sessions?state=idle&limit=256 HTTP"));
+  CHECK(contains(requests[1], "GET /v1/sessions?state=idle&limit=256&after=lima:b HTTP"));
+  CHECK(read_all(false).size() == 1);
+  CHECK(read == "ab");
+}
+
+TEST_CASE("events of a service are read on where a page of it ends early") {
+  const temporary_directory folder;
+  const auto socket = folder.path() / "service.sock";
+  const auto page = [](std::vector<std::uint64_t> numbers) {
+    auto chunks = json::array();
+    for (const auto number : numbers) {
+      event happened;
+      happened.number = number;
+      happened.body = state_changed{};
+      chunks.push_back(to_json(chunk{*session_id::parse("s"), happened}));
+    }
+    return scripted_answer{answer_of("200 OK", {{"chunks", std::move(chunks)}})};
+  };
+  scripted_service service{socket, {page({3, 4}), page({5}), page({})}};
+  const auto events =
+      command_line::records_by(socket)->events(*session_id::parse("s"), 3, 10).value();
+  REQUIRE(events.size() == 3);
+  CHECK(events.back().number == 5);
+  REQUIRE(service.requests().size() == 3);
+  CHECK(contains(service.requests()[1], "/chunks?first=5&limit=8 HTTP"));
 }

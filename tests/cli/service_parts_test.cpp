@@ -4,6 +4,7 @@
 #include <fermata/actors/runtime.hpp>
 #include <fermata/messages/chunk.hpp>
 #include <fermata/storage/memory_store.hpp>
+#include <service/cluster_side.hpp>
 #include <service/gathering.hpp>
 #include <service/live_board.hpp>
 #include <service/memory_budget.hpp>
@@ -663,4 +664,28 @@ TEST_CASE("what nodes ask each other comes over as it is, and what is none is re
     CHECK_FALSE(parse_question(bad));
     CHECK_FALSE(parse_answer(bad));
   }
+}
+
+TEST_CASE("streams of a node look again when it is lost, and those of others do not") {
+  cluster_side side{redactor{}};
+  const auto inbox = std::make_shared<stream_inbox>([] {});
+  const auto lost = node_name::parse("lost").value();
+  side.enter(lost, inbox);
+  peer_report report;
+  report.member.name = node_name::parse("other").value();
+  report.state = contact_state::apart;
+  side.contact_changed(report);
+  report.member.name = lost;
+  report.state = contact_state::connected;
+  side.contact_changed(report);
+  CHECK(inbox->commits() == 0);
+  std::uint64_t looks = 0;
+  for (const auto state : {contact_state::apart, contact_state::silent, contact_state::refused}) {
+    report.state = state;
+    side.contact_changed(report);
+    CHECK(inbox->commits() == ++looks);
+  }
+  side.leave(lost, inbox);
+  side.contact_changed(report);
+  CHECK(inbox->commits() == looks);
 }

@@ -6,6 +6,7 @@
 #include <fermata/actors/cluster/detail/request_desk.hpp>
 #include <fermata/actors/cluster/detail/request_lanes.hpp>
 #include <fermata/actors/cluster/detail/tls_check.hpp>
+#include <fermata/actors/cluster/detail/tls_errors.hpp>
 #include <fermata/actors/detail/runtime_implementation.hpp>
 #include <fermata/actors/system_seams.hpp>
 #include <fermata/messages/type_ids.hpp>
@@ -111,6 +112,8 @@ struct cluster_node::implementation {
     }
     const logger_guest guest;
     system = std::make_unique<caf::actor_system>(config);
+    if (net.tls)
+      detail::keep_tls_errors_apart(*system);
     if (!options.random)
       options.random = system_random();
     if (!options.clock)

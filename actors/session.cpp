@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <set>
 #include <utility>
 
 namespace fermata::detail {
@@ -555,21 +554,11 @@ void session::leave() {
 }
 
 void session::fail(const caf::error& why) {
-  // Once for each run: the next activation takes outcomes from the worker table as well, so what is
-  // told twice would double with each commit that fails.
-  std::set<std::pair<std::uint64_t, std::uint32_t>> told;
-  const auto tell_later = [&](const run_finished& ended) {
-    if (told.emplace(ended.call, ended.run).second)
-      send_later(ended);
-  };
   auto refuse = [&](transaction& of) {
     for (auto& [to, with] : of.replies)
       to(why);
     for (const auto call : of.claimed)
       shared_->workers.release(id_of(call));
-    // The worker table keeps these outcomes until they are committed.
-    for (const auto& ended : of.ended_runs)
-      tell_later(ended);
   };
   // A deletion may be stored though its acknowledgement was lost; the next activation would find
   // nobody who could tell.
@@ -583,17 +572,13 @@ void session::fail(const caf::error& why) {
   // Later: on a full disk the next in line fails as well, and passes it on, and so on in a circle.
   pass_worker_on(retry_interval);
   // What waits for an activation that cannot be committed hears of it; another activation would
-  // fail in the same way, and so on for ever. What workers say is told to a later one.
+  // fail in the same way, and so on for ever. What workers have said is in their table, which each
+  // activation reads: were it told again, each of several would bring all of them back.
   if (activating_)
     for (auto& message : std::exchange(queue_, {})) {
       if (message->is_command())
         --*peers_.waiting;
-      if (const auto* ended = std::get_if<run_finished>(&message->body))
-        tell_later(*ended);
-      else if (std::holds_alternative<run_overdue>(message->body))
-        send_later(std::move(message->body));
-      else
-        message->answer(why);
+      message->answer(why);
     }
   if (!leaving_)
     leave();

@@ -617,6 +617,32 @@ TEST_CASE(
   CHECK(state_of(world) == "completed");
 }
 
+TEST_CASE("outcomes that came one after the other on a full disk do not bring each other back") {
+  sim::world world{
+      1, unattended([](agent_registry&, tool_registry& tools) {
+        for (const auto* after : {"100", "400", "700"})
+          must(tools.add(
+              named_tool(std::string{"takes_"} + after,
+                         coroutine_tool{[after](caf::event_based_actor* self,
+                                                const tool_context&) -> coro::task<json> {
+                           co_await coro::delay(self, std::chrono::milliseconds{std::stoi(after)});
+                           co_return "done";
+                         }})));
+      })};
+  accept(
+      world,
+      propose_plan{script_plan(
+          R"({"calls": [{"tool": "takes_100"}, {"tool": "takes_400"}, {"tool": "takes_700"}]})")});
+  world.store().fail_writes(memory_fault::disk_full);
+  world.invariant("few turns", [](sim::world& of) {
+    return of.steps() > 5'000 ? std::string{"the session is busy with itself"} : std::string{};
+  });
+  world.advance(2min);
+  world.store().fail_writes({});
+  world.advance(5s);
+  CHECK(state_of(world) == "completed");
+}
+
 TEST_CASE(
     "P6: sessions that cannot claim on a full disk do not hand a free worker round in a circle") {
   auto options = unattended([](agent_registry&, tool_registry& tools) {

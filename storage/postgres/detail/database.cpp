@@ -438,7 +438,9 @@ caf::error postgres_database::settle(postgres_connection& connection, time_point
       return ousted_;
     }
     if (const auto& token = found->at(0); !token.empty()) {
-      landed_ = unsettled_ && token.number(0, 0) == *unsettled_;
+      // What an attempt before found, which then failed, stays so.
+      if (unsettled_)
+        landed_ = token.number(0, 0) == *unsettled_;
       unsettled_.reset();
       is_unsettled_ = false;
       return caf::none;

@@ -91,6 +91,15 @@ TEST_CASE("a connection that is cut before the answer to the COMMIT: the batch i
   CHECK(events_of(target.get(), a.number) == "1 2 3");
 }
 
+TEST_CASE("a stored batch is acknowledged, also where the connection that found it stored is cut") {
+  fragile_store target;
+  const auto a = must_write(target.get(), change{"a"}.event("1"));
+  target.proxy.cut_at_commit(postgres_proxy::place::response);
+  target.proxy.cut_after_look();
+  CHECK_FALSE(write(target.get(), change{a}.event("2")).error);
+  CHECK(events_of(target.get(), a.number) == "1 2");
+}
+
 TEST_CASE("a COMMIT that arrives late is waited for, and not taken for one that never will") {
   fragile_store target;
   const auto a = must_write(target.get(), change{"a"}.event("1"));

@@ -214,8 +214,11 @@ bool postgres_proxy::pass_on(link& of) {
     if (type == 1 && data[0] == 'B' && std::strcmp(data.c_str() + 6, "begin") == 0)
       of.has_begun = of.begins = true;
     // It has looked for the token, and goes on.
-    if (type == 1 && data[0] == 'B' && of.has_looked)
+    if (type == 1 && data[0] == 'B' && of.has_looked) {
       send_what_is_late();
+      if (cuts_after_look_.exchange(false))
+        return false;
+    }
     if (type == 1 && data[0] == 'B' && std::strcmp(data.c_str() + 6, "find_life") == 0)
       of.has_looked = true;
     if (type == 1 && data[0] == 'S')

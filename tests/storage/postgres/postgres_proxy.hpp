@@ -29,6 +29,9 @@ public:
   enum class place { nowhere, request, response, late_request };
   /// Cuts at the next COMMIT.
   void cut_at_commit(place where) { cut_ = where; }
+  /// Also cuts the next connection on which somebody has looked whether a batch is stored: once
+  /// that is answered.
+  void cut_after_look() { cuts_after_look_ = true; }
   /// What is kept from the server: all that follows the first round trip of a transaction, or the
   /// COMMIT, which stands amid the second one.
   enum class kept { nothing, changes, commit };
@@ -59,6 +62,7 @@ private:
   int listener_ = -1;
   std::atomic<bool> stops_ = false;
   std::atomic<place> cut_ = place::nowhere;
+  std::atomic<bool> cuts_after_look_ = false;
   std::atomic<bool> accepts_ = true;
   std::atomic<bool> refuses_after_cut_ = false;
   kept holds_ = kept::nothing;

@@ -62,8 +62,13 @@ caf::error as_io_error(const caf::error& error) {
   return is(error, errc::store_unavailable) ? make_error(errc::io_error, message_of(error)) : error;
 }
 
-/// Somebody else has had a lock for longer than is waited for it.
-constexpr std::string_view lock_not_available = "55P03";
+/// What the server says of who has waited for a lock for too long: there is a timeout for that, and
+/// one for the statement, in which there may be several locks.
+bool is_about_locks(std::string_view refusal) {
+  constexpr std::string_view lock_not_available = "55P03";
+  constexpr std::string_view query_canceled = "57014";
+  return refusal == lock_not_available || refusal == query_canceled;
+}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -228,19 +233,22 @@ result<postgres_database::connection_ptr> postgres_database::connect_writer(time
   auto connection = postgres_connection::connect(address_, until);
   if (!connection)
     return connection;
-  // Whoever has had the turn for so long has frozen.
-  const auto turn_timeout = std::min(options_.timeout, options_.transaction_timeout);
   const auto set_up = (*connection)
                           ->ask(statements_.set_up_writer,
                                 postgres_parameters{}
                                     .text(options_.sync ? "true" : "false")
                                     .text(std::to_string(options_.timeout.count()))
                                     .text(std::to_string(options_.transaction_timeout.count()))
-                                    .text(std::to_string(turn_timeout.count())),
+                                    .text(std::to_string(lock_timeout().count())),
                                 until);
   if (!set_up)
     return set_up.error();
   return connection;
+}
+
+/// Whoever has had the turn for so long may have frozen. There must be time left to see to that.
+std::chrono::milliseconds postgres_database::lock_timeout() const {
+  return std::min(options_.timeout / 2, options_.transaction_timeout);
 }
 
 caf::error postgres_database::own(connection_ptr connection) {
@@ -301,6 +309,7 @@ caf::error postgres_database::attempt_writing(const attempt& body) {
     return error;
   const std::lock_guard lock{writer_mutex_};
   const auto give_up = until();
+  auto has_ended_somebody = false;
   for (auto is_first = true;; is_first = false) {
     if (auto error = ensure_usable(patience::until_timeout))
       return error;
@@ -314,10 +323,13 @@ caf::error postgres_database::attempt_writing(const attempt& body) {
       return error;
     }
     roll_back();
-    if (reached == progress::some || writer_->last_refusal() != lock_not_available
-        || postgres_clock::now() >= give_up)
+    if (reached == progress::some || !is_about_locks(writer_->last_refusal()))
       return error;
-    end_frozen_owners(*writer_);
+    const auto ended = end_frozen_owners(*writer_);
+    // Whom that was for gets what it was for.
+    const auto is_late = postgres_clock::now() >= give_up;
+    if (is_late && (!ended || std::exchange(has_ended_somebody, true)))
+      return error;
   }
 }
 
@@ -479,11 +491,12 @@ caf::error postgres_database::own_again(postgres_connection& connection, time_po
   }
 }
 
-void postgres_database::end_frozen_owners(postgres_connection& connection) const {
+bool postgres_database::end_frozen_owners(postgres_connection& connection) const {
   // May be refused, as below.
-  static_cast<void>(
+  const auto ended =
       connection.ask(statements_.end_frozen_owners,
-                     postgres_parameters{}.number(options_.transaction_timeout.count()), until()));
+                     postgres_parameters{}.number(options_.transaction_timeout.count()), until());
+  return ended && !ended->empty();
 }
 
 void postgres_database::end_old_session(postgres_connection& connection, time_point until) const {

@@ -82,6 +82,7 @@ private:
   [[nodiscard]] caf::error check_not_inherited() const;
   [[nodiscard]] std::string where() const;
   [[nodiscard]] time_point until() const;
+  [[nodiscard]] std::chrono::milliseconds lock_timeout() const;
 
   // Opening.
   caf::error examine(postgres_connection& connection) const;
@@ -109,7 +110,8 @@ private:
   caf::error reconnect(time_point until);
   caf::error settle(postgres_connection& connection, time_point until);
   caf::error own_again(postgres_connection& connection, time_point until);
-  void end_frozen_owners(postgres_connection& connection) const;
+  /// True: there were some.
+  bool end_frozen_owners(postgres_connection& connection) const;
   void end_old_session(postgres_connection& connection, time_point until) const;
 
   // Reading.

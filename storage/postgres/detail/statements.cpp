@@ -191,12 +191,13 @@ void postgres_statements::state_ownership(const names& of) {
       "' on ' || host || ', since ' || date_trunc('second', opened) FROM "
           + of.path(writers_table) + (is_node ? " WHERE node IN ('', '" + of.node + "')" : "")
           + " ORDER BY life DESC LIMIT 1)" + holders + in_the_way + " LIMIT 1"};
-  end_frozen_owners = {
-      "end_frozen_owners",
-      "SELECT pg_terminate_backend(holder.pid)::text" + holders + lock + " = " + of.store_lock()
-          + " AND holder.xact_start IS NOT NULL AND holder.wait_event = "
-            "'ClientRead' AND holder.state_change < clock_timestamp() - $1::bigint "
-            "* interval '1 ms'"};
+  end_frozen_owners = {"end_frozen_owners",
+                       "SELECT pg_terminate_backend(holder.pid)::text" + holders + lock + " = "
+                           + of.store_lock()
+                           + " AND holder.xact_start IS NOT NULL AND holder.wait_event IN "
+                             "('ClientRead', 'ClientWrite') AND holder.state_change < "
+                             "clock_timestamp() - $1::bigint "
+                             "* interval '1 ms'"};
 }
 
 void postgres_statements::state_slots(const names& of) {

@@ -8,6 +8,8 @@
 
 #include <fermata_catch.hpp>
 
+#include <libpq-fe.h>
+
 #include <csignal>
 #include <numeric>
 #include <random>
@@ -71,6 +73,43 @@ public:
 
 std::vector<std::uint32_t> slot_list(const session_id& session) {
   return {slot_of(session)};
+}
+
+/// A session that has the turn, as a node that has frozen while the database sends it something.
+class deaf_session {
+public:
+  explicit deaf_session(const shared_schema& schema)
+      : session_{PQconnectdb(schema.options.connection.c_str())} {
+    const auto& name = schema.options.schema;
+    PQclear(PQexec(session_, ("SELECT pg_advisory_lock_shared(1717924461::bigint << 32 | '" + name
+                              + "'::regnamespace::oid::bigint)")
+                                 .c_str()));
+    PQclear(PQexec(session_, "BEGIN"));
+    PQclear(PQexec(session_, ("SELECT FROM " + name + ".meta FOR UPDATE").c_str()));
+    REQUIRE(PQtransactionStatus(session_) == PQTRANS_INTRANS);
+    PQsendQuery(session_, "SELECT repeat('x', 1000) FROM generate_series(1, 100000)");
+    while (schema.sql("SELECT wait_event FROM pg_stat_activity WHERE pid = "
+                      + std::to_string(PQbackendPID(session_)))
+           != "ClientWrite")
+      std::this_thread::yield();
+  }
+  ~deaf_session() { PQfinish(session_); }
+  deaf_session(const deaf_session&) = delete;
+  deaf_session& operator=(const deaf_session&) = delete;
+
+private:
+  PGconn* session_;
+};
+
+/// How often somebody has to write who is refused for as long as another one has the turn.
+int writes_until_one_succeeds(store& target) {
+  for (int attempt = 1; attempt < 10; ++attempt) {
+    const auto outcome = write(target, change{"t"}.event("1"));
+    if (!outcome.error)
+      return attempt;
+    CHECK(is(outcome.error, errc::io_error));
+  }
+  return 10;
 }
 
 } // namespace
@@ -341,6 +380,39 @@ TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when i
     }
     frozen.send(1);
   }
+}
+
+TEST_CASE("a node that is frozen holds nobody up for long, also where timeouts are short") {
+  const shared_schema schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto of_frozen = schema.options;
+  of_frozen.connection = proxy.connection();
+  member a{of_frozen, "a"};
+  must(a.sessions->acquire(slot_list(named("s"))));
+  auto options = schema.options;
+  options.timeout = 1s;
+  options.transaction_timeout = 2s;
+  member b{options, "b"};
+  must(b.sessions->acquire(slot_list(named("t"))));
+  proxy.hold(postgres_proxy::kept::commit);
+  commit_outcome late;
+  std::thread frozen{[&] { late = write(*a.store, change{"s"}.event("1")); }};
+  proxy.wait_until_held();
+  CHECK(writes_until_one_succeeds(*b.store) < 10);
+  proxy.hold(postgres_proxy::kept::nothing);
+  frozen.join();
+  CHECK(is(late.error, errc::io_error));
+}
+
+TEST_CASE("a node that has frozen while the database sends holds nobody up for long") {
+  const shared_schema schema;
+  auto options = schema.options;
+  options.timeout = 2s;
+  options.transaction_timeout = 1s;
+  member b{options, "b"};
+  must(b.sessions->acquire(slot_list(named("t"))));
+  const deaf_session frozen{schema};
+  CHECK(writes_until_one_succeeds(*b.store) < 10);
 }
 
 TEST_CASE("nodes that write and take slots from each other all the time lose nothing, and agree") {

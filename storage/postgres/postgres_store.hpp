@@ -39,7 +39,8 @@ struct postgres_options {
   /// the ownership, since the owner has frozen: by the database, or by who wants to be the next
   /// owner. The same for all who open the store. From 100 ms to 1 h.
   std::chrono::milliseconds transaction_timeout = std::chrono::seconds{5};
-  /// Views that can be open at once; each takes a connection. At least 1.
+  /// Views that can be open at once; each takes a connection. At least 1. What writes has one more,
+  /// and so has `session_ownership`.
   std::size_t max_views = 16;
   /// False: `write` does not wait for the disk, and a server whose `fsync` is off is accepted. A
   /// machine that loses power loses what was acknowledged, or the whole database. For tests and

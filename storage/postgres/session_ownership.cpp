@@ -127,12 +127,14 @@ session_ownership::acquire(std::span<const std::uint32_t> slots) {
   std::vector<std::uint32_t> got;
   if (wanted.empty())
     return got;
-  const auto answers = in.change({{&in.statements().acquire_slots,
+  // A lease that is found to have run out is not renewed until its slots have their next owner.
+  const auto answers = in.change({{&in.statements().lock_leases, {}},
+                                  {&in.statements().acquire_slots,
                                    postgres_parameters{}.number(in.life()).text(listed(wanted))}},
                                  true);
   if (!answers)
     return answers.error();
-  const auto& rows = answers->front();
+  const auto& rows = answers->at(1);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     in.set_acquired(slot_at(rows, i), rows.number(i, 1));
     got.push_back(slot_at(rows, i));
@@ -230,14 +232,15 @@ result<bool> session_ownership::holds_lease(const session_id& session,
   const auto acquired = in.acquired_in(slot);
   if (!acquired)
     return false;
-  const auto rows = in.ask(in.statements().holds_lease, postgres_parameters{}
-                                                            .number(in.life())
-                                                            .number(slot)
-                                                            .number(at_least.count())
-                                                            .number(*acquired));
+  const auto asked = detail::postgres_clock::now();
+  const auto rows = in.ask(in.statements().holds_lease,
+                           postgres_parameters{}.number(in.life()).number(slot).number(*acquired));
   if (!rows)
     return rows.error();
-  return !rows->empty();
+  // The answer may be as old as the question.
+  const auto age =
+      std::chrono::ceil<std::chrono::milliseconds>(detail::postgres_clock::now() - asked);
+  return !rows->empty() && std::chrono::milliseconds{rows->number(0, 0)} - age >= at_least;
 }
 
 std::vector<std::uint32_t> session_ownership::acquired() const {

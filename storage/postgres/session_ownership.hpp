@@ -61,7 +61,9 @@ struct ownership_news {
 ///
 /// Threads: all of it may be called from any thread. Errors of every call: `io_error` (whether it
 /// was done is not known: renew, or look), `store_busy` when another process has come under this
-/// node's name, `store_unavailable` after `close`.
+/// node's name, `overloaded` when the server takes no more connections, `store_unavailable` after
+/// `close`. Views that are open are in nobody's way: `renew`, `look` and `holds_lease` have a
+/// connection of their own, one for each thread that calls at the same time.
 class session_ownership {
 public:
   /// Becomes a node, under the name that the store was opened with, and with no slots. What an
@@ -74,7 +76,8 @@ public:
   session_ownership(const session_ownership&) = delete;
   session_ownership& operator=(const session_ownership&) = delete;
 
-  /// Begins the lease anew.
+  /// Begins the lease anew. Waits for an acquisition by another node that is under way, so that
+  /// none takes a slot for free whose lease has just been renewed.
   [[nodiscard]] result<ownership_news> renew();
 
   /// Acquires those slots that have no owner, or one whose lease has run out, or that were moved to
@@ -94,7 +97,9 @@ public:
 
   [[nodiscard]] result<ownership_table> look();
 
-  /// Whether this node owns the session's slot, as of now, and its lease lasts so long at least.
+  /// Whether this node owns the session's slot, and its lease lasts so long at least: from when
+  /// this returns, however long the answer took. False too when another process has come under this
+  /// node's name.
   [[nodiscard]] result<bool> holds_lease(const session_id& session,
                                          std::chrono::milliseconds at_least);
 

@@ -238,8 +238,8 @@ result<postgres_database::connection_ptr> postgres_database::connect_writer(time
                                 postgres_parameters{}
                                     .text(options_.sync ? "true" : "false")
                                     .text(std::to_string(options_.timeout.count()))
-                                    .text(std::to_string(options_.transaction_timeout.count()))
-                                    .text(std::to_string(lock_timeout().count())),
+                                    .text(std::to_string(lock_timeout().count()))
+                                    .text(std::to_string(options_.transaction_timeout.count())),
                                 until);
   if (!set_up)
     return set_up.error();
@@ -585,27 +585,29 @@ result<postgres_rows> postgres_database::ask(const postgres_statement& statement
                                              const postgres_parameters& parameters) {
   if (auto error = check_not_inherited())
     return error;
-  auto taken = take_idle();
-  if (!taken)
-    return std::move(taken.error());
-  auto connection = std::move(*taken);
-  for (;;) {
+  auto connection = take_asking();
+  for (auto has_ended_somebody = false;;) {
     const auto is_new = connection == nullptr;
     if (is_new) {
       auto connected = connect_reader();
-      if (!connected) {
-        give_back(nullptr);
+      if (!connected)
         return as_io_error(connected.error());
-      }
       connection = std::move(*connected);
     }
     auto rows = connection->ask(statement, parameters, until());
-    if (!rows && connection->is_lost() && !is_new) {
+    if (!rows && connection->is_lost()) {
+      if (is_new)
+        return rows;
       connection.reset();
       drop_idle();
       continue;
     }
-    give_back(std::move(connection));
+    if (!rows && is_about_locks(connection->last_refusal()) && !has_ended_somebody) {
+      has_ended_somebody = end_frozen_owners(*connection);
+      if (has_ended_somebody)
+        continue;
+    }
+    give_back_asking(std::move(connection));
     return rows;
   }
 }
@@ -690,7 +692,8 @@ result<postgres_database::connection_ptr> postgres_database::connect_reader() co
                           ->ask(statements_.set_up_reader,
                                 postgres_parameters{}
                                     .text(options_.sync ? "true" : "false")
-                                    .text(std::to_string(options_.timeout.count())),
+                                    .text(std::to_string(options_.timeout.count()))
+                                    .text(std::to_string(lock_timeout().count())),
                                 until());
   if (!set_up)
     return set_up.error();
@@ -721,9 +724,25 @@ void postgres_database::give_back(connection_ptr connection) {
   reader_ended_.notify_one();
 }
 
+postgres_database::connection_ptr postgres_database::take_asking() {
+  const std::lock_guard lock{readers_mutex_};
+  if (asking_.empty())
+    return nullptr;
+  auto connection = std::move(asking_.back());
+  asking_.pop_back();
+  return connection;
+}
+
+void postgres_database::give_back_asking(connection_ptr connection) {
+  const std::lock_guard lock{readers_mutex_};
+  if (!connection->is_lost())
+    asking_.push_back(std::move(connection));
+}
+
 void postgres_database::drop_idle() {
   const std::lock_guard lock{readers_mutex_};
   idle_.clear();
+  asking_.clear();
 }
 
 result<std::uint64_t> postgres_database::size_bytes() {

@@ -56,7 +56,7 @@ public:
   /// `is_repeatable`: once more after a lost connection, though the first time may have been one.
   [[nodiscard]] result<std::vector<postgres_rows>> change(const std::vector<order>& orders,
                                                           bool is_repeatable);
-  /// Executes one, whoever has the turn.
+  /// Executes one, whoever has the turn; on a connection that is no view's.
   [[nodiscard]] result<postgres_rows> ask(const postgres_statement& statement,
                                           const postgres_parameters& parameters);
 
@@ -118,6 +118,8 @@ private:
   result<connection_ptr> connect_reader() const;
   result<connection_ptr> take_idle();
   void give_back(connection_ptr connection);
+  connection_ptr take_asking();
+  void give_back_asking(connection_ptr connection);
   void drop_idle();
 
   const postgres_options options_;
@@ -151,6 +153,9 @@ private:
   std::mutex readers_mutex_;
   std::condition_variable reader_ended_;
   std::vector<connection_ptr> idle_;
+  /// Idle ones of `ask`, as many as there were calls at once: what tells others that this node
+  /// lives must not wait for views.
+  std::vector<connection_ptr> asking_;
   std::size_t views_ = 0;
 };
 

@@ -40,7 +40,7 @@ std::string set_up(const std::string& timeouts) {
          "current_setting('synchronous_commit') END, false), set_config('enable_seqscan', 'off', "
          "false), set_config('enable_bitmapscan', 'off', false), set_config('jit', 'off', false), "
          "set_config('plan_cache_mode', 'force_generic_plan', false), "
-         "set_config('statement_timeout', $2, false)"
+         "set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false)"
          + timeouts;
 }
 
@@ -85,8 +85,7 @@ postgres_statements::postgres_statements(const std::string& schema, const node_n
 
 void postgres_statements::state_sessions(const names& of) {
   set_up_writer = {"set_up_writer",
-                   set_up(", set_config('idle_in_transaction_session_timeout', $3, false), "
-                          "set_config('lock_timeout', $4, false)")};
+                   set_up(", set_config('idle_in_transaction_session_timeout', $4, false)")};
   set_up_reader = {"set_up_reader", set_up("")};
   name_session = {"name_session",
                   "SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"};
@@ -205,6 +204,9 @@ void postgres_statements::state_slots(const names& of) {
   const auto slots = of.path(slots_table);
   const auto after = "clock_timestamp() + $3::bigint * interval '1 ms'";
   const auto is_live = "lease_until > clock_timestamp()";
+  // Whoever has come under this node's name since.
+  const auto is_last = "NOT EXISTS (SELECT FROM " + of.path(writers_table) + " WHERE node IN ('', '"
+                       + of.node + "') AND life > $1::bigint)";
   const auto listed = "slot = ANY (string_to_array($2, ',')::bigint[])";
   end_other_leases = {"end_other_leases", "DELETE FROM " + nodes + " WHERE node = '" + of.node
                                               + "' AND life <> $1::bigint"};
@@ -214,7 +216,9 @@ void postgres_statements::state_slots(const names& of) {
   renew_lease = {"renew_lease",
                  "UPDATE " + nodes
                      + " SET lease_until = clock_timestamp() + $2::bigint * interval "
-                       "'1 ms' WHERE life = $1::bigint RETURNING life"};
+                       "'1 ms' WHERE life = $1::bigint AND "
+                     + is_last + " RETURNING life"};
+  lock_leases = {"lock_leases", "SELECT FROM " + nodes + " ORDER BY life FOR UPDATE"};
   end_lease = {"end_lease", "DELETE FROM " + nodes + " WHERE life = $1::bigint"};
   acquire_slots = {"acquire_slots",
                    "UPDATE " + slots + " SET owner = $1::bigint, epoch = epoch + 1 WHERE " + listed
@@ -240,10 +244,12 @@ void postgres_statements::state_slots(const names& of) {
           + nodes + " WHERE " + is_live + ") FROM " + slots + " LEFT JOIN " + nodes
           + " ON life = owner ORDER BY slot"};
   holds_lease = {"holds_lease",
-                 "SELECT FROM " + slots + " JOIN " + nodes
-                     + " ON life = owner WHERE owner = $1::bigint AND slot = $2::bigint AND "
-                       "lease_until >= "
-                     + after + " AND epoch = $4::bigint"};
+                 "SELECT floor(extract(epoch FROM lease_until - clock_timestamp()) * "
+                 "1000)::bigint FROM "
+                     + slots + " JOIN " + nodes
+                     + " ON life = owner WHERE owner = $1::bigint AND slot = $2::bigint AND epoch "
+                       "= $3::bigint AND "
+                     + is_last};
   slots_of_batch = {"slots_of_batch",
                     "SELECT slot, owner, epoch, coalesce(node, '') FROM " + slots + " LEFT JOIN "
                         + nodes

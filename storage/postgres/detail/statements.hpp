@@ -84,6 +84,8 @@ public:
   postgres_statement begin_lease;
   postgres_statement renew_lease;
   postgres_statement end_lease;
+  /// Lets nobody renew a lease until the transaction ends.
+  postgres_statement lock_leases;
   postgres_statement acquire_slots;
   postgres_statement release_slots;
   postgres_statement release_all_slots;
@@ -91,6 +93,7 @@ public:
   postgres_statement own_slots;
   /// Also the names of all that have a lease, with commas.
   postgres_statement all_slots;
+  /// How many milliseconds the lease of a slot's owner lasts.
   postgres_statement holds_lease;
 
 private:

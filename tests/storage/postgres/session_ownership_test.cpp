@@ -75,27 +75,30 @@ std::vector<std::uint32_t> slot_list(const session_id& session) {
   return {slot_of(session)};
 }
 
-/// A session that has the turn, as a node that has frozen while the database sends it something.
-class deaf_session {
+/// A session of the database beside those of the stores.
+class session_of_database {
 public:
-  explicit deaf_session(const shared_schema& schema)
-      : session_{PQconnectdb(schema.options.connection.c_str())} {
-    const auto& name = schema.options.schema;
-    PQclear(PQexec(session_, ("SELECT pg_advisory_lock_shared(1717924461::bigint << 32 | '" + name
-                              + "'::regnamespace::oid::bigint)")
-                                 .c_str()));
-    PQclear(PQexec(session_, "BEGIN"));
-    PQclear(PQexec(session_, ("SELECT FROM " + name + ".meta FOR UPDATE").c_str()));
-    REQUIRE(PQtransactionStatus(session_) == PQTRANS_INTRANS);
+  explicit session_of_database(const shared_schema& schema)
+      : session_{PQconnectdb(schema.options.connection.c_str())} {}
+  ~session_of_database() { PQfinish(session_); }
+  session_of_database(const session_of_database&) = delete;
+  session_of_database& operator=(const session_of_database&) = delete;
+
+  void sql(const std::string& statements) const {
+    auto* answer = PQexec(session_, statements.c_str());
+    const auto status = PQresultStatus(answer);
+    PQclear(answer);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+      throw std::runtime_error{PQerrorMessage(session_)};
+  }
+  /// Is sent more than it takes.
+  void stop_listening() const {
     PQsendQuery(session_, "SELECT repeat('x', 1000) FROM generate_series(1, 100000)");
-    while (schema.sql("SELECT wait_event FROM pg_stat_activity WHERE pid = "
-                      + std::to_string(PQbackendPID(session_)))
+    while (postgres_server::get().sql("SELECT wait_event FROM pg_stat_activity WHERE pid = "
+                                      + std::to_string(PQbackendPID(session_)))
            != "ClientWrite")
       std::this_thread::yield();
   }
-  ~deaf_session() { PQfinish(session_); }
-  deaf_session(const deaf_session&) = delete;
-  deaf_session& operator=(const deaf_session&) = delete;
 
 private:
   PGconn* session_;
@@ -330,6 +333,103 @@ TEST_CASE("leases go by the clock of the database, whatever those of the nodes s
   }
 }
 
+TEST_CASE("a lease is not renewed while another node takes its slots") {
+  const shared_schema schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  member a{schema.options, "a"};
+  must(a.sessions->acquire(all_slots()));
+  must(a.sessions->holds_lease(named("s"), 0s));
+  member b{options, "b"};
+  schema.end_lease_of("a");
+  proxy.hold(postgres_proxy::kept::commit);
+  std::size_t acquired = 0;
+  std::jthread acquiring{[&] {
+    const auto slots = b.sessions->acquire(all_slots());
+    acquired = slots ? slots->size() : 0;
+  }};
+  proxy.wait_until_held();
+  const auto count = [&](const std::string& which) {
+    return schema.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'fermata' AND "
+                      + which);
+  };
+  // All that was sent before the COMMIT is done.
+  while (count("state = 'active' AND wait_event = 'ClientRead' AND query LIKE '%RETURNING slot%'")
+         != "1")
+    std::this_thread::yield();
+  std::atomic<bool> is_renewed = false;
+  caf::error failed;
+  std::jthread renewing{[&] {
+    const auto news = a.sessions->renew();
+    failed = news ? caf::error{} : news.error();
+    is_renewed = true;
+  }};
+  while (!is_renewed && count("wait_event_type = 'Lock'") == "0")
+    std::this_thread::yield();
+  CHECK_FALSE(must(a.sessions->holds_lease(named("s"), 0s)));
+  proxy.hold(postgres_proxy::kept::nothing);
+  acquiring.join();
+  renewing.join();
+  CHECK(acquired == session_slots);
+  CHECK_FALSE(failed);
+  CHECK_FALSE(must(a.sessions->holds_lease(named("s"), 0s)));
+}
+
+TEST_CASE("views that are open keep no lease from being renewed") {
+  const shared_schema schema;
+  auto options = schema.options;
+  options.max_views = 1;
+  options.timeout = 1s;
+  member a{options, "a"};
+  must(a.sessions->acquire(all_slots()));
+  const auto view = must(a.store->read());
+  CHECK(a.sessions->renew());
+  CHECK(a.sessions->look());
+  CHECK(must(a.sessions->holds_lease(named("s"), 1min)));
+}
+
+TEST_CASE("a node whose name another process has taken has no lease any more") {
+  const shared_schema schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  member first{options, "a"};
+  must(first.sessions->acquire(all_slots()));
+  proxy.accept(false);
+  proxy.cut_all();
+  options.connection = schema.options.connection;
+  options.node = node("a");
+  const auto second = open_once_free(options);
+  proxy.accept(true);
+  CHECK_FALSE(must(first.sessions->holds_lease(named("s"), 0s)));
+  CHECK(is(first.sessions->renew().error(), errc::store_busy));
+}
+
+TEST_CASE("an answer about a lease that took longer than the lease lasts is not true") {
+  const shared_schema schema;
+  member a{schema.options, "a"};
+  must(a.sessions->acquire(all_slots()));
+  const session_of_database held{schema};
+  held.sql("BEGIN; LOCK TABLE " + schema.options.schema + ".nodes");
+  std::optional<bool> answer;
+  std::jthread asking{[&] {
+    if (const auto holds = a.sessions->holds_lease(named("s"), 0s))
+      answer = *holds;
+  }};
+  while (schema.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'fermata' AND "
+                    "wait_event_type = 'Lock'")
+         == "0")
+    std::this_thread::yield();
+  const auto long_ago = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < long_ago + 200ms)
+    std::this_thread::yield();
+  held.sql("UPDATE " + schema.options.schema
+           + ".nodes SET lease_until = clock_timestamp() + interval '150 ms'; COMMIT");
+  asking.join();
+  CHECK(answer == false);
+}
+
 TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when it wakes") {
   const shared_schema schema;
   auto options = schema.options;
@@ -396,7 +496,7 @@ TEST_CASE("a node that is frozen holds nobody up for long, also where timeouts a
   must(b.sessions->acquire(slot_list(named("t"))));
   proxy.hold(postgres_proxy::kept::commit);
   commit_outcome late;
-  std::thread frozen{[&] { late = write(*a.store, change{"s"}.event("1")); }};
+  std::jthread frozen{[&] { late = write(*a.store, change{"s"}.event("1")); }};
   proxy.wait_until_held();
   CHECK(writes_until_one_succeeds(*b.store) < 10);
   proxy.hold(postgres_proxy::kept::nothing);
@@ -411,7 +511,12 @@ TEST_CASE("a node that has frozen while the database sends holds nobody up for l
   options.transaction_timeout = 1s;
   member b{options, "b"};
   must(b.sessions->acquire(slot_list(named("t"))));
-  const deaf_session frozen{schema};
+  const session_of_database frozen{schema};
+  // As a node that has the turn.
+  frozen.sql("SELECT pg_advisory_lock_shared(1717924461::bigint << 32 | '" + schema.options.schema
+             + "'::regnamespace::oid::bigint)");
+  frozen.sql("BEGIN; SELECT FROM " + schema.options.schema + ".meta FOR UPDATE");
+  frozen.stop_listening();
   CHECK(writes_until_one_succeeds(*b.store) < 10);
 }
 

@@ -55,7 +55,8 @@ struct postgres_options {
 ///
 /// One process owns a store for writing; others may open it `read_only` beside the owner, also on a
 /// standby. Ownership belongs to a session of the database, and so ends with the owner's process,
-/// at the latest when the server notices that its machine is gone. An owner that has lost its
+/// at the latest when the server notices that its machine is gone: within 25 s, or `timeout` where
+/// that is longer (sessions ask for that, by TCP keepalive). An owner that has lost its
 /// connection takes it up again, unless another one has come meanwhile: then its writing is
 /// `store_busy` until it opens the store anew.
 ///
@@ -90,7 +91,8 @@ public:
 
   ~postgres_store() override;
 
-  /// Also refuses: `store_unavailable` when it is open `read_only`; `store_busy` when another
+  /// Also refuses, as all reads do: `store_too_new` when another version has upgraded the store
+  /// meanwhile. `store_unavailable` when it is open `read_only`; `store_busy` when another
   /// process has become the owner; `limit_exceeded` when one batch writes more than 256 MiB.
   /// `disk_full` is the database's; where it ends at a full disk, it is `io_error`.
   std::vector<commit_outcome> write(std::span<const commit> commits) override;

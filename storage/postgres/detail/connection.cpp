@@ -55,16 +55,17 @@ int milliseconds_until(postgres_clock::time_point until) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
 
-/// False: not in time.
+/// False: not in time, whatever has come before, or never.
 bool poll_one(int socket, short events, postgres_clock::time_point until) {
-  for (;;) {
+  while (postgres_clock::now() < until) {
     pollfd one{socket, events, 0};
     const auto ready = ::poll(&one, 1, milliseconds_until(until));
-    if (ready > 0 || (ready < 0 && errno != EINTR))
+    if (ready > 0)
       return true; // what is wrong with it, libpq finds
-    if (postgres_clock::now() >= until)
+    if (ready < 0 && errno != EINTR)
       return false;
   }
+  return false;
 }
 
 void ignore_notice(void*, const PGresult*) {}
@@ -313,10 +314,16 @@ void postgres_connection::take(PGresult* answered, std::vector<postgres_rows>& a
       && (ends_session(answered) || PQstatus(session_) == CONNECTION_BAD)) {
     return lose(PQresultErrorMessage(answered));
   }
+  if (status == PGRES_FATAL_ERROR && !failed) {
+    failed = error_of(answered, description_);
+    last_refusal_ = field_of(answered, PG_DIAG_SQLSTATE);
+  }
+  // What commits at the end of the pipeline may fail there; the end comes all the same.
+  if (expected_.front().what == awaited::end && status != PGRES_PIPELINE_SYNC)
+    return;
   const auto next = std::move(expected_.front());
   expected_.pop_front();
   if (next.what == awaited::end) {
-    assert(status == PGRES_PIPELINE_SYNC);
     preparing_.clear();
     if (forgotten_ > 0) {
       --forgotten_;
@@ -324,10 +331,6 @@ void postgres_connection::take(PGresult* answered, std::vector<postgres_rows>& a
       failed = caf::none;
     }
     return;
-  }
-  if (status == PGRES_FATAL_ERROR && !failed) {
-    failed = error_of(answered, description_);
-    last_refusal_ = field_of(answered, PG_DIAG_SQLSTATE);
   }
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
     return; // failed, or not executed since one before it failed

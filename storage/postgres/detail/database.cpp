@@ -100,12 +100,17 @@ result<std::shared_ptr<postgres_database>> postgres_database::open(postgres_opti
     return error;
   if (auto error = opened->create(**connection))
     return error;
+  if (writes)
+    if (auto error = opened->check_slots(**connection))
+      return error;
   if (!writes)
     opened->idle_.push_back(std::move(*connection));
-  else if (auto error = opened->own(std::move(*connection)))
-    return error;
-  if (auto error = opened->check_format())
-    return error;
+  // It is refused if it is of a newer format, and is not touched then.
+  if (const auto tables = opened->read(); !tables)
+    return tables.error();
+  if (writes)
+    if (auto error = opened->own(std::move(*connection)))
+      return error;
   return opened;
 }
 
@@ -206,18 +211,29 @@ caf::error postgres_database::check_tables_of(const postgres_rows& names) const 
     return make_error(errc::store_unavailable, where()
                                                    + " holds other tables, and no store: name a "
                                                      "schema that is not used yet");
+  std::vector<std::string_view> needed{nodes_table, slots_table};
   for (const auto which : all_tables)
-    if (!found.contains(name_of(which)))
+    needed.push_back(name_of(which));
+  for (const auto name : needed)
+    if (!found.contains(name))
       return make_error(errc::store_corrupt,
-                        "the store in " + where() + " lacks table " + std::string{name_of(which)});
+                        "the store in " + where() + " lacks table " + std::string{name});
   return caf::none;
 }
 
-caf::error postgres_database::check_format() {
-  const auto tables = read();
-  if (!tables)
-    return tables.error();
-  const auto format = read_meta(**tables, meta_format);
+caf::error postgres_database::check_slots(postgres_connection& connection) const {
+  const auto count = connection.ask(statements_.count_slots, {}, until());
+  if (!count)
+    return count.error();
+  if (count->number(0, 0) != session_slots)
+    return make_error(errc::store_corrupt,
+                      "the store in " + where() + " has " + std::to_string(count->number(0, 0))
+                          + " of " + std::to_string(session_slots) + " slots of sessions");
+  return caf::none;
+}
+
+caf::error postgres_database::check_format(table_reader& tables) const {
+  const auto format = read_meta(tables, meta_format);
   if (!format)
     return format.error();
   if (!*format)
@@ -360,6 +376,8 @@ caf::error postgres_database::begin(postgres_batch& batch, const expected_reads&
     return make_error(errc::store_busy,
                       "the store in " + where() + " does not know this process any more");
   batch.take_expected(reads, *answers, 3);
+  if (auto error = check_format(batch))
+    return error;
   if (!options_.node.empty())
     take_owners(answers->back());
   return caf::none;
@@ -672,8 +690,11 @@ result<std::unique_ptr<table_reader>> postgres_database::read(const session_id* 
     auto begun = postgres_snapshot::begin(
         connection, statements_, session, options_.timeout + options_.timeout / 10,
         [self = shared_from_this()](connection_ptr used) { self->give_back(std::move(used)); });
-    if (begun)
+    if (begun) {
+      if (auto error = check_format(**begun))
+        return error;
       return std::unique_ptr<table_reader>{std::move(*begun)};
+    }
     // One that was idle may have been lost long ago, as the others.
     if (is_new || !connection->is_lost()) {
       give_back(nullptr);

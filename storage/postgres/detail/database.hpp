@@ -88,7 +88,9 @@ private:
   caf::error examine(postgres_connection& connection) const;
   caf::error create(postgres_connection& connection) const;
   caf::error check_tables_of(const postgres_rows& names) const;
-  caf::error check_format();
+  caf::error check_slots(postgres_connection& connection) const;
+  /// Whoever has upgraded the store may have done it while this has it open.
+  caf::error check_format(table_reader& tables) const;
   caf::error own(connection_ptr connection);
   result<connection_ptr> connect_writer(time_point until);
   result<bool> try_ownership(postgres_connection& connection, time_point until) const;

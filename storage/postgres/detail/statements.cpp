@@ -34,13 +34,23 @@ table_statements statements_of(table which, const std::string& schema) {
 }
 
 /// What a session is to be like, in one statement; `timeouts` are more of the same.
+/// The rest is about clients whose machine is gone, and has no effect on sockets of Unix: the
+/// server notices within 25 s, or when what it sends is not acknowledged for as long as a statement
+/// may take; and also amid a statement, where it can (since PostgreSQL 14, on Linux).
 std::string set_up(const std::string& timeouts) {
   return "SELECT set_config('synchronous_commit', CASE WHEN NOT $1::text::boolean THEN 'off' WHEN "
          "current_setting('synchronous_commit') = 'off' THEN 'on' ELSE "
          "current_setting('synchronous_commit') END, false), set_config('enable_seqscan', 'off', "
          "false), set_config('enable_bitmapscan', 'off', false), set_config('jit', 'off', false), "
          "set_config('plan_cache_mode', 'force_generic_plan', false), "
-         "set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false)"
+         "set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false), "
+         "set_config('default_transaction_isolation', 'read committed', false), "
+         "set_config('tcp_keepalives_idle', '10', false), "
+         "set_config('tcp_keepalives_interval', '5', false), "
+         "set_config('tcp_keepalives_count', '3', false), "
+         "set_config('tcp_user_timeout', $2, false), "
+         "(SELECT set_config(name, '10s', false) FROM pg_settings WHERE name = "
+         "'client_connection_check_interval' AND version() LIKE '%linux%')"
          + timeouts;
 }
 
@@ -236,6 +246,8 @@ void postgres_statements::state_slots(const names& of) {
                    + nodes + " WHERE node = $3::text AND " + is_live
                    + ") AS next WHERE slot = $2::bigint AND owner = $1::bigint RETURNING "
                      "slot"};
+  count_slots = {"count_slots", "SELECT count(*) FROM " + slots + " WHERE slot >= 0 AND slot < "
+                                    + std::to_string(session_slots)};
   own_slots = {"own_slots", "SELECT slot, epoch FROM " + slots + " WHERE owner = $1::bigint"};
   all_slots = {
       "all_slots",

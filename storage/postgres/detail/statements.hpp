@@ -90,6 +90,7 @@ public:
   postgres_statement release_slots;
   postgres_statement release_all_slots;
   postgres_statement move_slot;
+  postgres_statement count_slots;
   postgres_statement own_slots;
   /// Also the names of all that have a lease, with commas.
   postgres_statement all_slots;

@@ -124,16 +124,42 @@ TEST_CASE("a schema with other tables, or without some of a store's, is refused"
   CHECK(says(refusal(options), "timers"));
 }
 
-TEST_CASE("a store of a newer format is store_too_new") {
+TEST_CASE("a store without all of its slots is store_corrupt") {
   postgres_harness harness;
+  harness.close();
+  const auto& options = harness.options();
+  const auto& server = postgres_server::get();
+  server.sql("DELETE FROM " + options.schema + ".slots WHERE slot = 3");
+  CHECK(is(refusal(options), errc::store_corrupt));
+  CHECK(says(refusal(options), "255 of 256 slots"));
+  for (const auto* table : {"slots", "nodes"}) {
+    server.sql("ALTER TABLE " + options.schema + '.' + table + " RENAME TO others");
+    CHECK(is(refusal(options), errc::store_corrupt));
+    CHECK(says(refusal(options), table));
+    server.sql("ALTER TABLE " + options.schema + ".others RENAME TO " + table);
+  }
+}
+
+TEST_CASE("a store of a newer format is store_too_new, also if it is open since before") {
+  postgres_harness harness;
+  const auto a = must_write(harness.get(), change{"a"}.event("1"));
   const auto key = detail::table_key::of_text(detail::meta_format);
   bytes format;
   detail::append_little_endian(format, detail::store_format + 1);
   postgres_server::get().sql("UPDATE " + harness.options().schema + ".meta SET value = "
                              + hex(detail::seal_value(detail::table::meta, key, format))
                              + " WHERE key = 'format'");
+  CHECK(is(write(harness.get(), change{a}.event("2")).error, errc::store_too_new));
+  CHECK(is(harness.get().find(named("a")).error(), errc::store_too_new));
+  CHECK(is(harness.get().read().error(), errc::store_too_new));
   harness.close();
+  const auto lives = [&] {
+    return postgres_server::get().sql("SELECT max(life) FROM " + harness.options().schema
+                                      + ".writers");
+  };
+  const auto before = lives();
   CHECK(is(refusal(harness.options()), errc::store_too_new));
+  CHECK(lives() == before);
   CHECK(is(refusal(reading(harness)), errc::store_too_new));
 }
 

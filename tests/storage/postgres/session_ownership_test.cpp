@@ -430,6 +430,24 @@ TEST_CASE("an answer about a lease that took longer than the lease lasts is not 
   CHECK(answer == false);
 }
 
+TEST_CASE("what fails at the end of a round trip is an error, and shifts no later answers") {
+  const shared_schema schema;
+  member a{schema.options, "a"};
+  must(a.sessions->renew());
+  const auto& name = schema.options.schema;
+  schema.sql("CREATE FUNCTION " + name + ".refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+             + "RAISE EXCEPTION 'refused at the end'; END $$; CREATE CONSTRAINT TRIGGER late "
+               "AFTER UPDATE ON "
+             + name + ".nodes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION " + name
+             + ".refuse()");
+  const auto refused = a.sessions->renew().error();
+  CHECK(is(refused, errc::io_error));
+  CHECK(says(refused, "refused at the end"));
+  CHECK(must(a.sessions->look()).nodes == std::vector{node("a")});
+  schema.sql("DROP TRIGGER late ON " + name + ".nodes");
+  must(a.sessions->renew());
+}
+
 TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when it wakes") {
   const shared_schema schema;
   auto options = schema.options;

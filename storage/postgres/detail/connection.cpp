@@ -77,13 +77,23 @@ bool may_hold_password(std::string text) {
   return text.find("pass") != std::string::npos || text.find("://") != std::string::npos;
 }
 
+/// A URI whose password holds a letter that should be encoded is divided in the wrong place: part
+/// of the password is in what is taken for the host or the database. Or it stands where no URI
+/// should.
+bool is_of_uri(std::string_view text) {
+  return text.find('@') != std::string_view::npos || text.find("://") != std::string_view::npos;
+}
+
 /// What libpq says while a session is being opened. Its codes do not come with it.
-caf::error refused(const std::string& where, const PGconn* session) {
+caf::error refused(const postgres_address& address, const PGconn* session) {
   const auto message = one_line(PQerrorMessage(session));
   const auto full = message.find("too many clients") != std::string::npos
                     || message.find("remaining connection slots") != std::string::npos;
   return make_error(full ? errc::overloaded : errc::store_unavailable,
-                    where + " cannot be reached: " + message);
+                    address.description() + " cannot be reached: "
+                        + (address.is_secret() ? "why is not shown, as its host or name holds what "
+                                                 "may be a password; encode @ as %40, / as %2F"
+                                               : message));
 }
 
 } // namespace
@@ -143,12 +153,19 @@ result<postgres_address> postgres_address::parse(const std::string& connection) 
     if (option->val == nullptr)
       continue;
     address.settings_.emplace_back(option->keyword, option->val);
+    const std::set<std::string_view> shown{"dbname", "host", "hostaddr", "port"};
+    if (shown.contains(option->keyword) && is_of_uri(option->val))
+      address.is_secret_ = true;
     if (option->keyword == "dbname"sv)
       database = option->val;
     else if (option->keyword == "host"sv || (option->keyword == "hostaddr"sv && host.empty()))
       host = option->val;
   }
   PQconninfoFree(parsed);
+  if (address.is_secret_) {
+    address.description_ = "the database";
+    return address;
+  }
   address.description_ = (database.empty() ? "the default database" : "database " + database)
                          + (host.empty() ? "" : " at " + host);
   return address;
@@ -179,7 +196,7 @@ postgres_connection::connect(const postgres_address& address, postgres_clock::ti
   std::unique_ptr<postgres_connection> opened{
       new postgres_connection{session, address.description()}};
   if (PQstatus(session) == CONNECTION_BAD)
-    return refused(address.description(), session);
+    return refused(address, session);
   for (auto next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;) {
     const short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     if (!poll_one(PQsocket(session), events, until))
@@ -187,11 +204,11 @@ postgres_connection::connect(const postgres_address& address, postgres_clock::ti
                         address.description() + " does not answer in time");
     next = PQconnectPoll(session);
     if (next == PGRES_POLLING_FAILED)
-      return refused(address.description(), session);
+      return refused(address, session);
   }
   PQsetNoticeReceiver(session, ignore_notice, nullptr);
   if (PQsetnonblocking(session, 1) != 0 || PQenterPipelineMode(session) != 1)
-    return refused(address.description(), session);
+    return refused(address, session);
   return opened;
 }
 

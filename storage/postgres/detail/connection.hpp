@@ -53,6 +53,9 @@ public:
 
   /// For messages: `database fermata at /run/postgresql`.
   [[nodiscard]] const std::string& description() const noexcept { return description_; }
+  /// A part of it may hold a password, which stood in the wrong place: then what libpq says of it
+  /// must not be shown either.
+  [[nodiscard]] bool is_secret() const noexcept { return is_secret_; }
 
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& settings() const noexcept {
     return settings_;
@@ -62,6 +65,7 @@ public:
 
 private:
   std::string description_;
+  bool is_secret_ = false;
   std::vector<std::pair<std::string, std::string>> settings_;
 };
 

@@ -6,9 +6,14 @@ namespace fermata::detail {
 
 namespace {
 
+/// As an identifier; without quotes, some names are words of SQL.
+std::string quoted(const std::string& schema) {
+  return '"' + schema + '"';
+}
+
 table_statements statements_of(table which, const std::string& schema) {
   const std::string name{name_of(which)};
-  const auto path = schema + '.' + name;
+  const auto path = quoted(schema) + '.' + name;
   const auto named = [&](const char* verb, std::string sql) {
     return postgres_statement{name + '_' + verb, std::move(sql)};
   };
@@ -69,11 +74,12 @@ struct postgres_statements::names {
   std::string node; ///< Empty: the only owner.
 
   [[nodiscard]] std::string path(std::string_view table_name) const {
-    return schema + '.' + std::string{table_name};
+    return quoted(schema) + '.' + std::string{table_name};
   }
   /// The lock that the only owner has alone, and nodes share.
   [[nodiscard]] std::string store_lock() const {
-    return '(' + std::string{lock_number} + " | '" + schema + "'::regnamespace::oid::bigint)";
+    return '(' + std::string{lock_number} + " | '" + quoted(schema)
+           + "'::regnamespace::oid::bigint)";
   }
   /// The lock of one node.
   [[nodiscard]] std::string node_lock() const {
@@ -106,7 +112,7 @@ void postgres_statements::state_sessions(const names& of) {
   size = {"size",
           "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE "
           "relkind = 'r' AND relnamespace = '"
-              + of.schema + "'::regnamespace"};
+              + quoted(of.schema) + "'::regnamespace"};
 }
 
 void postgres_statements::state_creation(const names& of) {
@@ -118,7 +124,7 @@ void postgres_statements::state_creation(const names& of) {
       "relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '"
           + of.schema + "')"};
   find_schema = {"find_schema", "SELECT FROM pg_namespace WHERE nspname = '" + of.schema + "'"};
-  create_schema = {"create_schema", "CREATE SCHEMA " + of.schema};
+  create_schema = {"create_schema", "CREATE SCHEMA " + quoted(of.schema)};
   const auto add = [&](std::string_view table_name, const std::string& columns) {
     create_tables.push_back({"create_" + std::string{table_name},
                              "CREATE TABLE " + of.path(table_name) + " (" + columns});
@@ -180,8 +186,11 @@ void postgres_statements::state_lives(const names& of) {
 void postgres_statements::state_ownership(const names& of) {
   const auto is_node = !of.node.empty();
   try_ownership = {"try_ownership",
-                   is_node ? "SELECT (pg_try_advisory_lock_shared(" + of.store_lock()
-                                 + ") AND pg_try_advisory_lock(" + of.node_lock() + "))::text"
+                   // Who gets one of both keeps none.
+                   is_node ? "SELECT (CASE WHEN NOT pg_try_advisory_lock(" + of.node_lock()
+                                 + ") THEN false WHEN pg_try_advisory_lock_shared("
+                                 + of.store_lock() + ") THEN true ELSE NOT pg_advisory_unlock("
+                                 + of.node_lock() + ") END)::text"
                            : "SELECT pg_try_advisory_lock(" + of.store_lock() + ")::text"};
   end_ownership = {"end_ownership", "SELECT pg_advisory_unlock_all()::text"};
   // A number of 64 bits is shown in two parts.

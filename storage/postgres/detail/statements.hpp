@@ -26,8 +26,8 @@ struct table_statements {
   postgres_statement erase;       ///< Keys.
 };
 
-/// All statements of a store in one schema, whose name is an identifier that needs no quotes; of
-/// one of its nodes, or of its only owner.
+/// All statements of a store in one schema, whose name needs quotes at most since it is a word
+/// of SQL; of one of its nodes, or of its only owner.
 class postgres_statements {
 public:
   postgres_statements(const std::string& schema, const node_name& node);

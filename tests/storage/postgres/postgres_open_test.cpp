@@ -70,11 +70,24 @@ TEST_CASE("options that cannot be are refused, saying what would be accepted") {
   CHECK(says(refusal(options), "hots"));
 }
 
+TEST_CASE("a schema may be named as a word of SQL") {
+  for (const auto* schema : {"user", "order"}) {
+    auto options = postgres_server::get().new_store();
+    options.schema = schema;
+    CHECK_FALSE(refusal(options));
+    CHECK_FALSE(refusal(options));
+    postgres_server::get().sql("DROP SCHEMA \"" + options.schema + "\" CASCADE");
+  }
+}
+
 TEST_CASE("a password is in no message, also of a connection string that is none") {
   auto options = postgres_server::get().new_store();
   for (const auto* connection :
        {"host=here password=my secret", "postgresql://me:secret@here:port:x/db?secret",
-        "host=/nowhere password=secret", "postgresql://me:secret@localhost:1/db"}) {
+        "postgresql://me:se@secret@localhost:1/db", "postgresql://me:my/secret@localhost:1/db",
+        "postgresql://me:1/secret@localhost:1/db", "postgresql://me:secret/@localhost:1/db",
+        "dbname=postgresql://me:secret@h/db", "host=/nowhere password=secret",
+        "postgresql://me:secret@localhost:1/db"}) {
     options.connection = connection;
     const auto error = refusal(options);
     CAPTURE(message_of(error));

@@ -73,7 +73,8 @@ struct postgres_options {
 /// with what it writes, which is looked up once the transaction is known to be over. Stored: the
 /// outcomes are as decided. Not stored: `io_error`. When the database cannot be reached within
 /// `timeout`, the error says that the fate is not known, and nothing is served (`io_error`) until a
-/// later call has settled it. Reads do not wait for a database that cannot be reached.
+/// later call has settled it. Reads do not wait for a database that cannot be reached, but for one
+/// attempt to settle that, of their own or of another call.
 ///
 /// A call that loses the database for good takes about three times `timeout` at most, and longer
 /// only to look up the name of its host.

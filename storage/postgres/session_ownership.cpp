@@ -53,13 +53,15 @@ session_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::mill
     return make_error(errc::invalid_field,
                       "the store has one owner; open it with postgres_options.node to share it");
   const auto& statements = in.statements();
-  const auto done = in.change(
-      {{&statements.end_other_leases, postgres_parameters{}.number(in.life())},
-       {&statements.begin_lease,
-        postgres_parameters{}.number(in.life()).text(in.node().str()).number(lease.count())}},
-      true);
-  if (!done)
-    return done.error();
+  const auto life = postgres_parameters{}.number(in.life());
+  const auto begins =
+      postgres_parameters{}.number(in.life()).text(in.node().str()).number(lease.count());
+  if (auto error = in.change({{&statements.end_other_leases, life},
+                              {&statements.begin_lease, begins},
+                              {&statements.forget_old_leases, {}},
+                              {&statements.forget_old_names, {}}},
+                             true, [](const auto&) {}))
+    return error;
   return joined;
 }
 
@@ -128,17 +130,18 @@ session_ownership::acquire(std::span<const std::uint32_t> slots) {
   if (wanted.empty())
     return got;
   // A lease that is found to have run out is not renewed until its slots have their next owner.
-  const auto answers = in.change({{&in.statements().lock_leases, {}},
-                                  {&in.statements().acquire_slots,
-                                   postgres_parameters{}.number(in.life()).text(listed(wanted))}},
-                                 true);
-  if (!answers)
-    return answers.error();
-  const auto& rows = answers->at(1);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    in.set_acquired(slot_at(rows, i), rows.number(i, 1));
-    got.push_back(slot_at(rows, i));
-  }
+  const auto take = [&](const std::vector<detail::postgres_rows>& answers) {
+    const auto& rows = answers.at(1);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      in.set_acquired(slot_at(rows, i), rows.number(i, 1));
+      got.push_back(slot_at(rows, i));
+    }
+  };
+  if (auto error = in.change({{&in.statements().lock_leases, {}},
+                              {&in.statements().acquire_slots,
+                               postgres_parameters{}.number(in.life()).text(listed(wanted))}},
+                             true, take))
+    return error;
   std::sort(got.begin(), got.end());
   return got;
 }
@@ -151,15 +154,12 @@ caf::error session_ownership::release(std::span<const std::uint32_t> slots) {
   for (const auto slot : slots)
     if (auto error = check_slot(slot))
       return error;
-  const auto done = in.change(
-      {{&in.statements().release_slots,
-        postgres_parameters{}.number(in.life()).text(slots.empty() ? "-1" : listed(slots))}},
-      true);
-  if (!done)
-    return done.error();
-  for (const auto slot : slots)
-    in.set_lost(slot);
-  return caf::none;
+  return in.change({{&in.statements().release_slots, postgres_parameters{}.number(in.life()).text(
+                                                         slots.empty() ? "-1" : listed(slots))}},
+                   true, [&](const auto&) {
+                     for (const auto slot : slots)
+                       in.set_lost(slot);
+                   });
 }
 
 caf::error session_ownership::move(std::uint32_t slot, const node_name& to) {
@@ -169,17 +169,21 @@ caf::error session_ownership::move(std::uint32_t slot, const node_name& to) {
   auto& in = **database;
   if (auto error = check_slot(slot))
     return error;
-  const auto done =
-      in.change({{&in.statements().move_slot,
-                  postgres_parameters{}.number(in.life()).number(slot).text(to.str())}},
-                false);
-  if (!done)
-    return done.error();
-  if (done->front().empty())
+  auto is_moved = false;
+  const auto take = [&](const std::vector<detail::postgres_rows>& answers) {
+    is_moved = !answers.front().empty();
+    if (is_moved)
+      in.set_lost(slot);
+  };
+  if (auto error =
+          in.change({{&in.statements().move_slot,
+                      postgres_parameters{}.number(in.life()).number(slot).text(to.str())}},
+                    false, take))
+    return error;
+  if (!is_moved)
     return make_error(errc::not_allowed,
                       "slot " + std::to_string(slot) + " cannot be moved to " + to.str() + ": node "
                           + in.node().str() + " does not own it, or " + to.str() + " has no lease");
-  in.set_lost(slot);
   return caf::none;
 }
 
@@ -189,13 +193,11 @@ caf::error session_ownership::leave() {
     return std::move(database.error());
   auto& in = **database;
   const auto life = postgres_parameters{}.number(in.life());
-  const auto done = in.change(
-      {{&in.statements().release_all_slots, life}, {&in.statements().end_lease, life}}, true);
-  if (!done)
-    return done.error();
-  for (const auto& [slot, epoch] : in.acquired())
-    in.set_lost(slot);
-  return caf::none;
+  return in.change({{&in.statements().release_all_slots, life}, {&in.statements().end_lease, life}},
+                   true, [&](const auto&) {
+                     for (const auto& [slot, epoch] : in.acquired())
+                       in.set_lost(slot);
+                   });
 }
 
 result<ownership_table> session_ownership::look() {

@@ -51,7 +51,8 @@ struct ownership_news {
 ///
 /// A node has a lease, until when others leave its slots to it. Leases go by the clock of the
 /// database alone. Renew it several times in its length. One that has run out can still be renewed,
-/// and what nobody has acquired meanwhile is still owned.
+/// and what nobody has acquired meanwhile is still owned; that of a node that owns nothing is
+/// forgotten after 30 days.
 ///
 /// An effect outside of the store cannot be taken back by refusing a commit: ask `holds_lease`
 /// immediately before it starts. A node that freezes between that answer and the start may still be

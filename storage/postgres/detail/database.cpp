@@ -292,12 +292,20 @@ caf::error postgres_database::own(connection_ptr connection) {
                                         postgres_parameters{}.number(life_), until());
       !done)
     return done.error();
-  const auto session = connection->ask(statements_.name_session, {}, until());
+  auto session = name_session(*connection, until());
   if (!session)
-    return session.error();
-  writer_session_ = {connection->backend(), session->text(0, 0)};
+    return std::move(session.error());
+  owner_sessions_ = {std::move(*session)};
   writer_ = std::move(connection);
   return caf::none;
+}
+
+result<postgres_session_name> postgres_database::name_session(postgres_connection& connection,
+                                                              time_point until) const {
+  const auto since = connection.ask(statements_.name_session, {}, until);
+  if (!since)
+    return since.error();
+  return postgres_session_name{connection.backend(), since->text(0, 0)};
 }
 
 result<bool> postgres_database::try_ownership(postgres_connection& connection,
@@ -426,6 +434,10 @@ caf::error postgres_database::ensure_usable(patience how_long) {
     if (ousted_ && !unsettled_)
       return ousted_;
     auto error = as_io_error(reconnect(give_up));
+    if (error) {
+      failure_ = error;
+      failed_at_ = postgres_clock::now();
+    }
     if (!error || how_long == patience::one_attempt || postgres_clock::now() >= give_up)
       return error;
     std::this_thread::sleep_for(pause_between_attempts);
@@ -438,12 +450,14 @@ caf::error postgres_database::reconnect(time_point until) {
     return std::move(connection.error());
   if (auto error = settle(**connection, until))
     return error;
-  if (auto error = own_again(**connection, until))
-    return error;
-  const auto session = (*connection)->ask(statements_.name_session, {}, until);
+  // If this fails half-way, the next attempt has to know who may own the store.
+  const auto session = name_session(**connection, until);
   if (!session)
     return session.error();
-  writer_session_ = {(*connection)->backend(), session->text(0, 0)};
+  owner_sessions_.push_back(*session);
+  if (auto error = own_again(**connection, until))
+    return error;
+  owner_sessions_ = {*session};
   writer_ = std::move(*connection);
   return caf::none;
 }
@@ -476,7 +490,7 @@ caf::error postgres_database::settle(postgres_connection& connection, time_point
       return caf::none;
     }
     if (!is_ended && postgres_clock::now() >= patience_with_session) {
-      end_old_session(connection, until);
+      end_old_sessions(connection, until);
       is_ended = true;
     }
     if (postgres_clock::now() >= until)
@@ -502,7 +516,7 @@ caf::error postgres_database::own_again(postgres_connection& connection, time_po
     if (*mine)
       return caf::none;
     if (is_first)
-      end_old_session(connection, until);
+      end_old_sessions(connection, until);
     if (postgres_clock::now() >= until)
       return busy_error(connection, "cannot be owned again");
     std::this_thread::sleep_for(pause_between_attempts);
@@ -517,11 +531,15 @@ bool postgres_database::end_frozen_owners(postgres_connection& connection) const
   return ended && !ended->empty();
 }
 
-void postgres_database::end_old_session(postgres_connection& connection, time_point until) const {
-  // May be refused, to who may not see it; then its own timeouts end it.
-  static_cast<void>(connection.ask(
-      statements_.end_session,
-      postgres_parameters{}.number(writer_session_.backend).text(writer_session_.since), until));
+void postgres_database::end_old_sessions(postgres_connection& connection, time_point until) {
+  std::erase_if(owner_sessions_, [&](const postgres_session_name& one) {
+    if (one.backend == connection.backend())
+      return false;
+    // May be refused, to who may not see it; then its own timeouts end it.
+    const auto ended = connection.ask(
+        statements_.end_session, postgres_parameters{}.number(one.backend).text(one.since), until);
+    return ended && ended->empty(); // there is none any more
+  });
 }
 
 result<reclaim_outcome> postgres_database::reclaim(std::size_t limit) {
@@ -576,10 +594,9 @@ caf::error postgres_database::check_owner(const session_id& session) const {
                       : ", and this node has not acquired it"));
 }
 
-result<std::vector<postgres_rows>> postgres_database::change(const std::vector<order>& orders,
-                                                             bool is_repeatable) {
-  std::vector<postgres_rows> answers;
-  auto error = attempt_writing([&](progress& reached) {
+caf::error postgres_database::change(const std::vector<order>& orders, bool is_repeatable,
+                                     const listener& is_done) {
+  return attempt_writing([&](progress& reached) {
     if (!is_repeatable)
       reached = progress::some;
     writer_->send(statements_.begin);
@@ -587,16 +604,13 @@ result<std::vector<postgres_rows>> postgres_database::change(const std::vector<o
     for (const auto& [statement, parameters] : orders)
       writer_->send(*statement, parameters);
     writer_->send(statements_.commit);
-    auto received = writer_->receive(until());
-    if (!received)
-      return std::move(received.error());
-    answers = std::move(*received);
+    auto answers = writer_->receive(until());
+    if (!answers)
+      return std::move(answers.error());
+    answers->erase(answers->begin(), answers->begin() + 2);
+    is_done(*answers);
     return caf::error{};
   });
-  if (error)
-    return error;
-  answers.erase(answers.begin(), answers.begin() + 2);
-  return answers;
 }
 
 result<postgres_rows> postgres_database::ask(const postgres_statement& statement,
@@ -643,8 +657,7 @@ std::optional<std::int64_t> postgres_database::acquired_in(std::uint32_t slot) c
 
 void postgres_database::set_acquired(std::uint32_t slot, std::int64_t epoch) {
   const std::lock_guard lock{slots_mutex_};
-  auto& known = acquired_[slot];
-  known = std::max(known, epoch); // of two threads that acquire it, the last one counts
+  acquired_[slot] = epoch;
 }
 
 void postgres_database::set_lost(std::uint32_t slot) {
@@ -666,13 +679,9 @@ bool postgres_database::set_lost(std::uint32_t slot, std::int64_t epoch) {
 result<std::unique_ptr<table_reader>> postgres_database::read(const session_id* session) {
   if (auto error = check_not_inherited())
     return error;
-  if (is_unsettled_) {
-    const std::lock_guard lock{writer_mutex_};
-    const auto pending = unsettled_ ? ensure_usable(patience::one_attempt) : caf::error{};
-    if (unsettled_)
-      return make_error(errc::io_error, "whether the last commit is stored is not known yet: "
-                                            + message_of(pending));
-  }
+  if (is_unsettled_)
+    if (auto error = check_settled())
+      return error;
   auto taken = take_idle();
   if (!taken)
     return std::move(taken.error());
@@ -703,6 +712,18 @@ result<std::unique_ptr<table_reader>> postgres_database::read(const session_id* 
     connection.reset();
     drop_idle();
   }
+}
+
+caf::error postgres_database::check_settled() {
+  const auto came = postgres_clock::now();
+  const std::lock_guard lock{writer_mutex_};
+  // Of many that have waited here, one tries.
+  if (unsettled_ && failed_at_ < came)
+    static_cast<void>(ensure_usable(patience::one_attempt));
+  if (!unsettled_)
+    return caf::none;
+  return make_error(errc::io_error,
+                    "whether the last commit is stored is not known yet: " + message_of(failure_));
 }
 
 result<postgres_database::connection_ptr> postgres_database::connect_reader() const {

@@ -54,8 +54,10 @@ public:
   using order = std::pair<const postgres_statement*, postgres_parameters>;
   /// Executes them in one transaction, which has its turn among all that write. With
   /// `is_repeatable`: once more after a lost connection, though the first time may have been one.
-  [[nodiscard]] result<std::vector<postgres_rows>> change(const std::vector<order>& orders,
-                                                          bool is_repeatable);
+  /// `is_done` gets their answers before anybody else has the turn in this process.
+  using listener = std::function<void(const std::vector<postgres_rows>&)>;
+  [[nodiscard]] caf::error change(const std::vector<order>& orders, bool is_repeatable,
+                                  const listener& is_done);
   /// Executes one, whoever has the turn; on a connection that is no view's.
   [[nodiscard]] result<postgres_rows> ask(const postgres_statement& statement,
                                           const postgres_parameters& parameters);
@@ -68,6 +70,7 @@ public:
   /// thread.
   [[nodiscard]] std::map<std::uint32_t, std::int64_t> acquired() const;
   [[nodiscard]] std::optional<std::int64_t> acquired_in(std::uint32_t slot) const;
+  /// These two in a `listener`, so that they come in the order of the changes.
   void set_acquired(std::uint32_t slot, std::int64_t epoch);
   void set_lost(std::uint32_t slot);
   /// Only if that is the epoch in which it was acquired; false: it is not.
@@ -93,6 +96,8 @@ private:
   caf::error check_format(table_reader& tables) const;
   caf::error own(connection_ptr connection);
   result<connection_ptr> connect_writer(time_point until);
+  result<postgres_session_name> name_session(postgres_connection& connection,
+                                             time_point until) const;
   result<bool> try_ownership(postgres_connection& connection, time_point until) const;
   caf::error busy_error(postgres_connection& connection, const std::string& what) const;
 
@@ -114,9 +119,11 @@ private:
   caf::error own_again(postgres_connection& connection, time_point until);
   /// True: there were some.
   bool end_frozen_owners(postgres_connection& connection) const;
-  void end_old_session(postgres_connection& connection, time_point until) const;
+  void end_old_sessions(postgres_connection& connection, time_point until);
 
   // Reading.
+  /// Waits for `writer_mutex_`.
+  caf::error check_settled();
   result<connection_ptr> connect_reader() const;
   result<connection_ptr> take_idle();
   void give_back(connection_ptr connection);
@@ -131,7 +138,9 @@ private:
 
   std::mutex writer_mutex_;
   connection_ptr writer_;
-  postgres_session_name writer_session_;
+  /// The sessions of this life that may still own the store: several where a reconnection failed
+  /// half-way.
+  std::vector<postgres_session_name> owner_sessions_;
   std::int64_t life_ = 0;
   std::int64_t token_ = 0;
   /// The token of a commit whose fate is unknown.
@@ -139,6 +148,9 @@ private:
   std::atomic<bool> is_unsettled_ = false;
   /// What `settle` found last: the unsettled transaction is stored.
   bool landed_ = false;
+  /// Why and when reconnecting failed last.
+  caf::error failure_;
+  time_point failed_at_;
   /// Somebody else has owned the store since.
   caf::error ousted_;
   struct stored_owner {

@@ -82,8 +82,9 @@ struct postgres_statements::names {
            + "'::regnamespace::oid::bigint)";
   }
   /// The lock of one node.
-  [[nodiscard]] std::string node_lock() const {
-    return "hashtextextended('fermata " + schema + ' ' + node + "', 0)";
+  [[nodiscard]] std::string node_lock() const { return node_lock_of('\'' + node + '\''); }
+  [[nodiscard]] std::string node_lock_of(const std::string& name) const {
+    return "hashtextextended('fermata " + schema + " ' || " + name + ", 0)";
   }
 };
 
@@ -221,14 +222,29 @@ void postgres_statements::state_ownership(const names& of) {
 void postgres_statements::state_slots(const names& of) {
   const auto nodes = of.path(nodes_table);
   const auto slots = of.path(slots_table);
+  const auto writers = of.path(writers_table);
   const auto after = "clock_timestamp() + $3::bigint * interval '1 ms'";
   const auto is_live = "lease_until > clock_timestamp()";
   // Whoever has come under this node's name since.
-  const auto is_last = "NOT EXISTS (SELECT FROM " + of.path(writers_table) + " WHERE node IN ('', '"
-                       + of.node + "') AND life > $1::bigint)";
+  const auto is_last = "NOT EXISTS (SELECT FROM " + writers + " WHERE node IN ('', '" + of.node
+                       + "') AND life > $1::bigint)";
   const auto listed = "slot = ANY (string_to_array($2, ',')::bigint[])";
   end_other_leases = {"end_other_leases", "DELETE FROM " + nodes + " WHERE node = '" + of.node
                                               + "' AND life <> $1::bigint"};
+  const std::string long_ago = " < clock_timestamp() - interval '30 days'";
+  forget_old_leases = {"forget_old_leases", "DELETE FROM " + nodes + " WHERE lease_until" + long_ago
+                                                + " AND NOT EXISTS (SELECT FROM " + slots
+                                                + " WHERE owner = life)"};
+  // So few that their locks have room in the server. The oldest first: who finds no life of its own
+  // any more does not go on.
+  forget_old_names = {"forget_old_names",
+                      "DELETE FROM " + writers
+                          + " WHERE life IN (SELECT life FROM (SELECT life, node FROM " + writers
+                          + " AS old WHERE node NOT IN ('', '" + of.node + "') AND opened"
+                          + long_ago + " AND NOT EXISTS (SELECT FROM " + nodes
+                          + " WHERE nodes.node = old.node) "
+                            "ORDER BY life LIMIT 100) AS gone WHERE pg_try_advisory_xact_lock("
+                          + of.node_lock_of("node") + "))"};
   begin_lease = {"begin_lease", "INSERT INTO " + nodes + " VALUES ($1::bigint, $2::text, " + after
                                     + ") ON CONFLICT (life) DO UPDATE SET lease_until = "
                                       "EXCLUDED.lease_until"};

@@ -81,6 +81,10 @@ public:
 
   // Ownership of sessions. Lists of slots are texts, with commas.
   postgres_statement end_other_leases;
+  /// Leases that ended long ago, of who owns nothing.
+  postgres_statement forget_old_leases;
+  /// Lives of names that have no lease, and that no process has any more; some at a time.
+  postgres_statement forget_old_names;
   postgres_statement begin_lease;
   postgres_statement renew_lease;
   postgres_statement end_lease;

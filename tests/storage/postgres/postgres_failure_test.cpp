@@ -100,6 +100,15 @@ TEST_CASE("a stored batch is acknowledged, also where the connection that found 
   CHECK(events_of(target.get(), a.number) == "1 2");
 }
 
+TEST_CASE("a store goes on where a session that it had reconnected with still owns it") {
+  fragile_store target;
+  const auto a = must_write(target.get(), change{"a"}.event("1"));
+  target.proxy.cut_new_owner();
+  target.proxy.cut_all();
+  CHECK_FALSE(write(target.get(), change{a}.event("2")).error);
+  CHECK(events_of(target.get(), a.number) == "1 2");
+}
+
 TEST_CASE("a COMMIT that arrives late is waited for, and not taken for one that never will") {
   fragile_store target;
   const auto a = must_write(target.get(), change{"a"}.event("1"));

@@ -59,6 +59,7 @@ struct postgres_proxy::link {
   bool begins = false; ///< Within the first round trip of a transaction.
   bool has_begun = false;
   bool rolls_back = false;
+  bool is_to_linger = false;
   bool hides_answers = false; ///< Until the next one is complete, where it is cut.
   std::string from_client;
   std::string from_server;
@@ -82,6 +83,8 @@ postgres_proxy::~postgres_proxy() {
   for (auto& one : links_)
     one.thread.join();
   ::close(listener_);
+  if (lingering_server_ >= 0)
+    ::close(lingering_server_);
 }
 
 std::string postgres_proxy::connection() const {
@@ -223,6 +226,9 @@ bool postgres_proxy::pass_on(link& of) {
       of.has_looked = true;
     if (type == 1 && data[0] == 'S')
       of.begins = false;
+    if (type == 1 && data[0] == 'B' && std::strcmp(data.c_str() + 6, "try_ownership") == 0)
+      of.is_to_linger = cuts_new_owner_.exchange(false);
+    const auto lingers = of.is_to_linger && type == 1 && data[0] == 'S';
     if (commits)
       of.has_begun = false;
     if (type == 1 && data[0] == 'B')
@@ -232,6 +238,11 @@ bool postgres_proxy::pass_on(link& of) {
     of.has_started = true;
     if (!send_all(of.server, data.data(), size))
       return false;
+    if (lingers) {
+      const std::lock_guard lock{mutex_};
+      lingering_server_ = ::dup(of.server);
+      return false;
+    }
     data.erase(0, size);
   }
 }

@@ -32,6 +32,9 @@ public:
   /// Also cuts the next connection on which somebody has looked whether a batch is stored: once
   /// that is answered.
   void cut_after_look() { cuts_after_look_ = true; }
+  /// Also cuts the next connection that is to own the store: for its client, while the server goes
+  /// on with it until this ends.
+  void cut_new_owner() { cuts_new_owner_ = true; }
   /// What is kept from the server: all that follows the first round trip of a transaction, or the
   /// COMMIT, which stands amid the second one.
   enum class kept { nothing, changes, commit };
@@ -63,6 +66,8 @@ private:
   std::atomic<bool> stops_ = false;
   std::atomic<place> cut_ = place::nowhere;
   std::atomic<bool> cuts_after_look_ = false;
+  std::atomic<bool> cuts_new_owner_ = false;
+  int lingering_server_ = -1;
   std::atomic<bool> accepts_ = true;
   std::atomic<bool> refuses_after_cut_ = false;
   kept holds_ = kept::nothing;

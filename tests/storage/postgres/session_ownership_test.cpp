@@ -448,6 +448,30 @@ TEST_CASE("what fails at the end of a round trip is an error, and shifts no late
   must(a.sessions->renew());
 }
 
+TEST_CASE("names that never return are forgotten, and those of who lives or owns are not") {
+  const shared_schema schema;
+  const auto& name = schema.options.schema;
+  member owns{schema.options, "owns"};
+  must(owns.sessions->acquire(slot_list(named("s"))));
+  const member has_left{schema.options, "has-left"};
+  CHECK_FALSE(has_left.sessions->leave());
+  {
+    const member gone{schema.options, "gone"};
+    const member young{schema.options, "young"};
+    const member clean{schema.options, "clean"};
+    CHECK_FALSE(clean.sessions->leave());
+  }
+  schema.sql("UPDATE " + name + ".nodes SET lease_until = clock_timestamp() - CASE WHEN node = "
+             + "'young' THEN interval '29 days' ELSE interval '31 days' END");
+  schema.sql("UPDATE " + name + ".writers SET opened = clock_timestamp() - interval '32 days'");
+  const member joins{schema.options, "joins"};
+  const auto names_in = [&](const std::string& table) {
+    return schema.sql("SELECT string_agg(node, ' ' ORDER BY node) FROM " + name + '.' + table);
+  };
+  CHECK(names_in("nodes") == "joins owns young");
+  CHECK(names_in("writers") == "has-left joins owns young");
+}
+
 TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when it wakes") {
   const shared_schema schema;
   auto options = schema.options;

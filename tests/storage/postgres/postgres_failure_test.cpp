@@ -122,8 +122,6 @@ TEST_CASE("while it is not known whether a batch is stored nothing is served, an
   for (const auto where : {postgres_proxy::place::request, postgres_proxy::place::response})
     for (const auto reads_first : {false, true}) {
       fragile_store target;
-      target.options.timeout = 1s;
-      target.reopen();
       const auto a = must_write(target.get(), change{"a"}.event("1"));
       target.proxy.refuse_after_cut(true);
       target.proxy.cut_at_commit(where);
@@ -219,10 +217,9 @@ TEST_CASE("an owner that freezes amid a transaction is ended, and blocks nobody 
     postgres_harness harness;
     harness.close();
     postgres_proxy proxy{postgres_server::get()};
-    auto options = harness.options();
-    options.transaction_timeout = 1s;
-    auto of_frozen = options;
+    auto of_frozen = harness.options();
     of_frozen.connection = proxy.connection();
+    of_frozen.transaction_timeout = 1s;
     child_process frozen{[&](int input, int output) {
       const auto store = must(postgres_store::open(of_frozen));
       must_write(*store, change{"a"}.event("1"));
@@ -238,7 +235,7 @@ TEST_CASE("an owner that freezes amid a transaction is ended, and blocks nobody 
     frozen.send(1);
     proxy.wait_until_held();
     ::kill(frozen.pid(), SIGSTOP);
-    const auto other = open_once_free(options);
+    const auto other = open_once_free(harness.options());
     CHECK(must_find(*other, "a").events == 1);
     must_write(*other, change{must_find(*other, "a")}.event("of the other"));
     proxy.hold(postgres_proxy::kept::nothing);

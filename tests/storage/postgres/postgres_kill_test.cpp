@@ -109,11 +109,11 @@ TEST_CASE(
   std::atomic<std::uint64_t> written = 0;
   std::atomic<bool> stop = false;
   // Kills the server, or lets it end at once, whenever some more batches were written.
-  std::thread killer{[&] {
+  std::jthread killer{[&](const std::stop_token& is_over) {
     std::mt19937_64 random{2};
-    for (int round = 0; round < 10; ++round) {
+    for (int round = 0; round < 10 && !is_over.stop_requested(); ++round) {
       const auto wanted = written + 1 + random() % 30;
-      while (written < wanted)
+      while (written < wanted && !is_over.stop_requested())
         std::this_thread::yield();
       spin(random() % 2'000'000);
       round % 2 == 0 ? server.kill() : server.stop();

@@ -1,12 +1,17 @@
 #include "postgres_server.hpp"
 
+#include <fermata/storage/file_descriptor.hpp>
+
 #include <temporary_directory.hpp>
 
 #include <libpq-fe.h>
 
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +21,6 @@
 #include <csignal>
 #include <fstream>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 namespace fermata::test {
@@ -86,6 +90,17 @@ std::string log_of(const fs::path& directory) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
+/// A file that can be read once the process has ended; -1: it has, or ended long ago.
+int process_file(pid_t process) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
+}
+
+/// Waits until one of two files can be read; of those that there are.
+void wait_for(int one, int other, std::chrono::milliseconds time) {
+  std::array<pollfd, 2> files{pollfd{one, POLLIN, 0}, pollfd{other, POLLIN, 0}};
+  ::poll(files.data(), files.size(), static_cast<int>(time.count()));
+}
+
 /// Waits until the program has closed its end, then ends the server and removes its files.
 [[noreturn]] void keep(int pipe, const fs::path& directory) {
   for (const auto signal : {SIGINT, SIGTERM, SIGHUP})
@@ -95,9 +110,10 @@ std::string log_of(const fs::path& directory) {
     continue;
   pid_t server = 0;
   std::ifstream{directory / "data" / "postmaster.pid"} >> server;
-  if (server > 0 && ::kill(server, SIGQUIT) == 0)
-    for (int i = 0; i < 500 && ::kill(server, 0) == 0; ++i)
-      ::usleep(10'000);
+  if (const auto running = server > 0 ? process_file(server) : -1; running >= 0) {
+    ::kill(server, SIGQUIT);
+    wait_for(running, -1, 5s);
+  }
   std::error_code failure;
   fs::remove_all(directory, failure);
   ::_exit(0);
@@ -202,6 +218,9 @@ void postgres_server::stop() {
 void postgres_server::start() {
   const auto where = "host=" + directory_.string() + " dbname=postgres user=admin";
   const auto give_up = std::chrono::steady_clock::now() + 60s;
+  // It writes there, in postmaster.pid, that it is ready.
+  const file_descriptor changes{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+  ::inotify_add_watch(changes.get(), (directory_ / "data").c_str(), IN_MODIFY);
   while (PQping(where.c_str()) != PQPING_OK) {
     // After a kill it refuses to start until the last of its processes has noticed.
     if (process_ > 0 && ::waitpid(process_, nullptr, WNOHANG) == process_)
@@ -211,7 +230,11 @@ void postgres_server::start() {
           start_program({server_programs() / "postgres", "-D", directory_ / "data"}, directory_);
     if (std::chrono::steady_clock::now() >= give_up)
       throw std::runtime_error{"PostgreSQL does not start: " + log_of(directory_)};
-    std::this_thread::sleep_for(10ms);
+    const file_descriptor ended{process_file(process_)};
+    wait_for(changes.get(), ended.get(), 1s);
+    std::array<char, 4096> ignored{};
+    while (::read(changes.get(), ignored.data(), ignored.size()) > 0)
+      continue;
   }
 }
 

@@ -105,10 +105,14 @@ result<verify_report> postgres_store::verify() {
   const auto open = database();
   if (!open)
     return closed_error();
+  verify_report report;
   const auto tables = open->read();
+  if (!tables && is(tables.error(), errc::store_corrupt)) {
+    report.problems.push_back(message_of(tables.error()));
+    return report;
+  }
   if (!tables)
     return tables.error();
-  verify_report report;
   detail::check_tables(**tables, report);
   const auto size_bytes = open->size_bytes();
   if (!size_bytes)

@@ -289,5 +289,9 @@ TEST_CASE("a flipped bit is store_corrupt, names what it is in, and verify finds
   CHECK(is(write(harness.get(), change{a}.event("2")).error, errc::store_corrupt));
   CHECK_FALSE(harness.verify().sound());
   flip("heads");
+  flip("meta");
+  CHECK(is(harness.get().find(named("a")).error(), errc::store_corrupt));
+  CHECK_FALSE(harness.verify().sound());
+  flip("meta");
   must_write(harness.get(), change{a}.event("2"));
 }

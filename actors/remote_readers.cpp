@@ -102,12 +102,13 @@ private:
 };
 
 /// Asks for what is new, again and again. Where the session stands is asked first, so that its past
-/// is not sent; and again after an error, since it may be another one by then.
+/// is not sent, and told: whoever reads by other ways may have read before it was looked at. It is
+/// asked again after an error, since it may be another one by then.
 class remote_watch final : public event_watch::implementation {
 public:
   remote_watch(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
       : state_{std::make_shared<state>(std::move(with), std::move(id), std::move(tell))} {
-    ask_status(state_, std::chrono::milliseconds{0}, false);
+    ask_status(state_, std::chrono::milliseconds{0});
   }
   ~remote_watch() override {
     std::shared_ptr<any_inquiry> asked; // which may end here, and then wants the mutex itself
@@ -152,19 +153,15 @@ private:
       caf::delayed_anon_send(forwarder, delay, std::move(what));
   }
 
-  /// `is_news`: where it stands is told, as events may have been missed.
-  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay, bool is_news) {
+  /// Where it stands is told, as events may have been missed.
+  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay) {
     send(of, delay,
          std::make_shared<status_inquiry::element_type>(
-             status_query{of->session}, for_ever, [of, is_news](const result<session_status>& now) {
-               const bool is_known = now || is(now.error(), errc::unknown_session);
-               const auto number = now ? now->events : 0;
-               if (is_known && is_news)
-                 tell(of, number);
-               else if (is_known)
-                 ask_behind(of, number);
+             status_query{of->session}, for_ever, [of](const result<session_status>& now) {
+               if (now || is(now.error(), errc::unknown_session))
+                 tell(of, now ? now->events : 0);
                else if (goes_on(of, now.error()))
-                 ask_status(of, retry_interval, true);
+                 ask_status(of, retry_interval);
              }));
   }
 
@@ -180,7 +177,7 @@ private:
            else if (!more && is(more.error(), errc::unknown_session))
              tell(of, 0);
            else if (!more && goes_on(of, more.error()))
-             ask_status(of, retry_interval, true);
+             ask_status(of, retry_interval);
          }));
   }
 

@@ -160,11 +160,11 @@ public:
   [[nodiscard]] event_stream follow(std::uint64_t first) const;
 
   /// Calls `committed` with the number of the session's last event whenever there are more, also
-  /// before the session exists; with 0 when it was deleted, or may have been; and again when a node
-  /// that was away is back. The events are read with `query_events` (of a session on another node:
-  /// with `follow`): who reads after he has
-  /// begun to watch misses none. Called on threads of the runtime, for one session one at a time;
-  /// it must not block, nor use the runtime.
+  /// before the session exists; with 0 when it was deleted, or may have been. For a session on
+  /// another node also once it is known where it stands, and again when that node was away and is
+  /// back. The events are read with `query_events` (of a session on another node: with `follow`):
+  /// who reads after he has begun to watch misses none. Called on threads of the runtime, for one
+  /// session one at a time; it must not block, nor use the runtime.
   [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
 
 private:

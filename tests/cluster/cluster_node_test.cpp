@@ -115,6 +115,19 @@ TEST_CASE("a watch of a session on another node hears of what is committed, and 
   CHECK_FALSE(heard.has("<" + std::to_string(paused(all["a"].session(id)).events) + ">"));
 }
 
+TEST_CASE("a watch of a session on another node tells first where that stands") {
+  test_cluster all{{"a", "b"}};
+  all.start();
+  const auto id = all.session_on("b");
+  accept(all["b"].session(id).send(propose_plan{shop_plan()}));
+  const auto before = paused(all["b"].session(id)).events;
+  // Whoever has read too little before the node was asked looks again.
+  contact_log heard;
+  const auto watch = all["a"].session(id).watch(
+      [&](std::uint64_t number) { heard.write("<" + std::to_string(number) + ">"); });
+  CHECK(heard.wait_for("<" + std::to_string(before) + ">"));
+}
+
 TEST_CASE("a watch hears that a session on another node is deleted, and of the next of its id") {
   test_cluster all{{"a", "b"}};
   all.start();

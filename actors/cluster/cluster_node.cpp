@@ -34,6 +34,13 @@ namespace {
 /// Each may have a megabyte of arguments.
 constexpr std::size_t pending_at_once = 16;
 
+bool is_ip_address(const std::string& text) {
+  in_addr four{};
+  in6_addr six{};
+  return ::inet_pton(AF_INET, text.c_str(), &four) == 1
+         || ::inet_pton(AF_INET6, text.c_str(), &six) == 1;
+}
+
 bool is_loopback(const std::string& host) {
   in_addr address{};
   if (::inet_pton(AF_INET, host.c_str(), &address) == 1)
@@ -75,6 +82,9 @@ caf::error check(const cluster_options& net) {
         "cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
   if (net.request_threads == 0 || net.requests_at_once == 0)
     return refuse("cluster_options: request_threads and requests_at_once are 1 or more");
+  if (!net.listen_address.empty() && !is_ip_address(net.listen_address))
+    return refuse("cluster_options::listen_address: " + quoted_excerpt(net.listen_address)
+                  + " is no IP address; accepted is one of this machine, as 10.0.0.1 or ::1");
   if (net.tls) {
     if (const auto why = detail::objection_to(*net.tls); !why.empty())
       return refuse("cluster_options::tls: " + why);
@@ -291,13 +301,16 @@ public:
       : all_{std::move(all)}, awaited_{awaited}, tell_{std::move(tell)} {}
 
   void put(std::size_t place, result<node_status> given) {
-    const std::lock_guard lock{mutex_};
-    if (given)
-      all_[place].status = std::move(*given);
-    else
-      all_[place].reason = message_of(given.error());
-    if (--awaited_ == 0)
-      tell_(std::move(all_));
+    {
+      const std::lock_guard lock{mutex_};
+      if (given)
+        all_[place].status = std::move(*given);
+      else
+        all_[place].reason = message_of(given.error());
+      if (--awaited_ > 0)
+        return;
+    }
+    tell_(std::move(all_)); // nobody else comes any more
   }
 
 private:

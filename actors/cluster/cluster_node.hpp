@@ -55,8 +55,9 @@ struct cluster_options {
 };
 
 /// What no node can be made of: a name that is no member, a member list that is none, a host that
-/// is no loopback address without `tls` or `trust_network`, files of `tls` that cannot be read, do
-/// not fit together or are out of date. Errors: `invalid_field`, saying which option it is.
+/// is no loopback address without `tls` or `trust_network`, a `listen_address` that is none, files
+/// of `tls` that cannot be read, do not fit together or are out of date. Errors: `invalid_field`,
+/// saying which option it is.
 [[nodiscard]] caf::error check(const cluster_options& options);
 
 /// A node that could not be asked, and why.

@@ -413,6 +413,13 @@ TEST_CASE("options that no node can be made of are refused, saying which") {
   net.timing.idle_heartbeat = 1s;
   net.listen_address = "0.0.0.0";
   CHECK(mentions(refused(net), "0.0.0.0 is no loopback address"));
+  net.listen_address = "::1";
+  CHECK(refused(net) == "accepted");
+  for (const auto* none : {"localhost", "10.0.0", "1.2.3.4:80", "[::1]"}) {
+    net.listen_address = none;
+    CHECK(mentions(refused(net), "cluster_options::listen_address: \"" + std::string{none}
+                                     + "\" is no IP address"));
+  }
   net.listen_address.clear();
   net.members.members[1].host = "127.example.org";
   CHECK(mentions(refused(net), "plain TCP trusts whoever reaches it"));

@@ -168,16 +168,19 @@ result<std::unique_ptr<gateway>> gateway::open(gateway_options& options, const a
     return open_by_service(options.owner, busy, given, out);
   if (auto error = read_files(options, given, out))
     return error;
+  auto owned = host::open(options.owner);
+  if (!owned)
+    return is(owned.error(), errc::store_busy)
+               ? open_by_service(options.owner, owned.error(), given, out)
+               : std::move(owned.error());
+  // The node that this command began with may have stopped meanwhile; now it cannot start.
   auto of = read_membership(options.owner.store);
   if (!of)
     return std::move(of.error());
-  auto owned = host::open(options.owner);
-  if (owned)
-    return std::unique_ptr<gateway>{
-        std::make_unique<local_gateway>(std::move(*owned), std::move(*of), out)};
-  if (!is(owned.error(), errc::store_busy))
-    return std::move(owned.error());
-  return open_by_service(options.owner, owned.error(), given, out);
+  if (auto error = check_homes(options.owner.store, *of, given))
+    return error;
+  return std::unique_ptr<gateway>{
+      std::make_unique<local_gateway>(std::move(*owned), std::move(*of), out)};
 }
 
 } // namespace fermata::command_line

@@ -28,7 +28,7 @@ public:
   /// Owns the store if it can; where a service of it answers, goes through that. Errors: those of
   /// the files that are read, and of `host::open`; `store_busy` only where no service answers, and
   /// then those of `find_service`; `invalid_field` for options that the service was started with,
-  /// and that nobody else can change.
+  /// and that nobody else can change, and for sessions that `check_homes` refuses.
   [[nodiscard]] static result<std::unique_ptr<gateway>> open(gateway_options& options,
                                                              const arguments& given, console& out);
 

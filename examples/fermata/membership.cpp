@@ -4,6 +4,8 @@
 #include "service_client.hpp"
 #include "stores.hpp"
 
+#include <fermata/actors/queries.hpp>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -16,6 +18,9 @@ namespace {
 
 /// Of 64 members with long names and hosts, and some.
 constexpr std::size_t max_file_bytes = 65'536;
+
+constexpr std::size_t sessions_at_once = 1'000;
+constexpr std::size_t examples_shown = 5;
 
 std::string names_of(const member_list& list) {
   std::string all;
@@ -90,6 +95,13 @@ result<std::optional<membership>> read_membership(const std::filesystem::path& s
                     : result<membership>{value.error()};
   if (!read)
     return make_error(code_of(read.error()), file.string() + ": " + message_of(read.error()));
+  // Whoever looks for the home of a session counts on both.
+  if (const auto error = check(read->members))
+    return make_error(code_of(error), file.string() + ": members: " + message_of(error));
+  if (find_member(read->members, read->name) == nullptr)
+    return make_error(errc::invalid_field, file.string() + ": name: " + read->name.str()
+                                               + " is no member; the members are "
+                                               + names_of(read->members));
   return std::optional{std::move(*read)};
 }
 
@@ -151,9 +163,57 @@ caf::error check_store_of(const std::filesystem::path& store, const std::optiona
   return caf::none;
 }
 
+caf::error check_sessions_of(store& of, const membership& as) {
+  std::string examples;
+  std::size_t count = 0;
+  std::optional<session_id> last;
+  for (bool more = true; more;) {
+    const auto some = query_sessions(of, std::nullopt, sessions_at_once, last);
+    if (!some)
+      return some.error();
+    more = some->size() == sessions_at_once;
+    for (const auto& one : *some) {
+      last = one.session;
+      if (as.is_home_of(one.session))
+        continue;
+      if (++count <= examples_shown)
+        examples += (count == 1 ? "" : ", ") + one.session.str() + " (of "
+                    + home_of(as.members, one.session).name.str() + ")";
+    }
+  }
+  if (count == 0)
+    return caf::none;
+  return make_error(errc::invalid_field,
+                    "the store has " + std::to_string(count) + " session" + (count == 1 ? "" : "s")
+                        + " that would live on other nodes, where nobody "
+                        + "would find what is here: " + examples
+                        + (count > examples_shown ? ", ..." : "")
+                        + "; `fermata export` each, `fermata import` it into the store of that "
+                          "node, and `fermata delete` it here, or begin with an empty store");
+}
+
+caf::error check_home(const std::filesystem::path& store, const std::optional<membership>& of,
+                      const session_id& session, const char* why_not_here) {
+  if (!of || of->is_home_of(session))
+    return caf::none;
+  const auto& home = home_of(of->members, session);
+  return make_error(errc::invalid_field, "session " + session.str() + " lives on node "
+                                             + home.name.str() + " (" + home.host + "), and "
+                                             + store.string() + " is the store of node "
+                                             + of->text() + why_not_here + "; name the store of "
+                                             + home.name.str() + " there");
+}
+
+caf::error check_homes(const std::filesystem::path& store, const std::optional<membership>& of,
+                       const arguments& given) {
+  for (const auto& one : sessions_of(given))
+    if (auto error = check_home(store, of, one))
+      return error;
+  return caf::none;
+}
+
 caf::error check_homes(const arguments& given) {
-  const auto sessions = sessions_of(given);
-  if (sessions.empty())
+  if (sessions_of(given).empty())
     return caf::none;
   const auto store = locate_store(given.store);
   if (!store)
@@ -161,23 +221,16 @@ caf::error check_homes(const arguments& given) {
   const auto here = read_membership(*store);
   if (!here)
     return here.error();
-  for (const auto& one : sessions)
-    if (*here && !(*here)->is_home_of(one)) {
+  const bool is_export = given.command == "export";
+  for (const auto& one : sessions_of(given))
+    if (auto error = check_home(*store, *here, one, is_export ? "" : node_is_down)) {
       // The node that runs on it answers for all; an export is of a store.
-      const auto node = given.command == "export"
-                            ? result<std::optional<std::filesystem::path>>{std::nullopt}
-                            : find_service(*store);
+      const auto node = is_export ? result<std::optional<std::filesystem::path>>{std::nullopt}
+                                  : find_service(*store);
       if (!node)
         return node.error();
-      if (*node)
-        continue;
-      const auto& home = home_of((*here)->members, one);
-      return make_error(errc::invalid_field,
-                        "session " + one.str() + " lives on node " + home.name.str() + " ("
-                            + home.host + "), and " + store->string() + " is the store of node "
-                            + (*here)->text()
-                            + (given.command == "export" ? "" : ", which does not run")
-                            + "; name the store of " + home.name.str() + " there");
+      if (!*node)
+        return error;
     }
   return caf::none;
 }

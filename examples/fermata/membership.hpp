@@ -4,6 +4,7 @@
 
 #include <fermata/actors/cluster/cluster_node.hpp>
 #include <fermata/messages/cluster.hpp>
+#include <fermata/storage/store.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -35,8 +36,8 @@ struct membership {
   }
 };
 
-/// The node that a store belongs to; nothing: to none. Errors: those of `read_text`, `parse_json`
-/// and `from_json`.
+/// The node that a store belongs to; nothing: to none. Errors: those of `read_text`, `parse_json`,
+/// `from_json` and of `check` for member lists; `invalid_field` where its name is no member.
 [[nodiscard]] result<std::optional<membership>> read_membership(const std::filesystem::path& store);
 
 /// What `node` was told: --members, --name, the files of TLS and the rest. Errors: `invalid_field`,
@@ -48,9 +49,25 @@ struct membership {
 [[nodiscard]] caf::error check_store_of(const std::filesystem::path& store,
                                         const std::optional<membership>& as);
 
-/// Errors: `invalid_field` where the command names a session that lives on another node than the
-/// one that the store belongs to, and that one does not run, or cannot ask for it (an export); says
-/// on which. Those of `find_service`.
+/// Of a store that belongs to no node yet, before it becomes that of `as`. Errors: `invalid_field`
+/// where it has sessions that would live on other nodes; those of `query_sessions`.
+[[nodiscard]] caf::error check_sessions_of(store& of, const membership& as);
+
+/// Why a session is not here, for `check_home`.
+inline constexpr const char* node_is_down = ", which does not run";
+
+/// For whoever looks for a session in a store itself. Errors: `invalid_field` where it lives on
+/// another node than the one that the store belongs to; says on which.
+[[nodiscard]] caf::error check_home(const std::filesystem::path& store,
+                                    const std::optional<membership>& of, const session_id& session,
+                                    const char* why_not_here = node_is_down);
+
+/// The same for all sessions that a command names.
+[[nodiscard]] caf::error check_homes(const std::filesystem::path& store,
+                                     const std::optional<membership>& of, const arguments& given);
+
+/// Before anything is done: the same, unless the node runs, which can be asked for them (but not
+/// for an export). Errors: also those of `read_membership` and `find_service`.
 [[nodiscard]] caf::error check_homes(const arguments& given);
 
 } // namespace fermata::command_line

@@ -286,6 +286,8 @@ result<std::unique_ptr<records>> choose_records(const std::filesystem::path& fol
       return socket.error();
     if (*socket)
       return records_by(**socket);
+    if (session)
+      return check_home(folder, *of, *session);
   }
   return own ? result<std::unique_ptr<records>>{records_of(**own)} : own.error();
 }

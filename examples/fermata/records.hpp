@@ -75,7 +75,7 @@ public:
 
 /// Where a question is answered: by the node that runs on a node's store, where it is about a
 /// session that lives elsewhere, or, without one, about all; else by the store, which is borrowed.
-/// Errors: those of `read_membership`, `find_service` and `own`.
+/// Errors: those of `read_membership`, `find_service`, `check_home` and `own`.
 [[nodiscard]] result<std::unique_ptr<records>>
 choose_records(const std::filesystem::path& folder, const std::optional<session_id>& session,
                const result<std::shared_ptr<store>>& own);

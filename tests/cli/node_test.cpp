@@ -7,6 +7,10 @@
 
 #include <fermata_catch.hpp>
 #include <free_port.hpp>
+#include <gateway.hpp>
+#include <membership.hpp>
+#include <records.hpp>
+#include <stores.hpp>
 
 #include <csignal>
 #include <fstream>
@@ -104,6 +108,20 @@ public:
 private:
   std::vector<std::unique_ptr<node_process>> nodes_;
 };
+
+/// The first id that lives on a node.
+std::string session_of(const member_list& members, std::string_view node) {
+  for (int number = 0;; ++number)
+    if (auto id = "s" + std::to_string(number);
+        home_of(members, session_id::parse(id).value()).name.str() == node)
+      return id;
+}
+
+/// Makes a store that of a node.
+void assign(const sandbox& box, const std::string& node, const member_list& members) {
+  const command_line::membership made{node_named(node), members};
+  std::ofstream{box.store() / command_line::remembered_node} << to_text(to_json(made));
+}
 
 const json& member_of(const json& cluster, std::string_view name) {
   for (const auto& one : cluster.at("members"))
@@ -417,11 +435,7 @@ TEST_CASE(
   lima.start();
   lima.process().signal(SIGTERM);
   CHECK(lima.process().wait() == 0);
-  std::string there;
-  for (int number = 0; there.empty(); ++number)
-    if (const auto id = "s" + std::to_string(number);
-        home_of(members, session_id::parse(id).value()).name.str() == "paris")
-      there = id;
+  const auto there = session_of(members, "paris");
   const auto plan = lima.box.write("plan.json", seed_plan());
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"status", there},
@@ -441,6 +455,70 @@ TEST_CASE(
   CHECK(home_of(members, session_id::parse(begun.last().at("session").get<std::string>()).value())
             .name.str()
         == "lima");
+}
+
+TEST_CASE("a node that stops once a command has begun leaves no session to its store") {
+  const auto members = members_named({"lima", "paris"});
+  const sandbox box;
+  REQUIRE(box.run({"run", box.write("plan.json", seed_plan())}).status == 3);
+  assign(box, "lima", members);
+  const auto there = session_id::parse(session_of(members, "paris")).value();
+  const auto says_where = [&](const caf::error& refused) {
+    return contains(message_of(refused), "session " + there.str() + " lives on node paris");
+  };
+  const auto own = command_line::open_store(box.store(), command_line::store_purpose::query);
+  const auto looked = command_line::choose_records(box.store(), there, own);
+  REQUIRE_FALSE(looked);
+  CHECK(says_where(looked.error()));
+  CHECK(command_line::choose_records(box.store(), std::nullopt, own));
+
+  command_line::console out{true};
+  command_line::gateway_options options;
+  options.owner.store = box.store();
+  command_line::arguments given;
+  given.command = "approve";
+  given.ids = {there.str() + ":p1"};
+  const auto opened = command_line::gateway::open(options, given, out);
+  REQUIRE_FALSE(opened);
+  CHECK(says_where(opened.error()));
+  given.ids = {session_of(members, "lima") + ":p1"};
+  CHECK(command_line::gateway::open(options, given, out));
+}
+
+TEST_CASE("a node does not start on a store that has sessions of other nodes, and says which") {
+  const auto members = members_named({"lima", "paris"});
+  node_process lima{"lima", members};
+  const auto there = session_of(members, "paris");
+  const auto plan = lima.box.write("plan.json", seed_plan());
+  REQUIRE(lima.box.run({"run", plan, "--session", there}).status == 3);
+  REQUIRE(lima.box.run({"run", plan, "--session", session_of(members, "lima")}).status == 3);
+  const auto refused = lima.box.run({"node", "--members", lima.members_file(), "--name", "lima"});
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.error().at("message"), "the store has 1 session that would live"));
+  CHECK(contains(refused.error().at("message"), there + " (of paris); `fermata export`"));
+  CHECK(lima.box.run({"status", there}).status == 0);
+  CHECK_FALSE(std::filesystem::exists(lima.box.store() / "node.json"));
+  CHECK(lima.box.run({"cancel", there}).status == 0);
+  CHECK(lima.box.run({"delete", there}).status == 0);
+  lima.start();
+  CHECK(lima.get("/v1/sessions").value().at("sessions").size() == 1);
+}
+
+TEST_CASE("a node.json that names no node is refused by whoever reads it") {
+  const auto members = members_named({"lima", "paris"});
+  const sandbox box;
+  REQUIRE(box.run({"run", box.write("plan.json", seed_plan())}).status == 3);
+  const auto refusal = [&] {
+    const auto ended = box.run({"sessions"});
+    CHECK(ended.status == 2);
+    return ended.error().at("message").get<std::string>();
+  };
+  assign(box, "rome", members);
+  CHECK(contains(refusal(), "node.json: name: rome is no member; the members are lima, paris"));
+  auto twice = members;
+  twice.members[1].name = node_named("lima");
+  assign(box, "lima", twice);
+  CHECK(contains(refusal(), "node.json: members: "));
 }
 
 TEST_CASE("a store belongs to its node: no other one, and no service alone, starts on it") {
@@ -526,6 +604,8 @@ TEST_CASE("what no node can be made of is refused before there is a store") {
   CHECK(contains(refusal({"--members", far_file, "--name", "lima"}), "or say --trust-network"));
   CHECK(contains(refusal({"--members", file, "--name", "lima", "--listen-address", "192.0.2.1"}),
                  "--listen-address: 192.0.2.1 is no loopback address"));
+  CHECK(contains(refusal({"--members", file, "--name", "lima", "--listen-address", "somewhere"}),
+                 "--listen-address: \"somewhere\" is no IP address"));
   CHECK(contains(
       refusal({"--members", file, "--name", "lima", "--certificate", good.certificate.string()}),
       "go together"));
@@ -545,6 +625,7 @@ TEST_CASE("a second node of a name cannot listen, and one with another list is r
   const auto second = elsewhere.run({"node", "--members", lima.members_file(), "--name", "lima"});
   CHECK(second.status == 4);
   CHECK(second.error().at("error") == "cannot_listen");
+  CHECK_FALSE(std::filesystem::exists(elsewhere.store() / "node.json"));
   auto others = members;
   others.version = 2;
   node_process paris{"paris", others};

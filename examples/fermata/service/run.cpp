@@ -192,6 +192,19 @@ result<std::optional<cluster_options>> read_member(const arguments& given,
   return std::optional{std::move(*member)};
 }
 
+/// Where a node starts on a store that is nobody's. Errors: those of `check_sessions_of`.
+caf::error check_taking_over(host& owner, const std::filesystem::path& store) {
+  const auto* node = owner.node();
+  if (node == nullptr)
+    return caf::none;
+  const auto known = command_line::read_membership(store);
+  if (!known)
+    return known.error();
+  return *known ? caf::error{}
+                : command_line::check_sessions_of(
+                    owner.store(), command_line::membership{node->name(), node->members()});
+}
+
 /// Lets the node of these options tell of others, and answer them.
 void connect(cluster_options& net, const std::shared_ptr<cluster_side>& others,
              const std::shared_ptr<contact_reporter>& reporter) {
@@ -275,12 +288,15 @@ result<exit_status> run_service(const arguments& given, console& out) {
   auto serving = server::bind(running, *live, *options, others.get());
   if (!serving)
     return std::move(serving.error());
-  if (auto error = (*owner)->memory().keep())
+  if (auto error = check_taking_over(**owner, *store))
     return error;
   announcement announced;
   if (auto error = announced.make(*store, *options))
     return error;
   if (auto error = (*owner)->start())
+    return error;
+  // A node that could not start has made the store nobody's.
+  if (auto error = (*owner)->memory().keep())
     return error;
   (*serving)->start();
   say_where(out, *store, *options, (*serving)->port(), (*owner)->node());

@@ -43,7 +43,7 @@ struct cluster_options {
   std::function<void(const node_name&, const std::string&)> on_refused;
   /// Answers what hosts of other nodes `request` of this one. Called on threads of the node,
   /// `request_threads` of them, while it is started; it may block, and what it throws is
-  /// `internal` to whoever asked. Absent: requests are refused with `not_allowed`.
+  /// `internal` to whoever asked, as are `peer_refused` and `shutting_down`. Absent: `not_allowed`.
   std::function<result<std::string>(const std::string&)> on_request;
   std::size_t request_threads = 2;
   std::size_t request_size_bytes = 64 * 1'024;        ///< Of one request.

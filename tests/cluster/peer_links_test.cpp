@@ -131,6 +131,7 @@ public:
     options.timing.silence = 6s;
     options.max_errands = max_errands;
     options.board = board;
+    options.counters = counters;
     options.on_contact = [this](const peer_report& report) {
       contacts.push_back(enum_name(report.state));
       if (throws)
@@ -226,6 +227,7 @@ public:
   caf::actor_system system{config};
   std::shared_ptr<gate_script> script = std::make_shared<gate_script>();
   std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
+  std::shared_ptr<link_counters> counters = std::make_shared<link_counters>();
   std::vector<std::string> contacts;
   bool throws = false;
   int dials = 0;
@@ -403,9 +405,11 @@ TEST_CASE("a connection that is lost is made anew") {
   w.open();
   w.stop_gate();
   CHECK(w.state() == "apart");
+  CHECK(w.counters->lost == 1);
   w.advance(1s);
   w.advance(1s);
   CHECK(w.dials == 3);
+  CHECK(w.counters->lost == 1);
   w.start_gate();
   caf::anon_send(w.links, node("b"), w.gate); // it has connected by itself
   w.run();
@@ -543,6 +547,7 @@ TEST_CASE("of a greeting whose connection is lost nothing stays") {
   CHECK(coro::live_frames() == 1);
   w.stop_gate();
   CHECK(coro::live_frames() == 0);
+  CHECK(w.counters->lost == 0); // it never was a contact
 }
 
 TEST_CASE("nodes that greet each other again and again hear the answers all the same") {

@@ -360,7 +360,9 @@ void peer_links::lost(const caf::actor_addr& gate) {
 
 void peer_links::lose(peer& one, const std::string& why) {
   set_gate(one, {});
-  ++options_.counters->lost;
+  const auto before = one.contact.state();
+  if (before == contact_state::connected || before == contact_state::silent)
+    ++options_.counters->lost;
   ++one.attempt;
   one.contact.lost(why, now());
   fail_under_way(one);

@@ -12,9 +12,20 @@ namespace fermata::detail {
 
 namespace {
 
+/// Some errors are for nodes to give: one that refuses this one, or stops, is left by the links.
+caf::error as_of_a_host(caf::error why) {
+  if (why.category() == error_category && !is(why, errc::peer_refused)
+      && !is(why, errc::shutting_down))
+    return why;
+  return make_error(errc::internal, "the other node's host failed: " + message_of(why));
+}
+
 result<std::string> answer_of(const request_handler& handler, const std::string& what) {
   try {
-    return handler(what);
+    auto made = handler(what);
+    if (!made)
+      return as_of_a_host(std::move(made.error()));
+    return made;
   } catch (const std::exception& failure) {
     return make_error(errc::internal,
                       std::string{"the other node's host failed: "} + failure.what());

@@ -615,6 +615,29 @@ TEST_CASE(
     CHECK(all.node() == nullptr);
     CHECK(all.response().status == 500);
   }
+  SECTION("with what only that node cannot do") {
+    auto broken = page_of({{"error", "store_corrupt"}, {"message", "page 7 is damaged"}});
+    broken.status = 500;
+    all.take(broken, {});
+    CHECK(all.node() == nullptr);
+    CHECK(all.response().status == 200);
+    const auto body = parse_json(all.response().body).value();
+    CHECK(body.at("sessions") == json{1, 2});
+    CHECK(body.at("missing").at(1) == json{{"node", "c"}, {"reason", "page 7 is damaged"}});
+  }
+  SECTION("with what says nothing") {
+    auto broken = page_of(1);
+    broken.status = 503;
+    all.take(broken, {});
+    CHECK(parse_json(all.response().body).value().at("missing").at(1).at("reason")
+          == "it answered with status 503");
+  }
+  SECTION("while this node stops") {
+    all.take(make_error(errc::shutting_down, "the node is stopping"), {});
+    CHECK(all.node() == nullptr);
+    CHECK(all.response().status == 503);
+    CHECK(parse_json(all.response().body).value().at("error") == "shutting_down");
+  }
   SECTION("with what a node refuses") {
     auto refusal = page_of({{"error", "invalid_field"}});
     refusal.status = 400;

@@ -6,9 +6,6 @@ namespace fermata::service {
 
 namespace {
 
-/// As a page of one node.
-constexpr std::size_t max_page_size_bytes = 4'000'000;
-
 /// Text as a value of a query.
 std::string query_value(std::string_view text) {
   constexpr std::string_view digits = "0123456789ABCDEF";
@@ -21,6 +18,15 @@ std::string query_value(std::string_view text) {
       (made += '%') += {digits[one >> 4], digits[one & 15]};
   }
   return made;
+}
+
+/// What an error response says, or that there is one.
+std::string reason_in(const node_answer& refusal) {
+  const auto body = parse_json(refusal.text);
+  if (body && body->is_object())
+    if (const auto text = body->find("message"); text != body->end() && text->is_string())
+      return text->get<std::string>();
+  return "it answered with status " + std::to_string(refusal.status);
 }
 
 } // namespace
@@ -67,18 +73,23 @@ void gathering::refuse(http_response with) {
 }
 
 void gathering::take(result<node_answer> given, const redactor& redaction) {
-  if (!given) {
-    missing_.push_back({{"node", members_->members[place_].name.str()},
-                        {"reason", redaction.text(message_of(given.error()))}});
-    return next_node();
-  }
-  if (given->status == 200)
+  // Of another node that stops it would be `node_unavailable`.
+  if (!given && is(given.error(), errc::shutting_down))
+    return refuse(error_response(given.error(), redaction));
+  if (given && given->status == 200)
     return take_page(*given);
-  http_response refused;
-  refused.status = given->status;
-  refused.content_type = given->content_type;
-  refused.body = std::move(given->text);
-  refuse(std::move(refused));
+  // What is wrong with the question is so for all nodes; anything else is this one's affair.
+  if (given && given->status >= 400 && given->status < 500) {
+    http_response refused;
+    refused.status = given->status;
+    refused.content_type = given->content_type;
+    refused.body = std::move(given->text);
+    return refuse(std::move(refused));
+  }
+  const auto reason = given ? reason_in(*given) : message_of(given.error());
+  missing_.push_back(
+      {{"node", members_->members[place_].name.str()}, {"reason", redaction.text(reason)}});
+  next_node();
 }
 
 void gathering::take_page(const node_answer& page) {

@@ -29,7 +29,8 @@ public:
   /// for.
   [[nodiscard]] node_question question() const;
 
-  /// Takes the answer, or the error why there is none.
+  /// Takes the answer, or the error why there is none. With `shutting_down`, which is of this node
+  /// itself, there is no list.
   void take(result<node_answer> given, const redactor& redaction);
 
   [[nodiscard]] http_response response() const;

@@ -20,8 +20,7 @@ namespace {
 constexpr std::uint32_t default_page = 256;
 constexpr std::uint32_t max_page = 1'024;
 
-/// A page of things that may be large is read a few at a time, and ends when it is so long.
-constexpr std::size_t max_page_size_bytes = 4'000'000;
+/// A page of things that may be large is read a few at a time.
 constexpr std::size_t read_at_once = 8;
 
 /// A request that has found its route.

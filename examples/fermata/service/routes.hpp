@@ -6,6 +6,7 @@
 #include <fermata/messages/redaction.hpp>
 #include <fermata/storage/store.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -16,6 +17,9 @@
 #include <variant>
 
 namespace fermata::service {
+
+/// A page of a list ends when it is so long.
+inline constexpr std::size_t max_page_size_bytes = 4'000'000;
 
 /// What requests are answered from.
 struct route_context {

@@ -39,7 +39,8 @@ public:
   server& operator=(const server&) = delete;
 
   /// Takes no more clients. Those that are there get answers to queries and see their streams;
-  /// commands and new streams are refused with `shutting_down`.
+  /// commands and new streams are refused with `shutting_down`, and, once the runtime of a node has
+  /// stopped, what only other nodes could answer.
   void drain();
 
   /// Ends all streams with `shutting_down`, closes all connections, and waits until they are:

@@ -5,6 +5,7 @@
 #include "../escape.hpp"
 #include "distant_stream.hpp"
 #include "gathering.hpp"
+#include "letter_box.hpp"
 #include "session_stream.hpp"
 #include "sse.hpp"
 #include "token.hpp"
@@ -22,7 +23,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
-#include <mutex>
 #include <optional>
 
 namespace fermata::service {
@@ -50,24 +50,6 @@ constexpr std::chrono::milliseconds share_interval{50};
 /// How long, and for how many bytes, a client may go on sending when it has been refused.
 constexpr std::chrono::seconds linger_time{2};
 constexpr std::size_t linger_size_bytes = 16 * 1'024 * 1'024;
-
-/// Where a thread of the runtime leaves an answer.
-template <class Answer>
-class letter_box {
-public:
-  void put(Answer answered) {
-    const std::lock_guard lock{mutex_};
-    answered_.emplace(std::move(answered));
-  }
-  [[nodiscard]] std::optional<Answer> take() {
-    const std::lock_guard lock{mutex_};
-    return std::exchange(answered_, std::nullopt);
-  }
-
-private:
-  std::mutex mutex_;
-  std::optional<Answer> answered_;
-};
 
 enum class input { nothing, bytes, end };
 
@@ -298,6 +280,7 @@ struct connection::received {
 
 /// Reads one request and answers it. True: the connection can be used for another one.
 awaitable<bool> connection::serve_request() {
+  client_has_left_ = false;
   auto request = co_await receive();
   if (!request)
     co_return false;
@@ -528,20 +511,50 @@ std::unique_ptr<stream_view> connection::view_of(const session_id& session, std:
                                           redaction);
 }
 
-/// Asks the service of another node; the threads that serve clients do not wait for it.
+/// Notices, as long as it lives, that the client leaves.
+struct connection::attention {
+  explicit attention(connection& to) : of{to} { of.watch_client(); }
+  ~attention() {
+    ++of.watches_;
+    error_code ignored;
+    of.socket_.cancel(ignored);
+  }
+  attention(const attention&) = delete;
+  attention& operator=(const attention&) = delete;
+
+  connection& of;
+};
+
+/// Waits for what others put into a box, and ring. Nothing: they did not in time, or the client has
+/// gone.
+template <class Answer>
+awaitable<std::optional<Answer>>
+connection::await_others(std::shared_ptr<letter_box<Answer>> awaited) {
+  const attention to_client{*this};
+  const auto end = std::chrono::steady_clock::now() + setting_->options.node_timeout;
+  for (;;) {
+    auto given = awaited->take();
+    if (given || is_gone() || std::chrono::steady_clock::now() >= end)
+      co_return given;
+    co_await bell_->wait_until(end);
+  }
+}
+
+/// Asks the service of another node; the threads that serve clients do not wait for it. Errors:
+/// also `timed_out`; whatever it is when the client has gone.
 awaitable<result<node_answer>> connection::ask(const node_name& node, node_question question) {
   const auto awaited = std::make_shared<letter_box<result<node_answer>>>();
   setting_->cluster->ask(node, question, [awaited, to_ring = bell_](result<node_answer> given) {
     awaited->put(std::move(given));
     to_ring->ring();
   });
-  for (;;) {
-    if (auto given = awaited->take())
-      co_return std::move(*given);
-    if (is_shut_)
-      co_return make_error(errc::shutting_down, "the client has gone");
-    co_await bell_->wait_until(std::chrono::steady_clock::time_point::max());
-  }
+  auto given = co_await await_others(awaited);
+  if (given)
+    co_return std::move(*given);
+  co_return make_error(errc::timed_out,
+                       "node " + node.str() + " has not answered in "
+                           + std::to_string(setting_->options.node_timeout.count())
+                           + " ms; nothing was changed by the question, try again");
 }
 
 /// How many events a session has, wherever it lives; 0: there is none.
@@ -562,6 +575,8 @@ awaitable<bool> connection::show_elsewhere(elsewhere_order order, bool keep) {
   question.target = std::move(order.target);
   question.last_event_id = std::move(order.last_event_id);
   auto given = co_await ask(*elsewhere(order.session), std::move(question));
+  if (is_gone())
+    co_return false;
   if (given && given->status == 0) {
     stream_order shown;
     shown.session = std::move(order.session);
@@ -581,6 +596,18 @@ awaitable<bool> connection::show_elsewhere(elsewhere_order order, bool keep) {
 
 awaitable<bool> connection::show_list(gather_order order, bool keep) {
   const auto& node = setting_->cluster->node();
+  // What other nodes answer is held until the last one has: counted before it comes.
+  std::optional<memory_budget::share> share;
+  {
+    const attention to_client{*this};
+    share = co_await wait_for_share(max_page_size_bytes);
+  }
+  if (is_gone())
+    co_return false;
+  if (!share) {
+    auto refusal = overloaded_response("too many large responses are under way");
+    co_return co_await write(std::move(refusal), keep);
+  }
   gathering all{std::move(order), node.members()};
   while (const auto* member = all.node()) {
     auto question = all.question();
@@ -590,11 +617,13 @@ awaitable<bool> connection::show_list(gather_order order, bool keep) {
       continue;
     }
     auto given = co_await ask(member->name, std::move(question));
-    if (is_shut_)
+    if (is_gone())
       co_return false;
     all.take(std::move(given), setting_->options.redaction);
   }
-  co_return co_await write(all.response(), keep);
+  auto response = all.response();
+  share.reset(); // the response takes one of its size
+  co_return co_await write(std::move(response), keep);
 }
 
 awaitable<bool> connection::show_cluster(bool keep) {
@@ -603,11 +632,14 @@ awaitable<bool> connection::show_cluster(bool keep) {
     awaited->put(std::move(all));
     to_ring->ring();
   });
-  std::optional<std::vector<member_status>> given;
-  while (!(given = awaited->take())) {
-    if (is_shut_)
-      co_return false;
-    co_await bell_->wait_until(std::chrono::steady_clock::time_point::max());
+  const auto given = co_await await_others(awaited);
+  if (is_gone())
+    co_return false;
+  if (!given) {
+    auto refusal = error_response(
+        make_error(errc::timed_out, "a node has not said in time how it is; try again"),
+        setting_->options.redaction);
+    co_return co_await write(std::move(refusal), keep);
   }
   auto response = json_response(setting_->cluster->describe(*given));
   co_return co_await write(std::move(response), keep);
@@ -624,6 +656,8 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
   std::uint64_t events = 0;
   if (order.answer == answer_form::events) {
     const auto before = co_await events_of(order.session);
+    if (is_gone())
+      co_return false; // and has given no command
     if (!before) {
       auto response = error_response(before.error(), setting_->options.redaction);
       co_return co_await write(std::move(response), keep);
@@ -663,8 +697,7 @@ awaitable<bool> connection::give_command(command_order order, memory_budget::sha
 
 awaitable<bool> connection::stream(std::unique_ptr<stream_view> view,
                                    std::shared_ptr<stream_inbox> inbox, bool keep) {
-  client_has_left_ = false;
-  watch_client();
+  const attention to_client{*this};
   bool is_whole = co_await write_stream_header(keep);
   if (is_whole)
     is_whole = co_await stream_pieces(*view, *inbox);
@@ -676,9 +709,6 @@ awaitable<bool> connection::stream(std::unique_ptr<stream_view> view,
     lift_limit();
     is_whole = !failure;
   }
-  ++watches_;
-  error_code ignored;
-  socket_.cancel(ignored);
   co_return is_whole&& keep&& version_ >= 11 && !is_ending();
 }
 
@@ -687,7 +717,7 @@ awaitable<bool> connection::stream_pieces(stream_view& view, stream_inbox& inbox
   using clock = std::chrono::steady_clock;
   const auto interval = setting_->options.keep_alive_interval;
   for (auto quiet_until = clock::now() + interval; !view.is_over();) {
-    if (client_has_left_ || is_shut_)
+    if (is_gone())
       co_return false;
     // Looked at first: what the runtime has committed before it stopped is shown.
     const bool ends = is_ending();
@@ -716,14 +746,14 @@ awaitable<bool> connection::stream_pieces(stream_view& view, stream_inbox& inbox
   co_return true;
 }
 
-/// Takes what a piece of a stream needs of the budget, at most all of it, when the others have left
-/// so much. Nothing: they have not in time, or the client has gone.
+/// Takes what a piece of a stream, or a list, needs of the budget, at most all of it, when the
+/// others have left so much. Nothing: they have not in time, or the client has gone.
 awaitable<std::optional<memory_budget::share>> connection::wait_for_share(std::size_t size_bytes) {
   using clock = std::chrono::steady_clock;
   const auto wanted = std::min(size_bytes, setting_->bodies.size_bytes());
   const auto end = clock::now() + setting_->options.write_timeout;
   auto share = setting_->bodies.take(wanted);
-  while (!share && !client_has_left_ && !is_shut_ && clock::now() < end) {
+  while (!share && !is_gone() && clock::now() < end) {
     // Rings mean nothing here: after the piece the stream looks at everything anyway.
     co_await bell_->wait_until(std::min(end, clock::now() + share_interval));
     share = setting_->bodies.take(wanted);

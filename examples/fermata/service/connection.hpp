@@ -2,6 +2,7 @@
 
 #include "bell.hpp"
 #include "cluster_side.hpp"
+#include "letter_box.hpp"
 #include "live_board.hpp"
 #include "memory_budget.hpp"
 #include "routes.hpp"
@@ -78,6 +79,7 @@ private:
   struct incoming;
   struct received;
   struct subscription;
+  struct attention;
   using time_limit_action = void (connection::*)();
 
   static boost::asio::awaitable<void> live(std::shared_ptr<connection> self);
@@ -94,6 +96,9 @@ private:
   boost::asio::awaitable<bool> show_elsewhere(elsewhere_order order, bool keep);
   boost::asio::awaitable<bool> show_list(gather_order order, bool keep);
   boost::asio::awaitable<bool> show_cluster(bool keep);
+  template <class Answer>
+  boost::asio::awaitable<std::optional<Answer>>
+  await_others(std::shared_ptr<letter_box<Answer>> awaited);
   boost::asio::awaitable<result<node_answer>> ask(const node_name& node, node_question question);
   boost::asio::awaitable<result<std::uint64_t>> events_of(const session_id& session);
   boost::asio::awaitable<bool> give_command(command_order order, memory_budget::share share,
@@ -113,6 +118,7 @@ private:
   [[nodiscard]] std::unique_ptr<stream_view> view_of(const session_id& session, std::uint64_t first,
                                                      stream_end end) const;
   [[nodiscard]] bool is_ending() const;
+  [[nodiscard]] bool is_gone() const { return client_has_left_ || is_shut_; }
   [[nodiscard]] std::chrono::milliseconds within(std::chrono::milliseconds limit) const;
   void limit_time(std::chrono::milliseconds limit, time_limit_action then);
   void lift_limit();
@@ -131,12 +137,12 @@ private:
   unsigned version_ = 11;     ///< Of HTTP, of the request that is served.
   bool is_head_ = false;      ///< That request wants the header of its answer alone.
   std::uint64_t limits_ = 0;  ///< Counts time limits, so that an old one cannot strike.
-  std::uint64_t watches_ = 0; ///< Counts streams, for the same reason.
+  std::uint64_t watches_ = 0; ///< Counts attentions, for the same reason.
   bool is_stranger_;          ///< Has not shown the token yet.
   bool is_idle_ = false;
-  bool is_late_ = false; ///< The request did not arrive in time.
-  bool client_has_left_ = false;
-  bool was_refused_ = false; ///< With something of its request unread.
+  bool is_late_ = false;         ///< The request did not arrive in time.
+  bool client_has_left_ = false; ///< As far as somebody paid attention.
+  bool was_refused_ = false;     ///< With something of its request unread.
   bool is_shut_ = false;
 };
 

@@ -1,15 +1,8 @@
 #include "distant_stream.hpp"
 
-#include <mutex>
-#include <optional>
+#include <utility>
 
 namespace fermata::service {
-
-/// Where a thread of the node leaves a piece, which may come when the stream is gone.
-struct distant_stream::letter_box {
-  std::mutex mutex;
-  std::optional<result<node_answer>> answer;
-};
 
 distant_stream::distant_stream(const cluster_side& from, node_name home, session_id session,
                                std::uint64_t first, stream_end end, redactor redaction,
@@ -37,11 +30,7 @@ result<std::string> distant_stream::next(stream_inbox& inbox) {
     commits_ = commits;
     ask();
   }
-  std::optional<result<node_answer>> answer;
-  {
-    const std::lock_guard lock{awaited_->mutex};
-    answer = std::exchange(awaited_->answer, std::nullopt);
-  }
+  auto answer = awaited_->take();
   if (!answer)
     return std::string{};
   awaited_.reset();
@@ -57,12 +46,9 @@ result<std::string> distant_stream::next(stream_inbox& inbox) {
 }
 
 void distant_stream::ask() {
-  awaited_ = std::make_shared<letter_box>();
+  awaited_ = std::make_shared<letter_box<result<node_answer>>>();
   from_->ask(home_, what_, [to = awaited_, ring = ring_](result<node_answer> given) {
-    {
-      const std::lock_guard lock{to->mutex};
-      to->answer = std::move(given);
-    }
+    to->put(std::move(given));
     ring();
   });
 }

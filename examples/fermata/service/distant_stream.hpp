@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cluster_side.hpp"
+#include "letter_box.hpp"
 #include "stream_view.hpp"
 
 #include <memory>
@@ -22,15 +23,13 @@ public:
   [[nodiscard]] result<std::string> next(stream_inbox& inbox) override;
 
 private:
-  struct letter_box;
-
   void ask();
 
   const cluster_side* from_;
   node_name home_;
   node_question what_;
   std::function<void()> ring_;
-  std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
+  std::shared_ptr<letter_box<result<node_answer>>> awaited_; ///< Null: nothing was asked for.
   bool may_have_more_ = true;
   std::uint64_t commits_ = 0; ///< Of the inbox, when it was asked last.
 };

@@ -34,6 +34,8 @@ struct server_options {
   std::chrono::milliseconds token_timeout{5'000};    ///< For a new client to show the token.
   /// For a client to take a response, or a piece of a stream.
   std::chrono::milliseconds write_timeout{60'000};
+  /// For another node of the cluster to answer a question; a command takes what it takes.
+  std::chrono::milliseconds node_timeout{60'000};
   std::chrono::milliseconds keep_alive_interval{15'000}; ///< Of comments in a stream.
   /// For clients to take the ends of their streams when the server stops.
   std::chrono::milliseconds stop_timeout{5'000};

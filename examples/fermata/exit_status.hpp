@@ -9,7 +9,7 @@ namespace fermata::command_line {
 enum class exit_status : int {
   done = 0,        ///< The plan completed, the query was answered, `reject` or `cancel` applied.
   attention = 1,   ///< The plan failed, was cancelled or rejected by another's doing, or needs
-                   ///< attention; a simulation has found something.
+                   ///< attention; a simulation has found something; a node could not be asked.
   bad_input = 2,   ///< Bad usage or bad input; nothing changed.
   paused = 3,      ///< The session waits: for a decision, a result, an answer, an outcome, a timer.
   environment = 4, ///< Store busy, disk full, store corrupt or unreadable; nothing changed.

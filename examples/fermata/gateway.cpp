@@ -53,14 +53,16 @@ class service_gateway final : public gateway {
 public:
   service_gateway(std::shared_ptr<fermata::store> beside, remote_options options,
                   std::optional<membership> of, console& out)
-      : store_{std::move(beside)}, options_{std::move(options)}, beside_{command_line::records_of(
-                                                                     *store_)},
-        elsewhere_{records_by(options_.socket)}, membership_{std::move(of)}, out_{out} {}
+      : store_{std::move(beside)}, options_{std::move(options)},
+        beside_{command_line::records_of(*store_)}, membership_{std::move(of)}, out_{out} {
+    if (membership_)
+      elsewhere_ = records_by(options_.socket, *membership_);
+  }
 
   bool is_service() const override { return true; }
   fermata::store& store() override { return *store_; }
   records& records_of(const session_id& session) override {
-    return membership_ && !membership_->is_home_of(session) ? *elsewhere_ : *beside_;
+    return elsewhere_ && !membership_->is_home_of(session) ? *elsewhere_ : *beside_;
   }
   session_id generate_id() override {
     // As `runtime::generate_id` makes them.
@@ -79,7 +81,7 @@ private:
   std::shared_ptr<fermata::store> store_;
   remote_options options_;
   std::unique_ptr<records> beside_;    ///< Of the store.
-  std::unique_ptr<records> elsewhere_; ///< Of the service.
+  std::unique_ptr<records> elsewhere_; ///< Of the node; null: it is a service alone.
   std::optional<membership> membership_;
   console& out_;
 };

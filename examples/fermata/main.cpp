@@ -55,10 +55,10 @@ exit_status run(const arguments& given, console& out) {
     const auto ended = run_preflight(given, out);
     return ended ? *ended : report(out, ended.error());
   }
-  const auto error = run_query(given, out);
-  if (!error)
-    return exit_status::done;
-  const auto status = report(out, error);
+  const auto ended = run_query(given, out);
+  if (ended)
+    return *ended;
+  const auto status = report(out, ended.error());
   return was_interrupted() ? exit_status::interrupted : status;
 }
 

@@ -54,6 +54,7 @@ result<pause_view> look_at(records& from, const session_id& session) {
     return std::move(items.error());
   pause_view view;
   view.workspace = status->workspace;
+  view.elsewhere = from.elsewhere(session);
   view.status = std::move(*status);
   view.items = std::move(*items);
   std::stable_sort(view.items.begin(), view.items.end(), comes_first);
@@ -84,7 +85,7 @@ void show_pause(console& out, const arguments& given, const pause_view& view) {
     if (out.as_json())
       continue;
     out.say();
-    show_pending(out, item, tools, view.workspace);
+    show_pending(out, item, tools, view.workspace, view.elsewhere);
     if (item.kind == pending_kind::plan)
       show_proposal(out, view);
   }

@@ -28,7 +28,8 @@ struct pause_view {
   std::vector<pending_item> items; ///< What is to be decided on first comes first.
   plan_spec plan;                  ///< The draft, else the one in force.
   std::optional<replan_view> replan;
-  std::filesystem::path workspace; ///< That calls are shown in.
+  std::filesystem::path workspace;    ///< That calls are shown in.
+  std::optional<node_name> elsewhere; ///< The node that has it; nothing: it is here.
 
   pause_view() = default;
 };

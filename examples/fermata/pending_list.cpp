@@ -62,9 +62,10 @@ private:
     if (auto error = read(session, std::numeric_limits<std::size_t>::max(), keep))
       return error;
     for (const auto& item : kept)
-      if (auto error = print(item))
+      // A node may go between its list and what is shown with it.
+      if (auto error = print(item); error && (session || !from_.leave_out(item.session, error)))
         return error;
-    if (kept.empty())
+    if (kept.empty() && from_.missing().empty())
       out_.say("Nothing waits for anybody.");
     if (left_out > 0)
       out_.say(std::to_string(left_out) + " more wait, less urgently; --limit N shows so many.");
@@ -74,10 +75,16 @@ private:
   caf::error print(const pending_item& item) {
     if (auto error = enter(item))
       return error;
-    show_pending(out_, item, tools_, workspace_);
-    if (item.kind == pending_kind::plan)
-      if (auto error = print_plan(item))
-        return error;
+    std::optional<plan_spec> plan;
+    if (item.kind == pending_kind::plan) {
+      auto read = read_plan(item);
+      if (!read)
+        return std::move(read.error());
+      plan = std::move(*read);
+    }
+    show_pending(out_, item, tools_, workspace_, from_.elsewhere(item.session));
+    if (plan)
+      show_plan(out_, *plan);
     out_.say("  -> " + continuation(given_, item));
     out_.say();
     return caf::none;
@@ -95,13 +102,9 @@ private:
     return caf::none;
   }
 
-  caf::error print_plan(const pending_item& item) {
+  result<plan_spec> read_plan(const pending_item& item) {
     const auto id = plan_id::parse(item.id);
-    const auto plan = id ? from_.plan(item.session, id->revision()) : id.error();
-    if (!plan)
-      return plan.error();
-    show_plan(out_, *plan);
-    return caf::none;
+    return id ? from_.plan(item.session, id->revision()) : id.error();
   }
 
   const arguments& given_;

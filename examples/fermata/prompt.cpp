@@ -304,7 +304,7 @@ answer ask_about(console& out, const pending_item& item, const pause_view& view)
   if (!call)
     return quit();
   out.say();
-  show_pending(out, item, make_tools_for_showing(), view.workspace);
+  show_pending(out, item, make_tools_for_showing(), view.workspace, view.elsewhere);
   switch (item.waiting_for) {
   case wait_cause::decision:
     return decide_on_call(out, *call, item);

@@ -256,16 +256,70 @@ caf::error metrics(const std::filesystem::path& folder, console& out) {
   return caf::none;
 }
 
+using query = caf::error (*)(const arguments&, records&, console&);
+
+/// What is asked of sessions.
+query query_named(const std::string& command) {
+  static const std::map<std::string, query> queries{{"status", query_of_status},
+                                                    {"plan", query_of_plan},
+                                                    {"events", query_of_events},
+                                                    {"transcript", query_of_transcript},
+                                                    {"sessions", query_of_sessions},
+                                                    {"pending", query_of_pending},
+                                                    {"remembered", query_of_remembered},
+                                                    {"history", query_of_history},
+                                                    {"audit", query_of_audit}};
+  const auto found = queries.find(command);
+  return found == queries.end() ? nullptr : found->second;
+}
+
+result<exit_status> look(const std::filesystem::path& folder, query at, const arguments& given,
+                         console& out) {
+  const auto own = open_store(folder, store_purpose::query);
+  const auto from = choose_records(folder, *parse_optional_session(given.session), own);
+  if (!from)
+    return from.error();
+  if (auto error = at(given, **from, out))
+    return error;
+  const auto missing = (*from)->missing();
+  show_missing(out, missing);
+  return missing.empty() ? exit_status::done : exit_status::attention;
+}
+
+/// What is asked of a store, or of the service of it, as a whole.
+caf::error look_at_store(const std::filesystem::path& folder, const arguments& given,
+                         console& out) {
+  if (given.command == "verify")
+    return verify(folder, out);
+  if (given.command == "import")
+    return import_into(folder, given, out);
+  if (given.command == "backup")
+    return back_up(folder, given, out);
+  if (given.command == "compact")
+    return compact(folder, out);
+  if (given.command == "metrics")
+    return metrics(folder, out);
+  const auto own = open_store(folder, store_purpose::query);
+  if (!own)
+    return own.error();
+  return given.command == "timers" ? query_of_timers(given, **own, out)
+                                   : query_of_export(given, **own, out);
+}
+
+result<exit_status> done_unless(caf::error error) {
+  return error ? result<exit_status>{std::move(error)} : exit_status::done;
+}
+
 } // namespace
 
-caf::error run_query(const arguments& given, console& out) {
+result<exit_status> run_query(const arguments& given, console& out) {
   if (given.command == "version") {
     out.print({{"version", version}});
     out.say(std::string{"fermata "} + version);
-    return caf::none;
+    return exit_status::done;
   }
   if (given.command == "policy")
-    return check_policy(given, out);
+    return done_unless(check_policy(given, out));
   // Bad input is said before the store is looked for.
   if (!given.session.empty())
     if (const auto session = session_id::parse(given.session); !session)
@@ -275,40 +329,9 @@ caf::error run_query(const arguments& given, console& out) {
   const auto folder = locate_store(given.store);
   if (!folder)
     return folder.error();
-  if (given.command == "verify")
-    return verify(*folder, out);
-  if (given.command == "import")
-    return import_into(*folder, given, out);
-  if (given.command == "backup")
-    return back_up(*folder, given, out);
-  if (given.command == "compact")
-    return compact(*folder, out);
-  if (given.command == "metrics")
-    return metrics(*folder, out);
-  const auto own = open_store(*folder, store_purpose::query);
-  if (given.command == "timers" || given.command == "export") {
-    if (!own)
-      return own.error();
-    return given.command == "timers" ? query_of_timers(given, **own, out)
-                                     : query_of_export(given, **own, out);
-  }
-  const auto from = choose_records(*folder, *parse_optional_session(given.session), own);
-  if (!from)
-    return from.error();
-  static const std::map<std::string, caf::error (*)(const arguments&, records&, console&)> queries{
-      {"status", query_of_status},
-      {"plan", query_of_plan},
-      {"events", query_of_events},
-      {"transcript", query_of_transcript},
-      {"sessions", query_of_sessions},
-      {"pending", query_of_pending},
-      {"remembered", query_of_remembered},
-      {"history", query_of_history},
-      {"audit", query_of_audit}};
-  const auto error = queries.at(given.command)(given, **from, out);
-  if (!error)
-    show_missing(out, (*from)->missing());
-  return error;
+  if (const auto at = query_named(given.command))
+    return look(*folder, at, given, out);
+  return done_unless(look_at_store(*folder, given, out));
 }
 
 } // namespace fermata::command_line

@@ -101,6 +101,8 @@ public:
     return query_pending(from_, session);
   }
   std::vector<missing_node> missing() const override { return {}; }
+  std::optional<node_name> elsewhere(const session_id&) const override { return std::nullopt; }
+  bool leave_out(const session_id&, const caf::error&) override { return false; }
 
 private:
   store& from_;
@@ -108,7 +110,8 @@ private:
 
 class service_records final : public records {
 public:
-  explicit service_records(std::filesystem::path socket) : socket_{std::move(socket)} {}
+  service_records(std::filesystem::path socket, membership of)
+      : socket_{std::move(socket)}, of_{std::move(of)} {}
 
   result<session_status> status(const session_id& session) override {
     return read_one<session_status>(path_of(session));
@@ -199,6 +202,24 @@ public:
     return all;
   }
   std::vector<missing_node> missing() const override { return missing_; }
+  std::optional<node_name> elsewhere(const session_id& session) const override {
+    if (of_.is_home_of(session))
+      return std::nullopt;
+    return home_of(of_.members, session).name;
+  }
+  bool leave_out(const session_id& session, const caf::error& why) override {
+    if (!is(why, errc::node_unavailable) && !is(why, errc::timed_out))
+      return false;
+    const auto& node = home_of(of_.members, session).name.str();
+    const bool is_known = std::any_of(missing_.begin(), missing_.end(),
+                                      [&](const missing_node& one) { return one.node == node; });
+    if (is_known)
+      return true;
+    auto& added = missing_.emplace_back();
+    added.node = node;
+    added.reason = message_of(why);
+    return true;
+  }
 
 private:
   static std::string path_of(const session_id& session) { return "/v1/sessions/" + session.str(); }
@@ -261,6 +282,7 @@ private:
   }
 
   std::filesystem::path socket_;
+  membership of_;
   std::vector<missing_node> missing_;
 };
 
@@ -270,8 +292,8 @@ std::unique_ptr<records> records_of(store& from) {
   return std::make_unique<store_records>(from);
 }
 
-std::unique_ptr<records> records_by(std::filesystem::path socket) {
-  return std::make_unique<service_records>(std::move(socket));
+std::unique_ptr<records> records_by(std::filesystem::path socket, membership of) {
+  return std::make_unique<service_records>(std::move(socket), std::move(of));
 }
 
 result<std::unique_ptr<records>> choose_records(const std::filesystem::path& folder,
@@ -285,7 +307,7 @@ result<std::unique_ptr<records>> choose_records(const std::filesystem::path& fol
     if (!socket)
       return socket.error();
     if (*socket)
-      return records_by(**socket);
+      return records_by(**socket, **of);
     if (session)
       return check_home(folder, *of, *session);
   }

@@ -62,6 +62,12 @@ public:
   /// Of the lists over all sessions that were read.
   [[nodiscard]] virtual std::vector<missing_node> missing() const = 0;
 
+  /// The node that a session lives on, where it is another one than the store's.
+  [[nodiscard]] virtual std::optional<node_name> elsewhere(const session_id& session) const = 0;
+  /// Takes note that something of a list is left out since its node cannot be asked any more: one
+  /// more of `missing`. False: that is not why.
+  [[nodiscard]] virtual bool leave_out(const session_id& session, const caf::error& why) = 0;
+
   [[nodiscard]] virtual result<std::string> workspace(const session_id& session) = 0;
   /// At most 10,000, as of one moment.
   [[nodiscard]] virtual result<std::vector<pending_item>> pending(const session_id& session) = 0;
@@ -70,8 +76,8 @@ public:
 /// Those of a store, which is borrowed.
 [[nodiscard]] std::unique_ptr<records> records_of(store& from);
 
-/// Those that the service at a socket has.
-[[nodiscard]] std::unique_ptr<records> records_by(std::filesystem::path socket);
+/// Those that the service at a socket has, which is that of a node.
+[[nodiscard]] std::unique_ptr<records> records_by(std::filesystem::path socket, membership of);
 
 /// Where a question is answered: by the node that runs on a node's store, where it is about a
 /// session that lives elsewhere, or, without one, about all; else by the store, which is borrowed.

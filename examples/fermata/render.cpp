@@ -136,12 +136,16 @@ std::string settings_of(const json& given) {
   return text;
 }
 
-void show_warnings(console& out, const tool& called, const pending_item& item,
-                   const call_preview& shown) {
+void warn_of_commands(console& out, const tool& called) {
   if (called.name.str() == "execute_command")
     out.say(out.painted(paint::warning,
                         "  Warning: a command is not confined to the workspace; it can do all "
                         "that this user can do."));
+}
+
+void show_warnings(console& out, const tool& called, const pending_item& item,
+                   const call_preview& shown) {
+  warn_of_commands(out, called);
   if (!shown.settled)
     out.say(out.painted(paint::warning, "  Warning: what it changes is being changed by somebody "
                                         "else; it may not be as shown any more."));
@@ -170,9 +174,19 @@ void show_question(console& out, const json& asked) {
 }
 
 void show_call(console& out, const pending_item& item, const std::vector<tool>& tools,
-               const std::filesystem::path& workspace) {
+               const std::filesystem::path& workspace, const std::optional<node_name>& elsewhere) {
   const auto* called = find_tool(tools, item);
   const auto arguments = out.shown(item).arguments;
+  if (elsewhere) {
+    // The files of that name here, if any, are others.
+    show_block(out, arguments.dump(2, ' ', false, json::error_handler_t::replace));
+    if (called == nullptr)
+      return;
+    out.say("  These are its arguments; what it would change is shown by commands on the store of "
+            "node "
+            + elsewhere->str() + ".");
+    return warn_of_commands(out, *called);
+  }
   const auto taken =
       called != nullptr ? take_preview(*called, item.arguments, workspace) : call_preview{};
   if (taken.text.empty()) {
@@ -262,7 +276,8 @@ std::string describe_wait(const pending_item& item, timestamp now) {
 }
 
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
-                  const std::filesystem::path& workspace) {
+                  const std::filesystem::path& workspace,
+                  const std::optional<node_name>& elsewhere) {
   auto line = out.painted(paint::heading, item.id);
   if (item.tool)
     line += " " + item.tool->str();
@@ -279,7 +294,7 @@ void show_pending(console& out, const pending_item& item, const std::vector<tool
   else if (item.kind == pending_kind::input)
     show_question(out, out.shown(item).arguments);
   else
-    show_call(out, item, tools, workspace);
+    show_call(out, item, tools, workspace, elsewhere);
 }
 
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session) {

@@ -48,9 +48,11 @@ void show_status(console& out, const session_status& status);
 
 /// Prints one thing that waits so that a person can judge it: the diff of a file write, the command
 /// line of a command, otherwise the arguments; the arguments also where a secret could be seen.
-/// `workspace`: the session's.
+/// `workspace`: the session's. `elsewhere`: the node that has it, if it is not here: then only the
+/// arguments are shown, for what is in a file here may not be what it is there.
 void show_pending(console& out, const pending_item& item, const std::vector<tool>& tools,
-                  const std::filesystem::path& workspace);
+                  const std::filesystem::path& workspace,
+                  const std::optional<node_name>& elsewhere = {});
 
 /// Takes a shown item (transcript.hpp).
 void show_transcript_item(console& out, const transcript_item& item, const session_id& session);

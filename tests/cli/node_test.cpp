@@ -12,9 +12,11 @@
 #include <records.hpp>
 #include <stores.hpp>
 
+#include <condition_variable>
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <sstream>
 
 using namespace fermata;
@@ -122,6 +124,89 @@ void assign(const sandbox& box, const std::string& node, const member_list& memb
   const command_line::membership made{node_named(node), members};
   std::ofstream{box.store() / command_line::remembered_node} << to_text(to_json(made));
 }
+
+/// Paris, whose host is asked and does not answer until it is let go.
+class held_peer {
+public:
+  explicit held_peer(const member_list& members) {
+    cluster_options net;
+    net.name = node_named("paris");
+    net.members = members;
+    net.request_threads = 4;
+    net.on_request = [this](const std::string&) { return hold(); };
+    runtime_options options;
+    options.store = lmdb_store::open(folder_.path() / "store").value();
+    node_ = std::make_unique<cluster_node>(std::move(net), std::move(options));
+    REQUIRE_FALSE(node_->start());
+  }
+  ~held_peer() { let_go(); }
+  held_peer(const held_peer&) = delete;
+  held_peer& operator=(const held_peer&) = delete;
+
+  /// Until it is asked once more.
+  [[nodiscard]] bool wait_for_question() {
+    std::unique_lock lock{mutex_};
+    const bool came = changed_.wait_for(lock, 120s, [&] { return asked_ > seen_; });
+    seen_ = asked_;
+    return came;
+  }
+  void let_go() {
+    const std::lock_guard lock{mutex_};
+    held_ = false;
+    changed_.notify_all();
+  }
+
+private:
+  result<std::string> hold() {
+    std::unique_lock lock{mutex_};
+    ++asked_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !held_; });
+    return make_error(errc::internal, "it was held");
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = true;
+  int asked_ = 0;
+  int seen_ = 0;
+  temporary_directory folder_;
+  std::unique_ptr<cluster_node> node_;
+};
+
+/// Lima, with a server in this process, once it is connected with paris.
+class lone_server {
+public:
+  lone_server(const member_list& members, service::server_options options) {
+    cluster_options net;
+    net.name = node_named("lima");
+    net.members = members;
+    net.on_request = [this](const std::string& question) { return others_.answer(question); };
+    runtime_options made;
+    made.store = lmdb_store::open(folder_.path() / "store").value();
+    store_ = made.store;
+    node_ = std::make_unique<cluster_node>(std::move(net), std::move(made));
+    others_.begin(*node_, *store_);
+    options.socket = folder_.path() / "socket";
+    auto bound = service::server::bind(node_->local(), live_, std::move(options), &others_);
+    REQUIRE(bound);
+    server_ = std::move(*bound);
+    REQUIRE_FALSE(node_->start());
+    server_->start();
+    REQUIRE(eventually([&] { return node_->peers().at(0).state == contact_state::connected; }));
+  }
+
+  [[nodiscard]] http_client client() const { return http_client{folder_.path() / "socket"}; }
+  [[nodiscard]] std::size_t connections() const { return server_->connections(); }
+
+private:
+  temporary_directory folder_;
+  service::live_board live_;
+  service::cluster_side others_{redactor{}};
+  std::shared_ptr<store> store_;
+  std::unique_ptr<cluster_node> node_;
+  std::unique_ptr<service::server> server_;
+};
 
 const json& member_of(const json& cluster, std::string_view name) {
   for (const auto& one : cluster.at("members"))
@@ -415,10 +500,17 @@ TEST_CASE("lists of a command on a node's store are of all nodes, and say which 
 
   all[2].kill();
   const auto rest = all[0].box.run({"pending"});
-  CHECK(rest.status == 0);
+  CHECK(rest.status == 1);
   CHECK(rest.lines.size() == 7);
   CHECK(rest.last().at("missing").at("node") == "tokyo");
   CHECK(contains(all[0].box.run_plainly({"sessions"}).out, "Missing is what node tokyo has: "));
+  for (const auto& id : {ids[0], ids[1]})
+    REQUIRE(all[1].box.run({"cancel", id}).status == 0);
+  all[0].kill();
+  const auto nothing = all[1].box.run_plainly({"pending"});
+  CHECK(nothing.status == 1);
+  CHECK_FALSE(contains(nothing.out, "Nothing waits for anybody."));
+  all[0].start();
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"status", ids[2]}, {"approve", ids[2] + ":p1"}, {"run", plan, "--session", ids[2]}}) {
     CAPTURE(words.front());
@@ -466,11 +558,13 @@ TEST_CASE("a node that stops once a command has begun leaves no session to its s
   const auto says_where = [&](const caf::error& refused) {
     return contains(message_of(refused), "session " + there.str() + " lives on node paris");
   };
-  const auto own = command_line::open_store(box.store(), command_line::store_purpose::query);
-  const auto looked = command_line::choose_records(box.store(), there, own);
-  REQUIRE_FALSE(looked);
-  CHECK(says_where(looked.error()));
-  CHECK(command_line::choose_records(box.store(), std::nullopt, own));
+  {
+    const auto own = command_line::open_store(box.store(), command_line::store_purpose::query);
+    const auto looked = command_line::choose_records(box.store(), there, own);
+    REQUIRE_FALSE(looked);
+    CHECK(says_where(looked.error()));
+    CHECK(command_line::choose_records(box.store(), std::nullopt, own));
+  }
 
   command_line::console out{true};
   command_line::gateway_options options;
@@ -548,6 +642,37 @@ TEST_CASE("a store belongs to its node: no other one, and no service alone, star
   again.start(); // another place for a member is another version, of the same cluster
 }
 
+TEST_CASE("a client that leaves, or has waited long enough, does not wait for another node") {
+  const auto members = members_named({"lima", "paris"});
+  held_peer paris{members};
+  service::server_options options;
+  SECTION("a question has a time") {
+    options.node_timeout = 20ms;
+    const lone_server lima{members, options};
+    const auto id = session_of(members, "paris");
+    const auto late = lima.client().call("GET", "/v1/sessions/" + id);
+    CHECK(late.status == 504);
+    CHECK(contains(late.body, "timed_out"));
+    const auto list = lima.client().call("GET", "/v1/sessions").value();
+    CHECK(list.at("missing").at(0).at("node") == "paris");
+    CHECK(contains(list.at("missing").at(0).at("reason"), "has not answered"));
+  }
+  SECTION("and a client is free to go") {
+    options.node_timeout = 24h;
+    lone_server lima{members, options};
+    for (const auto* target : {"/v1/sessions", "/v1/pending?limit=1"}) {
+      CAPTURE(target);
+      {
+        auto client = lima.client();
+        client.request("GET", target);
+        REQUIRE(paris.wait_for_question());
+      }
+      CHECK(eventually([&] { return lima.connections() == 0; }));
+    }
+  }
+  paris.let_go();
+}
+
 TEST_CASE("nodes with certificates of one authority reach each other, and no other node them") {
   const temporary_directory folder;
   const authority ours{"ours"};
@@ -569,8 +694,15 @@ TEST_CASE("nodes with certificates of one authority reach each other, and no oth
     return member_of(of.get("/v1/cluster").value(), with).at("contact").get<std::string>();
   };
   CHECK(eventually([&] { return contact(lima, "paris") == "connected"; }));
-  CHECK(eventually([&] { return contact(tokyo, "lima") == "apart"; }));
-  CHECK(eventually([&] { return contact(lima, "tokyo") == "apart"; }));
+  // Not because one of them was not there yet.
+  const auto refuses = [&](const node_process& one, std::string_view other) {
+    const auto seen = member_of(one.get("/v1/cluster").value(), other);
+    return seen.at("contact") == "apart"
+           && contains(seen.at("reason"), "it ended the connection while it was made");
+  };
+  CHECK(eventually([&] { return refuses(tokyo, "lima"); }));
+  CHECK(eventually([&] { return refuses(lima, "tokyo"); }));
+  CHECK(contact(lima, "paris") == "connected");
 }
 
 TEST_CASE("what no node can be made of is refused before there is a store") {

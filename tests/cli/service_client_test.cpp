@@ -23,6 +23,14 @@ using command_line::sse_reader;
 
 namespace {
 
+/// The node lima, which is alone.
+command_line::membership lone_member() {
+  member_list list;
+  list.cluster = node_name::parse("market").value();
+  list.members.emplace_back(node_name::parse("lima").value(), "127.0.0.1", std::uint16_t{4242});
+  return {list.members[0].name, list};
+}
+
 /// A session `s` that waits for the approval of its plan after three events, in a store that
 /// somebody owns.
 class owned_session {
@@ -594,7 +602,7 @@ TEST_CASE(
   std::string read;
   const auto read_all = [&](bool goes_on) {
     scripted_service service{socket, {page({"a", "b"}, "lima:b"), page({"c"}, nullptr)}};
-    const auto from = command_line::records_by(socket);
+    const auto from = command_line::records_by(socket, lone_member());
     read.clear();
     CHECK_FALSE(from->read_sessions(session_state::idle, [&](const auto& sessions) {
       for (const auto& one : sessions)
@@ -614,6 +622,18 @@ TEST_CASE(
   CHECK(read == "ab");
 }
 
+TEST_CASE("what a node that has gone leaves out of a list is missing, and said once") {
+  const auto from = command_line::records_by("nowhere", lone_member());
+  const auto session = *session_id::parse("s");
+  CHECK_FALSE(from->leave_out(session, make_error(errc::unknown_session, "there is none")));
+  CHECK(from->missing().empty());
+  CHECK(from->leave_out(session, make_error(errc::node_unavailable, "it is away")));
+  CHECK(from->leave_out(session, make_error(errc::timed_out, "it says nothing")));
+  REQUIRE(from->missing().size() == 1);
+  CHECK(from->missing()[0].node == "lima");
+  CHECK(from->missing()[0].reason == "it is away");
+}
+
 TEST_CASE("events of a service are read on where a page of it ends early") {
   const temporary_directory folder;
   const auto socket = folder.path() / "service.sock";
@@ -628,8 +648,9 @@ TEST_CASE("events of a service are read on where a page of it ends early") {
     return scripted_answer{answer_of("200 OK", {{"chunks", std::move(chunks)}})};
   };
   scripted_service service{socket, {page({3, 4}), page({5}), page({})}};
-  const auto events =
-      command_line::records_by(socket)->events(*session_id::parse("s"), 3, 10).value();
+  const auto events = command_line::records_by(socket, lone_member())
+                          ->events(*session_id::parse("s"), 3, 10)
+                          .value();
   REQUIRE(events.size() == 3);
   CHECK(events.back().number == 5);
   REQUIRE(service.requests().size() == 3);

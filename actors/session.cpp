@@ -86,14 +86,18 @@ void session::activate() {
   data_ = std::move((*loaded)->data);
   tell_alarm_clock(); // a commit whose acknowledgement was lost may have armed a timer
   look_at_clock();
-  // Outcomes that workers still keep were not committed before the last activation ended.
-  for (const auto call : std::vector<std::uint64_t>(data_.claimed.begin(), data_.claimed.end())) {
+  // Outcomes that workers still keep were not committed before the last activation ended; also of
+  // runs that were given up on.
+  for (const auto& call : shared_->workers.runs_of(id_)) {
+    const auto* known = data_.find_call(call.number());
+    if (known == nullptr || known->status == call_status::answered)
+      continue;
     run_finished finished;
-    finished.call = call;
-    finished.run = data_.calls.at(call).runs;
+    finished.call = call.number();
+    finished.run = known->runs;
     take_outcome(finished);
-    if (shared_->workers.is_overdue(id_of(call)))
-      record_all(core::give_up_on(data_, call, finished.run));
+    if (shared_->workers.is_overdue(call))
+      record_all(core::give_up_on(data_, finished.call, finished.run));
   }
   // A cancellation that was stored although its acknowledgement was lost.
   for (const auto& call : shared_->workers.runs_of(id_))

@@ -193,7 +193,10 @@ public:
     server_ = std::move(*bound);
     REQUIRE_FALSE(node_->start());
     server_->start();
-    REQUIRE(eventually([&] { return node_->peers().at(0).state == contact_state::connected; }));
+    REQUIRE(eventually([&] {
+      const auto peers = node_->peers();
+      return !peers.empty() && peers.front().state == contact_state::connected;
+    }));
   }
 
   [[nodiscard]] http_client client() const { return http_client{folder_.path() / "socket"}; }
@@ -702,6 +705,7 @@ TEST_CASE("nodes with certificates of one authority reach each other, and no oth
   };
   CHECK(eventually([&] { return refuses(tokyo, "lima"); }));
   CHECK(eventually([&] { return refuses(lima, "tokyo"); }));
+  CHECK(contact(lima, "paris") == "connected");
 }
 
 TEST_CASE("what no node can be made of is refused before there is a store") {

@@ -219,7 +219,7 @@ TEST_CASE("an owner that freezes amid a transaction is ended, and blocks nobody 
     postgres_proxy proxy{postgres_server::get()};
     auto of_frozen = harness.options();
     of_frozen.connection = proxy.connection();
-    of_frozen.transaction_timeout = 1s;
+    of_frozen.transaction_timeout = 3s;
     child_process frozen{[&](int input, int output) {
       const auto store = must(postgres_store::open(of_frozen));
       must_write(*store, change{"a"}.event("1"));

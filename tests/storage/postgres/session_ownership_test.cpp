@@ -478,7 +478,7 @@ TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when i
   for (const auto place : {postgres_proxy::kept::changes, postgres_proxy::kept::commit}) {
     auto of_frozen = schema.options;
     of_frozen.connection = proxy.connection();
-    of_frozen.transaction_timeout = 1s;
+    of_frozen.transaction_timeout = 3s;
     child_process frozen{[&](int input, int output) {
       const member a{of_frozen, "a"};
       must(a.sessions->acquire(all_slots()));
@@ -531,8 +531,8 @@ TEST_CASE("a node that is frozen holds nobody up for long, also where timeouts a
   member a{of_frozen, "a"};
   must(a.sessions->acquire(slot_list(named("s"))));
   auto options = schema.options;
-  options.timeout = 1s;
-  options.transaction_timeout = 2s;
+  options.timeout = 2s;
+  options.transaction_timeout = 4s;
   member b{options, "b"};
   must(b.sessions->acquire(slot_list(named("t"))));
   proxy.hold(postgres_proxy::kept::commit);

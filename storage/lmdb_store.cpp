@@ -19,13 +19,7 @@ caf::error read_only_error() {
 caf::error write_all(std::span<const commit> commits, std::vector<commit_outcome>& outcomes,
                      detail::lmdb_environment& environment) {
   return environment.write([&](detail::table_writer& tables) -> result<bool> {
-    detail::commit_writer writer{tables};
-    for (std::size_t i = 0; i < commits.size(); ++i)
-      if (auto error = writer.apply(commits[i], outcomes[i]))
-        return error;
-    if (auto error = writer.finish())
-      return error;
-    return writer.dirty();
+    return detail::apply_all(tables, commits, outcomes);
   });
 }
 
@@ -55,11 +49,7 @@ std::vector<commit_outcome> lmdb_store::write(std::span<const commit> commits) {
   else
     failed = write_all(commits, outcomes, *open);
   if (failed)
-    for (auto& outcome : outcomes) {
-      outcome.number = 0;
-      if (!outcome.error)
-        outcome.error = failed;
-    }
+    detail::fail_all(outcomes, failed);
   return outcomes;
 }
 

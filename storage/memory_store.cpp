@@ -222,14 +222,6 @@ private:
 };
 
 /// Gives every commit that was not refused on its own the same error.
-void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& error) {
-  for (auto& outcome : outcomes) {
-    outcome.number = 0;
-    if (!outcome.error)
-      outcome.error = error;
-  }
-}
-
 /// What a fault lets the caller of a write know; none: it succeeded.
 caf::error told(memory_fault fault, std::uint64_t write_number) {
   const auto number = std::to_string(write_number);
@@ -269,14 +261,8 @@ std::vector<commit_outcome> memory_store::write(std::span<const commit> commits)
   const auto write_number = ++state_->writes;
   const auto fault = state_->draw_fault(write_number);
   memory_tables tables{state_->stored(), {}, fault == memory_fault::crash_inside};
-  commit_writer writer{tables};
-  for (std::size_t i = 0; i < commits.size(); ++i)
-    if (auto error = writer.apply(commits[i], outcomes[i])) {
-      fail_all(outcomes, error);
-      return outcomes;
-    }
-  if (auto error = writer.finish()) {
-    fail_all(outcomes, error);
+  if (const auto applied = apply_all(tables, commits, outcomes); !applied) {
+    fail_all(outcomes, applied.error());
     return outcomes;
   }
   state_->finish(std::move(tables).take(), fault, commits, outcomes);

@@ -274,4 +274,26 @@ caf::error commit_writer::load_counters() {
   return caf::none;
 }
 
+result<bool> apply_all(table_writer& tables, std::span<const commit> commits,
+                       std::vector<commit_outcome>& outcomes, const commit_check& check) {
+  commit_writer writer{tables};
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    if (check && (outcomes[i].error = check(commits[i])))
+      continue;
+    if (auto error = writer.apply(commits[i], outcomes[i]))
+      return error;
+  }
+  if (auto error = writer.finish())
+    return error;
+  return writer.dirty();
+}
+
+void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& why) {
+  for (auto& outcome : outcomes) {
+    outcome.number = 0;
+    if (!outcome.error)
+      outcome.error = why;
+  }
+}
+
 } // namespace fermata::detail

@@ -52,4 +52,16 @@ private:
   bool dirty_ = false;
 };
 
+/// Refuses a commit before it is looked at; none: it is to be applied.
+using commit_check = std::function<caf::error(const commit&)>;
+
+/// Applies a batch within one write transaction: what `store::write` promises of its commits. True:
+/// there is something to commit. An error: the transaction as a whole is lost.
+[[nodiscard]] result<bool> apply_all(table_writer& tables, std::span<const commit> commits,
+                                     std::vector<commit_outcome>& outcomes,
+                                     const commit_check& check = {});
+
+/// The transaction is lost: every commit that has no error of its own has this one.
+void fail_all(std::vector<commit_outcome>& outcomes, const caf::error& why);
+
 } // namespace fermata::detail

@@ -21,17 +21,8 @@ caf::error write_all(std::span<const commit> commits, std::vector<commit_outcome
                      detail::postgres_database& database) {
   const auto reads = detail::expected_reads::of(commits);
   return database.write(reads, [&](detail::table_writer& tables) -> result<bool> {
-    detail::commit_writer writer{tables};
-    for (std::size_t i = 0; i < commits.size(); ++i) {
-      outcomes[i].error = database.check_owner(commits[i].session);
-      if (outcomes[i].error)
-        continue;
-      if (auto error = writer.apply(commits[i], outcomes[i]))
-        return error;
-    }
-    if (auto error = writer.finish())
-      return error;
-    return writer.dirty();
+    return detail::apply_all(tables, commits, outcomes,
+                             [&](const commit& one) { return database.check_owner(one.session); });
   });
 }
 
@@ -64,11 +55,7 @@ std::vector<commit_outcome> postgres_store::write(std::span<const commit> commit
   else
     failed = write_all(commits, outcomes, *open);
   if (failed)
-    for (auto& outcome : outcomes) {
-      outcome.number = 0;
-      if (!outcome.error)
-        outcome.error = failed;
-    }
+    detail::fail_all(outcomes, failed);
   return outcomes;
 }
 

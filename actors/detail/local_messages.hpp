@@ -15,6 +15,7 @@
 #include <memory>
 #include <utility>
 #include <variant>
+#include <vector>
 
 /// What the actors of one runtime tell each other. These never leave the process.
 namespace fermata::detail {
@@ -134,6 +135,25 @@ struct abandoned {
   explicit abandoned(std::weak_ptr<any_inquiry> which) : what{std::move(which)} {}
 };
 
+/// Says to the directory that sessions of these slots live here from now on. Those that an earlier
+/// home has left amid something are woken, and timers that are due fire.
+struct sessions_arrived {
+  std::vector<std::uint32_t> slots;
+
+  sessions_arrived() = default;
+  explicit sessions_arrived(std::vector<std::uint32_t> which) : slots{std::move(which)} {}
+};
+
+/// Says to the directory that some sessions do not live here any more: they leave memory, after the
+/// transaction that each may have under way, and what waits for them goes to the forwarder.
+struct sessions_departed {
+  /// Called once nothing of sessions that live elsewhere is in memory, by the directory's actor.
+  std::function<void()> cleared;
+
+  sessions_departed() = default;
+  explicit sessions_departed(std::function<void()> then) : cleared{std::move(then)} {}
+};
+
 /// Ends an actor of this process; no other node can send it.
 struct close_down {
   close_down() = default;
@@ -164,4 +184,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::status_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::follow_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::abandoned)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::sessions_arrived)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::sessions_departed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::close_down)

@@ -15,7 +15,7 @@ namespace detail {
 class postgres_database;
 }
 
-class session_ownership;
+class postgres_ownership;
 
 struct postgres_options {
   /// Where the database is, as libpq reads it: `host=/run/postgresql dbname=fermata`, or a URI.
@@ -26,7 +26,7 @@ struct postgres_options {
   /// underscore, then letters, digits and underscores; lower case, at most 63, not `pg_...`.
   std::string schema = "fermata";
   /// The name of this node, where several share the store: then `write` is for the sessions that
-  /// the node owns (`session_ownership`). One process at a time has a name. Empty: the store has
+  /// the node owns (`postgres_ownership`). One process at a time has a name. Empty: the store has
   /// one owner, and nobody else writes to it.
   node_name node;
   store_access access = store_access::read_write;
@@ -40,7 +40,7 @@ struct postgres_options {
   /// owner. The same for all who open the store. From 100 ms to 1 h.
   std::chrono::milliseconds transaction_timeout = std::chrono::seconds{5};
   /// Views that can be open at once; each takes a connection. At least 1. What writes has one more,
-  /// and so has `session_ownership`.
+  /// and so has `postgres_ownership`.
   std::size_t max_views = 16;
   /// False: `write` does not wait for the disk, and a server whose `fsync` is off is accepted. A
   /// machine that loses power loses what was acknowledged, or the whole database. For tests and
@@ -118,7 +118,7 @@ public:
   void close();
 
 private:
-  friend session_ownership;
+  friend postgres_ownership;
 
   postgres_store(std::shared_ptr<detail::postgres_database> database, store_access access);
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <limits>
 #include <stdexcept>
 
@@ -243,7 +244,8 @@ child_process::child_process(const main_function& body) {
     ::close(from_child[0]);
     try {
       body(to_child[0], from_child[1]);
-    } catch (...) {
+    } catch (const std::exception& thrown) {
+      std::fprintf(stderr, "a child of the test: %s\n", thrown.what());
       ::_exit(1);
     }
     ::_exit(0);

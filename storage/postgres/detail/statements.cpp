@@ -140,8 +140,8 @@ void postgres_statements::state_creation(const names& of) {
                      "process bigint NOT NULL, opened timestamptz NOT NULL DEFAULT "
                      "clock_timestamp(), token bigint "
                      "NOT NULL DEFAULT 0) WITH (fillfactor = 50)");
-  add(nodes_table,
-      "life bigint PRIMARY KEY, node text NOT NULL, lease_until timestamptz NOT NULL)");
+  add(nodes_table, "life bigint PRIMARY KEY, node text NOT NULL, lease_until timestamptz NOT NULL, "
+                   "drains boolean NOT NULL DEFAULT false)");
   add(slots_table, "slot bigint PRIMARY KEY, owner bigint NOT NULL, epoch bigint NOT NULL)");
   create_tables.push_back({"fill_slots", "INSERT INTO " + of.path(slots_table)
                                              + " SELECT slot, 0, 0 FROM generate_series(0, "
@@ -245,13 +245,15 @@ void postgres_statements::state_slots(const names& of) {
                           + " WHERE nodes.node = old.node) "
                             "ORDER BY life LIMIT 100) AS gone WHERE pg_try_advisory_xact_lock("
                           + of.node_lock_of("node") + "))"};
-  begin_lease = {"begin_lease", "INSERT INTO " + nodes + " VALUES ($1::bigint, $2::text, " + after
+  begin_lease = {"begin_lease", "INSERT INTO " + nodes
+                                    + " (life, node, lease_until) VALUES ($1::bigint, $2::text, "
+                                    + after
                                     + ") ON CONFLICT (life) DO UPDATE SET lease_until = "
                                       "EXCLUDED.lease_until"};
   renew_lease = {"renew_lease",
                  "UPDATE " + nodes
                      + " SET lease_until = clock_timestamp() + $2::bigint * interval "
-                       "'1 ms' WHERE life = $1::bigint AND "
+                       "'1 ms', drains = $3::text::boolean WHERE life = $1::bigint AND "
                      + is_last + " RETURNING life"};
   lock_leases = {"lock_leases", "SELECT FROM " + nodes + " ORDER BY life FOR UPDATE"};
   end_lease = {"end_lease", "DELETE FROM " + nodes + " WHERE life = $1::bigint"};
@@ -266,11 +268,12 @@ void postgres_statements::state_slots(const names& of) {
   release_all_slots = {"release_all_slots", "UPDATE " + slots
                                                 + " SET owner = 0, epoch = epoch + 1 WHERE owner = "
                                                   "$1::bigint"};
-  move_slot = {"move_slot",
-               "UPDATE " + slots + " SET owner = life, epoch = epoch + 1 FROM (SELECT life FROM "
-                   + nodes + " WHERE node = $3::text AND " + is_live
-                   + ") AS next WHERE slot = $2::bigint AND owner = $1::bigint RETURNING "
-                     "slot"};
+  // All or none.
+  move_slots = {"move_slots",
+                "UPDATE " + slots + " SET owner = life, epoch = epoch + 1 FROM (SELECT life FROM "
+                    + nodes + " WHERE node = $3::text AND " + is_live + ") AS next WHERE " + listed
+                    + " AND NOT EXISTS (SELECT FROM " + slots + " AS other WHERE other." + listed
+                    + " AND other.owner <> $1::bigint) RETURNING slot"};
   count_slots = {"count_slots", "SELECT count(*) FROM " + slots + " WHERE slot >= 0 AND slot < "
                                     + std::to_string(session_slots)};
   own_slots = {"own_slots", "SELECT slot, epoch FROM " + slots + " WHERE owner = $1::bigint"};
@@ -278,7 +281,9 @@ void postgres_statements::state_slots(const names& of) {
       "all_slots",
       "SELECT slot, coalesce(node, ''), epoch, coalesce(" + std::string{is_live}
           + ", false)::text, (SELECT coalesce(string_agg(node, ',' ORDER BY node), '') FROM "
-          + nodes + " WHERE " + is_live + ") FROM " + slots + " LEFT JOIN " + nodes
+          + nodes + " WHERE " + is_live
+          + "), (SELECT coalesce(string_agg(node, ',' ORDER BY node), '') FROM " + nodes
+          + " WHERE drains AND " + is_live + ") FROM " + slots + " LEFT JOIN " + nodes
           + " ON life = owner ORDER BY slot"};
   holds_lease = {"holds_lease",
                  "SELECT floor(extract(epoch FROM lease_until - clock_timestamp()) * "

@@ -2,7 +2,7 @@
 
 #include <fermata/storage/detail/tables.hpp>
 #include <fermata/storage/postgres/detail/connection.hpp>
-#include <fermata/storage/postgres/session_slots.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 namespace fermata::detail {
 
@@ -93,7 +93,7 @@ public:
   postgres_statement acquire_slots;
   postgres_statement release_slots;
   postgres_statement release_all_slots;
-  postgres_statement move_slot;
+  postgres_statement move_slots;
   postgres_statement count_slots;
   postgres_statement own_slots;
   /// Also the names of all that have a lease, with commas.

@@ -3,7 +3,7 @@
 #include "postgres_server.hpp"
 #include "storage_helpers.hpp"
 
-#include <fermata/storage/postgres/session_ownership.hpp>
+#include <fermata/storage/postgres/postgres_ownership.hpp>
 
 #include <numeric>
 
@@ -67,7 +67,7 @@ public:
     sessions_.reset();
     store_.reset();
     store_ = open_once_free(options_);
-    sessions_ = must(session_ownership::join(store_, std::chrono::hours{1}));
+    sessions_ = must(postgres_ownership::join(store_, std::chrono::hours{1}));
     std::vector<std::uint32_t> slots(session_slots);
     std::iota(slots.begin(), slots.end(), 0);
     must(sessions_->acquire(slots));
@@ -76,7 +76,7 @@ public:
 private:
   postgres_options options_ = postgres_server::get().new_store();
   std::shared_ptr<postgres_store> store_;
-  std::unique_ptr<session_ownership> sessions_;
+  std::unique_ptr<postgres_ownership> sessions_;
 };
 
 } // namespace fermata::test

@@ -1,4 +1,4 @@
-#include <fermata/storage/postgres/session_ownership.hpp>
+#include <fermata/storage/postgres/postgres_ownership.hpp>
 
 #include <fermata/storage/postgres/detail/database.hpp>
 
@@ -22,6 +22,15 @@ node_name name_of(const std::string& text) {
   return parsed ? std::move(*parsed) : node_name{};
 }
 
+/// With commas between them.
+std::vector<node_name> names_in(const std::string& text) {
+  std::vector<node_name> names;
+  std::istringstream rest{text};
+  for (std::string name; std::getline(rest, name, ',');)
+    names.push_back(name_of(name));
+  return names;
+}
+
 caf::error check_slot(std::uint32_t slot) {
   if (slot >= session_slots)
     return make_error(errc::invalid_field, "there is no slot " + std::to_string(slot)
@@ -32,23 +41,15 @@ caf::error check_slot(std::uint32_t slot) {
 
 } // namespace
 
-std::vector<node_name> ownership_table::owners() const {
-  std::vector<node_name> names;
-  for (const auto& slot : slots)
-    names.push_back(slot.has_lease ? slot.node : node_name{});
-  return names;
-}
-
-result<std::unique_ptr<session_ownership>>
-session_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease) {
+result<std::unique_ptr<postgres_ownership>>
+postgres_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease) {
   if (lease < std::chrono::milliseconds{100} || lease > std::chrono::hours{1})
     return make_error(errc::invalid_field, "a lease of " + std::to_string(lease.count())
                                                + " ms is refused; it may be from 100 ms to 1 h");
-  std::unique_ptr<session_ownership> joined{new session_ownership{std::move(store), lease}};
-  auto database = joined->database();
+  const auto database = store->database();
   if (!database)
-    return std::move(database.error());
-  auto& in = **database;
+    return make_error(errc::store_unavailable, "the store is closed");
+  auto& in = *database;
   if (in.node().empty())
     return make_error(errc::invalid_field,
                       "the store has one owner; open it with postgres_options.node to share it");
@@ -62,27 +63,31 @@ session_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::mill
                               {&statements.forget_old_names, {}}},
                              true, [](const auto&) {}))
     return error;
-  return joined;
+  return std::unique_ptr<postgres_ownership>{
+      new postgres_ownership{std::move(store), in.node(), lease}};
 }
 
-session_ownership::session_ownership(std::shared_ptr<postgres_store> store,
-                                     std::chrono::milliseconds lease)
-    : store_{std::move(store)}, lease_{lease} {}
+postgres_ownership::postgres_ownership(std::shared_ptr<postgres_store> store, node_name node,
+                                       std::chrono::milliseconds lease)
+    : store_{std::move(store)}, node_{std::move(node)}, lease_{lease} {}
 
-result<std::shared_ptr<detail::postgres_database>> session_ownership::database() const {
+result<std::shared_ptr<detail::postgres_database>> postgres_ownership::database() const {
   auto open = store_->database();
   if (!open)
     return make_error(errc::store_unavailable, "the store is closed");
   return open;
 }
 
-result<ownership_news> session_ownership::renew() {
+result<ownership_news> postgres_ownership::renew(slot_wish wish) {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
   auto& in = **database;
-  const auto renewed = in.ask(in.statements().renew_lease,
-                              postgres_parameters{}.number(in.life()).number(lease_.count()));
+  const auto renewed =
+      in.ask(in.statements().renew_lease, postgres_parameters{}
+                                              .number(in.life())
+                                              .number(lease_.count())
+                                              .text(wish == slot_wish::give ? "true" : "false"));
   if (!renewed)
     return renewed.error();
   if (renewed->empty())
@@ -113,7 +118,7 @@ result<ownership_news> session_ownership::renew() {
 }
 
 result<std::vector<std::uint32_t>>
-session_ownership::acquire(std::span<const std::uint32_t> slots) {
+postgres_ownership::acquire(std::span<const std::uint32_t> slots) {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
@@ -146,7 +151,7 @@ session_ownership::acquire(std::span<const std::uint32_t> slots) {
   return got;
 }
 
-caf::error session_ownership::release(std::span<const std::uint32_t> slots) {
+caf::error postgres_ownership::release(std::span<const std::uint32_t> slots) {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
@@ -162,32 +167,37 @@ caf::error session_ownership::release(std::span<const std::uint32_t> slots) {
                    });
 }
 
-caf::error session_ownership::move(std::uint32_t slot, const node_name& to) {
+caf::error postgres_ownership::move(std::span<const std::uint32_t> slots, const node_name& to) {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
   auto& in = **database;
-  if (auto error = check_slot(slot))
-    return error;
+  for (const auto slot : slots)
+    if (auto error = check_slot(slot))
+      return error;
+  if (slots.empty())
+    return caf::none;
   auto is_moved = false;
   const auto take = [&](const std::vector<detail::postgres_rows>& answers) {
     is_moved = !answers.front().empty();
     if (is_moved)
-      in.set_lost(slot);
+      for (const auto slot : slots)
+        in.set_lost(slot);
   };
   if (auto error =
-          in.change({{&in.statements().move_slot,
-                      postgres_parameters{}.number(in.life()).number(slot).text(to.str())}},
+          in.change({{&in.statements().move_slots,
+                      postgres_parameters{}.number(in.life()).text(listed(slots)).text(to.str())}},
                     false, take))
     return error;
   if (!is_moved)
-    return make_error(errc::not_allowed,
-                      "slot " + std::to_string(slot) + " cannot be moved to " + to.str() + ": node "
-                          + in.node().str() + " does not own it, or " + to.str() + " has no lease");
+    return make_error(errc::not_allowed, "slots " + listed(slots) + " cannot be moved to "
+                                             + to.str() + ": node " + in.node().str()
+                                             + " does not own all of them, or " + to.str()
+                                             + " has no lease");
   return caf::none;
 }
 
-caf::error session_ownership::leave() {
+caf::error postgres_ownership::leave() {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
@@ -200,7 +210,7 @@ caf::error session_ownership::leave() {
                    });
 }
 
-result<ownership_table> session_ownership::look() {
+result<ownership_table> postgres_ownership::look() {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
@@ -217,15 +227,14 @@ result<ownership_table> session_ownership::look() {
     table.slots.push_back(std::move(owner));
   }
   if (!rows->empty()) {
-    std::istringstream names{rows->text(0, 4)};
-    for (std::string name; std::getline(names, name, ',');)
-      table.nodes.push_back(name_of(name));
+    table.nodes = names_in(rows->text(0, 4));
+    table.draining = names_in(rows->text(0, 5));
   }
   return table;
 }
 
-result<bool> session_ownership::holds_lease(const session_id& session,
-                                            std::chrono::milliseconds at_least) {
+result<bool> postgres_ownership::holds_lease(const session_id& session,
+                                             std::chrono::milliseconds at_least) {
   auto database = this->database();
   if (!database)
     return std::move(database.error());
@@ -245,7 +254,7 @@ result<bool> session_ownership::holds_lease(const session_id& session,
   return !rows->empty() && std::chrono::milliseconds{rows->number(0, 0)} - age >= at_least;
 }
 
-std::vector<std::uint32_t> session_ownership::acquired() const {
+std::vector<std::uint32_t> postgres_ownership::acquired() const {
   std::vector<std::uint32_t> slots;
   if (const auto open = store_->database())
     for (const auto& [slot, epoch] : open->acquired())

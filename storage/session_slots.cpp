@@ -1,4 +1,4 @@
-#include <fermata/storage/postgres/session_slots.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -4,7 +4,7 @@
 #include "store_harness.hpp"
 #include "wall_clock_shift.hpp"
 
-#include <fermata/storage/postgres/session_ownership.hpp>
+#include <fermata/storage/postgres/postgres_ownership.hpp>
 
 #include <fermata_catch.hpp>
 
@@ -43,12 +43,12 @@ bool says(const caf::error& error, std::string_view text) {
 struct member {
   member(postgres_options options, std::string_view name) {
     options.node = node(name);
-    store = must(postgres_store::open(options));
-    sessions = must(session_ownership::join(store, long_lease));
+    store = open_once_free(options);
+    sessions = must(postgres_ownership::join(store, long_lease));
   }
 
   std::shared_ptr<postgres_store> store;
-  std::unique_ptr<session_ownership> sessions;
+  std::unique_ptr<postgres_ownership> sessions;
 };
 
 class shared_schema {
@@ -168,7 +168,7 @@ TEST_CASE("an epoch that is over stays over, also when the slot has come back") 
   schema.end_lease_of("a");
   must(b.sessions->acquire(slot_list(named("s"))));
   must(a.sessions->renew()); // it learns of it
-  CHECK_FALSE(b.sessions->move(slot_of(named("s")), node("a")));
+  CHECK_FALSE(b.sessions->move(slot_list(named("s")), node("a")));
   // It is a's again, but a has not acquired it: what it has in memory may be of before.
   CHECK(is(write(*a.store, change{s}.event("2")).error, errc::conflict));
   CHECK(must(a.sessions->renew()).offered == slot_list(named("s")));
@@ -213,10 +213,10 @@ TEST_CASE("a slot that is moved is refused at once, and written by the next one 
   must(a.sessions->acquire(all_slots()));
   const auto slot = slot_of(named("s"));
   must_write(*a.store, change{"s"}.event("1"));
-  CHECK(is(a.sessions->move(slot, node("nobody")), errc::not_allowed));
-  CHECK(is(b.sessions->move(slot, node("a")), errc::not_allowed));
-  CHECK(is(a.sessions->move(session_slots, node("b")), errc::invalid_field));
-  CHECK_FALSE(a.sessions->move(slot, node("b")));
+  CHECK(is(a.sessions->move(std::vector{slot}, node("nobody")), errc::not_allowed));
+  CHECK(is(b.sessions->move(std::vector{slot}, node("a")), errc::not_allowed));
+  CHECK(is(a.sessions->move(std::vector{session_slots}, node("b")), errc::invalid_field));
+  CHECK_FALSE(a.sessions->move(std::vector{slot}, node("b")));
   CHECK(is(write(*a.store, change{must_find(*a.store, "s")}.event("2")).error, errc::conflict));
   CHECK(is(write(*b.store, change{must_find(*b.store, "s")}.event("2")).error, errc::conflict));
   CHECK(must(b.sessions->renew()).offered == std::vector{slot});
@@ -256,15 +256,46 @@ TEST_CASE("the table says who owns what, and fair shares are reached from it") {
   CHECK(table.slots[7].node == node("a"));
   CHECK(table.slots[7].epoch == 1);
   CHECK(table.slots[7].has_lease);
-  const auto fair = fair_owners(table.owners(), table.nodes);
+  const auto fair = fair_owners(table.owners(), table.takers());
+  std::vector<std::uint32_t> for_b;
   for (std::uint32_t slot = 0; slot < session_slots; ++slot)
     if (fair[slot] == node("b"))
-      REQUIRE_FALSE(a.sessions->move(slot, node("b")));
+      for_b.push_back(slot);
+  REQUIRE_FALSE(a.sessions->move(for_b, node("b")));
   CHECK(must(b.sessions->acquire(must(b.sessions->renew()).offered)).size() == session_slots / 2);
   CHECK(must(a.sessions->look()).owners() == fair);
   schema.end_lease_of("a");
   CHECK_FALSE(must(b.sessions->look()).slots[7].has_lease);
   CHECK(must(b.sessions->look()).nodes == std::vector{node("b")});
+}
+
+TEST_CASE("a node that drains says so to the others, until it takes slots again") {
+  const shared_schema schema;
+  member a{schema.options, "a"};
+  const member b{schema.options, "b"};
+  must(a.sessions->renew(slot_wish::give));
+  auto table = must(b.sessions->look());
+  CHECK(table.nodes == std::vector{node("a"), node("b")});
+  CHECK(table.draining == std::vector{node("a")});
+  CHECK(table.takers() == std::vector{node("b")});
+  must(a.sessions->renew());
+  table = must(b.sessions->look());
+  CHECK(table.draining.empty());
+  CHECK(table.takers() == table.nodes);
+}
+
+TEST_CASE("slots are moved together, or none of them") {
+  const shared_schema schema;
+  member a{schema.options, "a"};
+  member b{schema.options, "b"};
+  must(a.sessions->acquire(std::vector<std::uint32_t>{1, 2}));
+  must(b.sessions->acquire(std::vector<std::uint32_t>{3}));
+  CHECK(is(a.sessions->move(std::vector<std::uint32_t>{1, 3}, node("b")), errc::not_allowed));
+  CHECK(a.sessions->acquired() == std::vector<std::uint32_t>{1, 2});
+  CHECK(must(b.sessions->renew()).offered.empty());
+  CHECK_FALSE(a.sessions->move(std::vector<std::uint32_t>{1, 2}, node("b")));
+  CHECK(a.sessions->acquired().empty());
+  CHECK(must(b.sessions->renew()).offered == std::vector<std::uint32_t>{1, 2});
 }
 
 TEST_CASE("one process at a time has a node's name, and the next one need not wait for its lease") {
@@ -297,7 +328,7 @@ TEST_CASE("a store has nodes or one owner, and not both at a time") {
   auto options = schema.options;
   options.node = node("a");
   CHECK(is(postgres_store::open(options).error(), errc::store_busy));
-  CHECK(is(session_ownership::join(only, long_lease).error(), errc::invalid_field));
+  CHECK(is(postgres_ownership::join(only, long_lease).error(), errc::invalid_field));
   // The only owner needs no slots.
   must_write(*only, change{"s"}.event("1"));
 }
@@ -327,7 +358,7 @@ TEST_CASE("leases go by the clock of the database, whatever those of the nodes s
     schema.end_lease_of("a");
     CHECK(must(b.sessions->acquire(slot_list(named("s")))).size() == 1);
     must(a.sessions->renew());
-    CHECK_FALSE(b.sessions->move(slot_of(named("s")), node("a")));
+    CHECK_FALSE(b.sessions->move(slot_list(named("s")), node("a")));
     must(a.sessions->renew());
     CHECK(must(a.sessions->acquire(slot_list(named("s")))).size() == 1);
   }
@@ -520,6 +551,7 @@ TEST_CASE("a node that is frozen amid a batch is passed, and cannot write when i
       CHECK_FALSE(b.sessions->leave());
     }
     frozen.send(1);
+    CHECK(frozen.receive() == -1); // it leaves the name to the next one
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "storage_helpers.hpp"
 
-#include <fermata/storage/postgres/session_slots.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 #include <fermata_catch.hpp>
 

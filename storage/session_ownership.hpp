@@ -1,11 +1,11 @@
 #pragma once
 
-#include <fermata/storage/postgres/postgres_store.hpp>
-#include <fermata/storage/postgres/session_slots.hpp>
+#include <fermata/messages/errors.hpp>
+#include <fermata/messages/ids.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,11 +24,14 @@ struct slot_owner {
 struct ownership_table {
   std::vector<slot_owner> slots; ///< By their numbers: `session_slots` of them.
   std::vector<node_name> nodes; ///< Those whose lease has not run out, in the order of their names.
+  std::vector<node_name> draining; ///< Those of them that want no slots any more, in order.
 
   ownership_table() = default;
 
   /// The names of the owners that have a lease, for `fair_owners`.
   [[nodiscard]] std::vector<node_name> owners() const;
+  /// The nodes that slots are for: those that do not drain.
+  [[nodiscard]] std::vector<node_name> takers() const;
 };
 
 /// What a node learns when it renews its lease.
@@ -42,6 +45,12 @@ struct ownership_news {
   ownership_news() = default;
 };
 
+/// What a node wants of the others when it renews its lease.
+enum class slot_wish : std::uint8_t {
+  take, ///< Its share of the slots.
+  give, ///< To get rid of all that it has: it drains.
+};
+
 /// The sessions that this node owns of a store that several nodes share. Slots of sessions have one
 /// owner at a time, under an epoch that grows with each change. The store of a node writes commits
 /// of sessions in its slots, under the epoch in which it acquired them; others get `conflict`,
@@ -49,71 +58,62 @@ struct ownership_news {
 /// has been frozen or cut off, and whose slots have another owner since, cannot change their
 /// sessions any more.
 ///
-/// A node has a lease, until when others leave its slots to it. Leases go by the clock of the
-/// database alone. Renew it several times in its length. One that has run out can still be renewed,
-/// and what nobody has acquired meanwhile is still owned; that of a node that owns nothing is
-/// forgotten after 30 days.
+/// A node has a lease, until when others leave its slots to it. Leases go by the clock of the store
+/// alone. Renew it several times in its length. One that has run out can still be renewed, and what
+/// nobody has acquired meanwhile is still owned.
 ///
 /// An effect outside of the store cannot be taken back by refusing a commit: ask `holds_lease`
-/// immediately before it starts. A node that freezes between that answer and the start may still be
-/// late.
+/// immediately before it starts, or go by when the lease was renewed last. A node that freezes
+/// between that and the start may still be late.
 ///
 /// Before a node acquires a slot, it must not have anything of an earlier ownership in memory.
 ///
 /// Threads: all of it may be called from any thread. Errors of every call: `io_error` (whether it
 /// was done is not known: renew, or look), `store_busy` when another process has come under this
-/// node's name, `overloaded` when the server takes no more connections, `store_unavailable` after
-/// `close`. Views that are open are in nobody's way: `renew`, `look` and `holds_lease` have a
-/// connection of their own, one for each thread that calls at the same time.
+/// node's name, `store_unavailable` after the store was closed, and what the implementation adds.
 class session_ownership {
 public:
-  /// Becomes a node, under the name that the store was opened with, and with no slots. What an
-  /// earlier life of that name owned is free at once. `lease`: from 100 ms to 1 h. Also refuses:
-  /// `invalid_field`.
-  [[nodiscard]] static result<std::unique_ptr<session_ownership>>
-  join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease);
-
-  /// Ending this gives nothing back: see `leave`.
+  session_ownership() = default;
   session_ownership(const session_ownership&) = delete;
   session_ownership& operator=(const session_ownership&) = delete;
+  /// Ending this gives nothing back: see `leave`.
+  virtual ~session_ownership() = default;
+
+  /// The name that this node has joined under.
+  [[nodiscard]] virtual const node_name& node() const noexcept = 0;
+  [[nodiscard]] virtual std::chrono::milliseconds lease() const noexcept = 0;
 
   /// Begins the lease anew. Waits for an acquisition by another node that is under way, so that
   /// none takes a slot for free whose lease has just been renewed.
-  [[nodiscard]] result<ownership_news> renew();
+  [[nodiscard]] virtual result<ownership_news> renew(slot_wish wish = slot_wish::take) = 0;
 
   /// Acquires those slots that have no owner, or one whose lease has run out, or that were moved to
-  /// this node; returns which. Those that this node has acquired already are not among them.
-  /// Nothing is acquired by who has no lease himself.
-  [[nodiscard]] result<std::vector<std::uint32_t>> acquire(std::span<const std::uint32_t> slots);
+  /// this node; returns which, in order. Those that this node has acquired already are not among
+  /// them. Nothing is acquired by who has no lease himself. Also refuses: `invalid_field`.
+  [[nodiscard]] virtual result<std::vector<std::uint32_t>>
+  acquire(std::span<const std::uint32_t> slots) = 0;
 
   /// Gives slots back, so that anybody may acquire them. Those of others stay theirs.
-  [[nodiscard]] caf::error release(std::span<const std::uint32_t> slots);
+  [[nodiscard]] virtual caf::error release(std::span<const std::uint32_t> slots) = 0;
 
-  /// Offers a slot of this node to another one. Refuses: `not_allowed` when this node does not own
-  /// it, or `to` has no lease.
-  [[nodiscard]] caf::error move(std::uint32_t slot, const node_name& to);
+  /// Offers slots of this node to another one: all, or none. Refuses: `not_allowed` when this node
+  /// does not own one of them, or `to` has no lease; `invalid_field`.
+  [[nodiscard]] virtual caf::error move(std::span<const std::uint32_t> slots,
+                                        const node_name& to) = 0;
 
   /// Releases all and ends the lease.
-  [[nodiscard]] caf::error leave();
+  [[nodiscard]] virtual caf::error leave() = 0;
 
-  [[nodiscard]] result<ownership_table> look();
+  [[nodiscard]] virtual result<ownership_table> look() = 0;
 
   /// Whether this node owns the session's slot, and its lease lasts so long at least: from when
   /// this returns, however long the answer took. False too when another process has come under this
   /// node's name.
-  [[nodiscard]] result<bool> holds_lease(const session_id& session,
-                                         std::chrono::milliseconds at_least);
+  [[nodiscard]] virtual result<bool> holds_lease(const session_id& session,
+                                                 std::chrono::milliseconds at_least) = 0;
 
   /// The slots that this node has acquired and has not learned to have lost, in order.
-  [[nodiscard]] std::vector<std::uint32_t> acquired() const;
-
-private:
-  session_ownership(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease);
-
-  [[nodiscard]] result<std::shared_ptr<detail::postgres_database>> database() const;
-
-  const std::shared_ptr<postgres_store> store_;
-  const std::chrono::milliseconds lease_;
+  [[nodiscard]] virtual std::vector<std::uint32_t> acquired() const = 0;
 };
 
 } // namespace fermata

@@ -34,12 +34,11 @@ struct root {
   [[nodiscard]] bool is_sound() const { return checksum == expected_checksum(); }
 };
 
-} // namespace
+/// What all openings of the same data have in common.
+struct stored_data {
+  stored_data() { roots[0].checksum = roots[0].expected_checksum(); }
 
-struct memory_store::state {
-  state() { roots[0].checksum = roots[0].expected_checksum(); }
-
-  [[nodiscard]] ordered_map& stored() { return roots[in_force].content; }
+  [[nodiscard]] ordered_map& content() { return roots[in_force].content; }
 
   /// Puts a transaction's tables in force; with `torn`: writes the place, but not to its end.
   void store_root(ordered_map content, bool torn = false) {
@@ -59,6 +58,37 @@ struct memory_store::state {
             : 1;
   }
 
+  /// Also that of the openings: there is only one.
+  std::mutex mutex;
+  std::array<root, 2> roots;
+  std::size_t in_force = 0;
+};
+
+caf::error crashed_error() {
+  return make_error(errc::store_unavailable,
+                    "the store has crashed; it serves again after a restart");
+}
+
+caf::error unreachable_error() {
+  return make_error(errc::io_error, "injected: the store cannot be reached");
+}
+
+} // namespace
+
+/// One opening.
+struct memory_store::state {
+  explicit state(std::shared_ptr<stored_data> opened)
+      : data{std::move(opened)}, mutex{data->mutex} {}
+
+  [[nodiscard]] ordered_map& stored() const { return data->content(); }
+
+  /// What every call is refused with; none: it is served.
+  [[nodiscard]] caf::error refusal() const {
+    if (down)
+      return crashed_error();
+    return is_reachable ? caf::error{} : unreachable_error();
+  }
+
   [[nodiscard]] memory_fault draw_fault(std::uint64_t write_number) {
     auto fault = lasting_fault.value_or(memory_fault::none);
     if (hook)
@@ -74,11 +104,11 @@ struct memory_store::state {
               std::span<const commit_outcome> outcomes) {
     if (fault == memory_fault::none || fault == memory_fault::lose_ack
         || fault == memory_fault::crash_after) {
-      store_root(std::move(content));
+      data->store_root(std::move(content));
       if (stored_hook && !commits.empty())
         stored_hook(commits, outcomes);
     } else if (fault == memory_fault::crash_inside) {
-      store_root(std::move(content), true);
+      data->store_root(std::move(content), true);
     }
     if (fault >= memory_fault::crash_before)
       go_down();
@@ -91,10 +121,10 @@ struct memory_store::state {
     ++life;
   }
 
-  mutable std::mutex mutex;
-  std::array<root, 2> roots;
-  std::size_t in_force = 0;
+  const std::shared_ptr<stored_data> data;
+  std::mutex& mutex;
   memory_fault_hook hook;
+  memory_guard guard;
   std::optional<memory_fault> next_fault;
   std::optional<memory_fault> lasting_fault;
   std::optional<memory_read_fault> next_read_fault;
@@ -105,16 +135,12 @@ struct memory_store::state {
   std::uint64_t writes = 0;
   std::uint64_t reads = 0;
   bool down = false;
+  bool is_reachable = true;
   /// Counts crashes and restarts; a view of an earlier life is dead.
   std::uint64_t life = 0;
 };
 
 namespace {
-
-caf::error crashed_error() {
-  return make_error(errc::store_unavailable,
-                    "the store has crashed; it serves again after a restart");
-}
 
 bytes map_key(table which, byte_view key) {
   bytes full;
@@ -126,7 +152,7 @@ bytes map_key(table which, byte_view key) {
 
 /// What becomes of one read.
 struct read_state {
-  bool alive = true;
+  caf::error refused;
   std::optional<memory_read_fault> fault;
   std::uint64_t bit = 0;
 };
@@ -202,9 +228,9 @@ private:
   result<byte_view> read(byte_view value, read_of what) {
     if (!look_)
       return value;
-    const auto found = look_(what, !value.empty());
-    if (!found.alive)
-      return crashed_error();
+    auto found = look_(what, !value.empty());
+    if (found.refused)
+      return std::move(found.refused);
     if (!found.fault)
       return value;
     if (*found.fault == memory_read_fault::io_error)
@@ -245,23 +271,27 @@ caf::error told(memory_fault fault, std::uint64_t write_number) {
 
 } // namespace
 
-memory_store::memory_store() : state_{std::make_shared<state>()} {}
+memory_store::memory_store()
+    : memory_store{std::make_shared<state>(std::make_shared<stored_data>())} {}
 
-memory_store::memory_store(std::shared_ptr<state> copied) : state_{std::move(copied)} {}
+memory_store::memory_store(std::shared_ptr<state> opened) : state_{std::move(opened)} {}
 
 memory_store::~memory_store() = default;
 
 std::vector<commit_outcome> memory_store::write(std::span<const commit> commits) {
   std::vector<commit_outcome> outcomes(commits.size());
   const std::lock_guard lock{state_->mutex};
-  if (state_->down) {
-    fail_all(outcomes, crashed_error());
+  if (const auto refused = state_->refusal()) {
+    fail_all(outcomes, refused);
     return outcomes;
   }
   const auto write_number = ++state_->writes;
   const auto fault = state_->draw_fault(write_number);
   memory_tables tables{state_->stored(), {}, fault == memory_fault::crash_inside};
-  if (const auto applied = apply_all(tables, commits, outcomes); !applied) {
+  commit_check check;
+  if (state_->guard)
+    check = [this](const commit& one) { return state_->guard(one.session); };
+  if (const auto applied = apply_all(tables, commits, outcomes, check); !applied) {
     fail_all(outcomes, applied.error());
     return outcomes;
   }
@@ -275,8 +305,8 @@ std::vector<commit_outcome> memory_store::write(std::span<const commit> commits)
 
 result<reclaim_outcome> memory_store::reclaim(std::size_t limit) {
   const std::lock_guard lock{state_->mutex};
-  if (state_->down)
-    return crashed_error();
+  if (auto refused = state_->refusal())
+    return refused;
   memory_tables stored{state_->stored()};
   auto found = has_garbage(stored);
   if (!found)
@@ -309,15 +339,15 @@ result<std::optional<session_anchor>> memory_store::find(const session_id& sessi
 
 result<std::unique_ptr<store::view>> memory_store::read() {
   const std::lock_guard lock{state_->mutex};
-  if (state_->down)
-    return crashed_error();
+  if (auto refused = state_->refusal())
+    return refused;
   look at = [state = state_, life = state_->life](read_of what, bool has_value) {
     const std::lock_guard inner_lock{state->mutex};
     if (what == read_of::lookup)
       ++state->reads;
     read_state found;
-    found.alive = state->life == life;
-    if (found.alive && has_value && state->next_read_fault) {
+    found.refused = state->life == life ? state->refusal() : crashed_error();
+    if (!found.refused && has_value && state->next_read_fault) {
       found.fault = std::exchange(state->next_read_fault, std::nullopt);
       found.bit = state->read_fault_bit;
       if (state->read_fault_hook)
@@ -368,6 +398,23 @@ void memory_store::on_fault(std::function<void(memory_fault)> of_write,
   state_->read_fault_hook = std::move(of_read);
 }
 
+void memory_store::on_commit(memory_guard guard) {
+  const std::lock_guard lock{state_->mutex};
+  state_->guard = std::move(guard);
+}
+
+caf::error memory_store::between_writes(const std::function<caf::error()>& body) {
+  const std::lock_guard lock{state_->mutex};
+  if (auto refused = state_->refusal())
+    return refused;
+  return body();
+}
+
+void memory_store::set_reachable(bool is_reachable) {
+  const std::lock_guard lock{state_->mutex};
+  state_->is_reachable = is_reachable;
+}
+
 void memory_store::crash() {
   const std::lock_guard lock{state_->mutex};
   state_->go_down();
@@ -381,7 +428,7 @@ bool memory_store::crashed() const {
 void memory_store::restart() {
   const std::lock_guard lock{state_->mutex};
   state_->down = false;
-  state_->find_root();
+  state_->data->find_root();
   ++state_->life;
 }
 
@@ -396,11 +443,15 @@ std::uint64_t memory_store::reads() const {
 }
 
 std::shared_ptr<memory_store> memory_store::clone() const {
-  auto copied = std::make_shared<state>();
+  auto copied = std::make_shared<state>(std::make_shared<stored_data>());
   const std::lock_guard lock{state_->mutex};
-  copied->store_root(state_->stored());
+  copied->data->store_root(state_->stored());
   copied->writes = state_->writes;
   return std::shared_ptr<memory_store>{new memory_store{std::move(copied)}};
+}
+
+std::shared_ptr<memory_store> memory_store::beside() const {
+  return std::shared_ptr<memory_store>{new memory_store{std::make_shared<state>(state_->data)}};
 }
 
 namespace {

@@ -37,10 +37,19 @@ using memory_fault_hook = std::function<memory_fault(std::uint64_t write_number)
 using memory_stored_hook =
     std::function<void(std::span<const commit> commits, std::span<const commit_outcome> outcomes)>;
 
+/// Asked for each commit of a write; an error is its outcome, and the rest of the batch is written
+/// all the same.
+using memory_guard = std::function<caf::error(const session_id& session)>;
+
 /// A store in memory, for simulations and tests: the same contract and the same records, checksums
 /// included, without a disk. What it does depends on nothing but the calls made to it.
 ///
 /// After a crash every call, also on open views, fails with `store_unavailable` until `restart`.
+///
+/// Several openings of the same data (`beside`) are as several processes that are connected to one
+/// database. Each sees what the others commit, and has faults, hooks, counters, crashes and
+/// restarts of its own. What hooks must not call of one opening, they must not call of the others.
+/// May be used from any thread, and different openings from different ones.
 class memory_store final : public store {
 public:
   memory_store();
@@ -77,6 +86,20 @@ public:
   void on_fault(std::function<void(memory_fault)> of_write,
                 std::function<void(memory_read_fault)> of_read);
 
+  /// Asks `guard` before each commit of this opening; on the writer's thread, inside of the write,
+  /// so it must not call the store. An empty one: nothing is refused.
+  void on_commit(memory_guard guard);
+
+  /// Runs `body`, and returns its error, while nothing is written through any opening: what it
+  /// changes is in force for each commit either before that is decided on, or after it is stored.
+  /// It must not call the store. Also refuses: `store_unavailable`; `io_error` while the data
+  /// cannot be reached.
+  [[nodiscard]] caf::error between_writes(const std::function<caf::error()>& body);
+
+  /// Cuts this opening off from its data, as a lost network does with a database: until that ends,
+  /// every call, also on open views, is `io_error`, and no write is stored or counted.
+  void set_reachable(bool is_reachable);
+
   /// Crashes now, between two writes.
   void crash();
 
@@ -85,17 +108,21 @@ public:
   /// Goes on after a crash with what was stored last; without a crash it only ends open views.
   void restart();
 
-  /// How many writes were attempted, failed ones included; those that a crashed store refuses are
-  /// not counted.
+  /// How many writes were attempted, failed ones included; those are not counted that a store
+  /// refuses which has crashed or cannot be reached.
   [[nodiscard]] std::uint64_t writes() const;
 
   /// How many records, and ranges of them, were looked up through views.
   [[nodiscard]] std::uint64_t reads() const;
 
   /// An independent store that holds the same and goes on counting from the same write. It has no
-  /// faults armed, and has not crashed even if this one has. Takes O(1) time and memory: the two
-  /// share what neither changes.
+  /// faults armed and no guard, and has not crashed even if this one has. Takes O(1) time and
+  /// memory: the two share what neither changes.
   [[nodiscard]] std::shared_ptr<memory_store> clone() const;
+
+  /// Another opening of the same data. It has no faults, hooks or guard yet, and has not crashed
+  /// even if this one has.
+  [[nodiscard]] std::shared_ptr<memory_store> beside() const;
 
   /// Flips one bit in a stored record, as a bad disk does. False: there is no such record. A head
   /// record shares its place with what the store knows of the session, so corrupting it makes the
@@ -114,7 +141,7 @@ public:
 private:
   struct state;
 
-  explicit memory_store(std::shared_ptr<state> copied);
+  explicit memory_store(std::shared_ptr<state> opened);
 
   std::shared_ptr<state> state_;
 };

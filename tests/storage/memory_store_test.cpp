@@ -4,6 +4,9 @@
 
 #include <fermata_catch.hpp>
 
+#include <atomic>
+#include <thread>
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -221,6 +224,163 @@ TEST_CASE("a crashed memory store can be cloned into one that serves") {
   target.fail_next(memory_fault::crash_after);
   CHECK(is(write(target, change{"a"}.event("1")).error, errc::store_unavailable));
   CHECK(must_find(*target.clone(), "a").events == 1);
+}
+
+TEST_CASE("what one opening of the same data stores, the others see, in one order") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.event("1"));
+  const auto other = target.beside();
+  const auto third = other->beside();
+  CHECK(must_find(*other, "a").events == 1);
+  must_write(*other, change{a}.event("2"));
+  const auto before = must(third->read());
+  CHECK(is(write(target, change{a}.event("3")).error, errc::conflict));
+  const auto b = must_write(target, change{"b"});
+  CHECK(b.number == a.number + 1);
+  CHECK_FALSE(must(before->find(named("b"))));
+  CHECK(must_find(*third, "b").number == b.number);
+  CHECK(events_of(target, a.number) == "1 2");
+  CHECK(third->fingerprint() == target.fingerprint());
+  // Each counts what it has written.
+  CHECK(target.writes() == 3);
+  CHECK(other->writes() == 1);
+  CHECK(third->writes() == 0);
+}
+
+TEST_CASE("faults and hooks of one opening do not hit the others") {
+  memory_store target;
+  const auto other = target.beside();
+  std::vector<std::string> told;
+  target.on_stored([&](auto commits, auto) { told.push_back(commits[0].session.str()); });
+  target.on_commit([](const session_id&) { return make_error(errc::conflict, "all are"); });
+  target.on_write([](std::uint64_t) { return memory_fault::io_error; });
+  target.fail_next_read(memory_read_fault::io_error);
+  must_write(*other, change{"a"});
+  other->fail_writes(memory_fault::disk_full);
+  target.on_write({});
+  target.on_commit({});
+  CHECK_FALSE(target.find(named("a")));
+  must_write(target, change{"b"});
+  CHECK(is(write(*other, change{"c"}).error, errc::disk_full));
+  CHECK(told == std::vector<std::string>{"b"});
+}
+
+TEST_CASE("a crash of one opening ends its views, and nothing of the others") {
+  memory_store target;
+  const auto other = target.beside();
+  must_write(*other, change{"a"});
+  const auto view = must(target.read());
+  const auto view_of_other = must(other->read());
+  target.crash();
+  CHECK(is(view->find(named("a")).error(), errc::store_unavailable));
+  CHECK(must(view_of_other->find(named("a"))));
+  CHECK_FALSE(other->crashed());
+  must_write(*other, change{"b"});
+  const auto third = target.beside();
+  must_write(*third, change{"c"});
+  target.restart();
+  CHECK(must_find(target, "b").number == 2);
+  CHECK(must_find(target, "c").number == 3);
+  CHECK(is(view->find(named("a")).error(), errc::store_unavailable));
+}
+
+TEST_CASE("a crash inside of a write tears nothing that others have opened, too") {
+  memory_store target;
+  must_write(target, change{"a"});
+  target.fail_next(memory_fault::crash_inside); // torn, but not in force
+  CHECK(write(target, change{"torn"}).error);
+  const auto other = target.beside();
+  auto b = must_write(*other, change{"b"}.event("1").put(entry_key, "e"));
+  for (int round = 0; round < 3; ++round) {
+    const auto before = other->fingerprint();
+    target.restart();
+    target.fail_next(memory_fault::crash_inside);
+    CHECK(
+        is(write(target, change{b}.event("x").put(entry_key, "f")).error, errc::store_unavailable));
+    CHECK(other->fingerprint() == before);
+    b = must_write(*other, change{b}.event("2"));
+  }
+  must_delete(*other, "b");
+  target.restart();
+  target.fail_next(memory_fault::crash_inside);
+  CHECK(is(target.reclaim(1).error(), errc::store_unavailable));
+  CHECK(other->verify().problems == std::vector<std::string>{});
+  CHECK(must_find(*other, "a").number == 1);
+}
+
+TEST_CASE("a commit that the guard refuses is left out, and the rest of its batch is written") {
+  memory_store target;
+  const auto a = must_write(target, change{"a"}.event("1"));
+  target.on_commit([](const session_id& session) {
+    return session == named("a") ? make_error(errc::conflict, "not a") : caf::error{};
+  });
+  const std::vector<commit> batch{change{a}.event("2"), change{"b"}};
+  const auto outcomes = target.write(batch);
+  CHECK(message_of(outcomes[0].error) == "not a");
+  CHECK(outcomes[0].number == 0);
+  CHECK_FALSE(outcomes[1].error);
+  CHECK(events_of(target, a.number) == "1");
+  must_write(*target.clone(), change{a}.event("2"));
+  target.on_commit({});
+  must_write(target, change{a}.event("2"));
+}
+
+TEST_CASE("a memory store that cannot be reached does nothing, and loses nothing") {
+  memory_store target;
+  must_write(target, change{"a"});
+  const auto other = target.beside();
+  const auto view = must(target.read());
+  target.set_reachable(false);
+  const std::vector<commit> batch{change{"a"}, change{"b"}};
+  for (const auto& outcome : target.write(batch))
+    CHECK(is(outcome.error, errc::io_error));
+  CHECK(is(target.reclaim(1).error(), errc::io_error));
+  CHECK(is(target.find(named("a")).error(), errc::io_error));
+  CHECK(is(view->find(named("a")).error(), errc::io_error));
+  auto is_run = false;
+  const auto run = [&] {
+    is_run = true;
+    return caf::error{};
+  };
+  CHECK(is(target.between_writes(run), errc::io_error));
+  CHECK_FALSE(is_run);
+  must_write(*other, change{"c"});
+  target.set_reachable(true);
+  CHECK(target.writes() == 1);
+  CHECK(must_find(target, "c").number == 2);
+  CHECK(must(view->find(named("a"))));
+  CHECK_FALSE(target.between_writes(run));
+  CHECK(is_run);
+}
+
+TEST_CASE("what runs between writes sees each of them stored, or not begun") {
+  memory_store target;
+  const auto other = target.beside();
+  // As an owner that may change at any time, and must not amid a write.
+  auto is_owner = true;
+  auto is_told = true;
+  target.on_commit([&](const session_id&) {
+    return is_owner ? caf::error{} : make_error(errc::conflict, "not the owner");
+  });
+  target.on_stored([&](auto, auto outcomes) { is_told &= !outcomes[0].error == is_owner; });
+  std::atomic<bool> ends = false;
+  std::thread changing{[&] {
+    while (!ends)
+      if (other->between_writes([&] {
+            is_owner = !is_owner;
+            return caf::error{};
+          }))
+        break;
+  }};
+  int refused = 0;
+  int stored = 0;
+  for (int i = 0; i < 1'000'000 && (refused < 100 || stored < 100); ++i)
+    ++(write(target, change{"s" + std::to_string(i)}).error ? refused : stored);
+  ends = true;
+  changing.join();
+  CHECK(refused >= 100);
+  CHECK(stored >= 100);
+  CHECK(is_told);
 }
 
 TEST_CASE("a flipped bit in a memory store is reported, naming the record, and not believed") {

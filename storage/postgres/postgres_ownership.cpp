@@ -1,5 +1,6 @@
 #include <fermata/storage/postgres/postgres_ownership.hpp>
 
+#include <fermata/storage/detail/slot_checks.hpp>
 #include <fermata/storage/postgres/detail/database.hpp>
 
 #include <algorithm>
@@ -31,21 +32,12 @@ std::vector<node_name> names_in(const std::string& text) {
   return names;
 }
 
-caf::error check_slot(std::uint32_t slot) {
-  if (slot >= session_slots)
-    return make_error(errc::invalid_field, "there is no slot " + std::to_string(slot)
-                                               + "; they are 0 to "
-                                               + std::to_string(session_slots - 1));
-  return caf::none;
-}
-
 } // namespace
 
 result<std::unique_ptr<postgres_ownership>>
 postgres_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease) {
-  if (lease < std::chrono::milliseconds{100} || lease > std::chrono::hours{1})
-    return make_error(errc::invalid_field, "a lease of " + std::to_string(lease.count())
-                                               + " ms is refused; it may be from 100 ms to 1 h");
+  if (auto error = detail::check_lease(lease))
+    return error;
   const auto database = store->database();
   if (!database)
     return make_error(errc::store_unavailable, "the store is closed");
@@ -91,9 +83,7 @@ result<ownership_news> postgres_ownership::renew(slot_wish wish) {
   if (!renewed)
     return renewed.error();
   if (renewed->empty())
-    return make_error(errc::store_busy, "node " + in.node().str()
-                                            + " has left, or another process has come under its "
-                                              "name: it has no lease to renew");
+    return detail::no_lease_error(in.node());
   // What is acquired meanwhile is not taken for lost.
   const auto before = in.acquired();
   const auto rows = in.ask(in.statements().own_slots, postgres_parameters{}.number(in.life()));
@@ -123,14 +113,13 @@ postgres_ownership::acquire(std::span<const std::uint32_t> slots) {
   if (!database)
     return std::move(database.error());
   auto& in = **database;
+  if (auto error = detail::check_slots(slots))
+    return error;
   std::vector<std::uint32_t> wanted;
   const auto before = in.acquired();
-  for (const auto slot : slots) {
-    if (auto error = check_slot(slot))
-      return error;
+  for (const auto slot : slots)
     if (!before.contains(slot))
       wanted.push_back(slot);
-  }
   std::vector<std::uint32_t> got;
   if (wanted.empty())
     return got;
@@ -156,9 +145,8 @@ caf::error postgres_ownership::release(std::span<const std::uint32_t> slots) {
   if (!database)
     return std::move(database.error());
   auto& in = **database;
-  for (const auto slot : slots)
-    if (auto error = check_slot(slot))
-      return error;
+  if (auto error = detail::check_slots(slots))
+    return error;
   return in.change({{&in.statements().release_slots, postgres_parameters{}.number(in.life()).text(
                                                          slots.empty() ? "-1" : listed(slots))}},
                    true, [&](const auto&) {
@@ -172,9 +160,8 @@ caf::error postgres_ownership::move(std::span<const std::uint32_t> slots, const 
   if (!database)
     return std::move(database.error());
   auto& in = **database;
-  for (const auto slot : slots)
-    if (auto error = check_slot(slot))
-      return error;
+  if (auto error = detail::check_slots(slots))
+    return error;
   if (slots.empty())
     return caf::none;
   auto is_moved = false;
@@ -190,10 +177,7 @@ caf::error postgres_ownership::move(std::span<const std::uint32_t> slots, const 
                     false, take))
     return error;
   if (!is_moved)
-    return make_error(errc::not_allowed, "slots " + listed(slots) + " cannot be moved to "
-                                             + to.str() + ": node " + in.node().str()
-                                             + " does not own all of them, or " + to.str()
-                                             + " has no lease");
+    return detail::not_moved_error(slots, in.node(), to);
   return caf::none;
 }
 

@@ -28,10 +28,6 @@ lmdb_options reading() {
   return options;
 }
 
-bool says(const caf::error& error, std::string_view part) {
-  return message_of(error).find(part) != std::string::npos;
-}
-
 /// A store most of which is garbage.
 std::string put_much_and_delete(const fs::path& directory) {
   const auto target = must(lmdb_store::open(directory));

@@ -47,10 +47,6 @@ unsigned mode_of(const fs::path& path) {
   return status.st_mode & 0777U;
 }
 
-bool says(const caf::error& error, std::string_view part) {
-  return message_of(error).find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("a store and its files are private, whatever the umask") {

@@ -15,10 +15,6 @@ using namespace fermata::test;
 
 namespace {
 
-node_name node(std::string_view text) {
-  return must(node_name::parse(text));
-}
-
 std::vector<node_name> nodes(std::size_t count) {
   std::vector<node_name> names;
   for (std::size_t i = 0; i < count; ++i)

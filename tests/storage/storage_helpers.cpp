@@ -8,12 +8,27 @@
 #include <csignal>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 namespace fermata::test {
 
 session_id named(std::string_view text) {
   return must(session_id::parse(text));
+}
+
+node_name node(std::string_view text) {
+  return must(node_name::parse(text));
+}
+
+std::vector<std::uint32_t> all_slots() {
+  std::vector<std::uint32_t> slots(session_slots);
+  std::iota(slots.begin(), slots.end(), 0);
+  return slots;
+}
+
+std::vector<std::uint32_t> slot_list(const session_id& session) {
+  return {slot_of(session)};
 }
 
 bytes data(std::string_view text) {
@@ -99,6 +114,10 @@ change& change::remove() {
 
 timestamp at(std::int64_t milliseconds) {
   return timestamp{std::chrono::milliseconds{milliseconds}};
+}
+
+bool says(const caf::error& error, std::string_view text) {
+  return message_of(error).find(text) != std::string::npos;
 }
 
 commit_outcome write(store& target, const commit& change) {

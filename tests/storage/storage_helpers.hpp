@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/storage/session_slots.hpp>
 #include <fermata/storage/store.hpp>
 
 #include <temporary_directory.hpp>
@@ -13,6 +14,10 @@
 namespace fermata::test {
 
 [[nodiscard]] session_id named(std::string_view text);
+[[nodiscard]] node_name node(std::string_view text);
+[[nodiscard]] std::vector<std::uint32_t> all_slots();
+/// That of a session, alone.
+[[nodiscard]] std::vector<std::uint32_t> slot_list(const session_id& session);
 [[nodiscard]] bytes data(std::string_view text);
 [[nodiscard]] bytes data(std::size_t size, std::uint8_t fill);
 [[nodiscard]] std::string text(const bytes& value);
@@ -51,6 +56,9 @@ private:
 };
 
 [[nodiscard]] timestamp at(std::int64_t milliseconds);
+
+/// Whether that is in an error's message.
+[[nodiscard]] bool says(const caf::error& error, std::string_view text);
 
 /// Writes one commit on its own.
 commit_outcome write(store& target, const commit& change);

@@ -3,12 +3,13 @@
 #include "storage_helpers.hpp"
 
 #include <fermata/storage/lmdb_store.hpp>
-#include <fermata/storage/memory_store.hpp>
+#include <fermata/storage/memory_ownership.hpp>
 #include <fermata/storage/verify_store.hpp>
 
 // Each test program that shares tests of stores has a header of this name.
-#define TESTED_STORES memory_harness, lmdb_harness
+#define TESTED_STORES memory_harness, memory_node_harness, lmdb_harness
 #define DURABLE_STORES lmdb_harness
+#define SHARED_STORES memory_nodes
 
 namespace fermata::test {
 
@@ -23,6 +24,52 @@ public:
 
 private:
   std::shared_ptr<memory_store> store_ = std::make_shared<memory_store>();
+};
+
+/// Data that nodes share.
+class memory_nodes {
+public:
+  /// One of them.
+  struct member {
+    std::shared_ptr<memory_store> store;
+    std::unique_ptr<memory_ownership> sessions;
+  };
+
+  [[nodiscard]] member join(std::string_view name) const {
+    auto store = data_->beside();
+    auto sessions = must(memory_ownership::join(table_, node(name), store, std::chrono::hours{1}));
+    return {std::move(store), std::move(sessions)};
+  }
+  /// A node whose name another process can take while it lives.
+  [[nodiscard]] member join_replaceable(std::string_view name) const { return join(name); }
+  /// Takes such a name.
+  [[nodiscard]] member replace(std::string_view name) const { return join(name); }
+  void end_lease_of(std::string_view name) const { table_->end_lease(node(name)); }
+  [[nodiscard]] verify_report verify() const { return data_->verify(); }
+
+private:
+  std::shared_ptr<memory_store> data_ = std::make_shared<memory_store>();
+  std::shared_ptr<memory_ownership_table> table_ = std::make_shared<memory_ownership_table>();
+};
+
+/// One opening of several, of a node that owns all sessions.
+class memory_node_harness {
+public:
+  memory_node_harness() { join(); }
+  store& get() { return *self_.store; }
+  void reopen() {
+    self_.store->crash();
+    join();
+  }
+
+private:
+  void join() {
+    self_ = nodes_.join("n1");
+    must(self_.sessions->acquire(all_slots()));
+  }
+
+  memory_nodes nodes_;
+  memory_nodes::member self_;
 };
 
 class lmdb_harness {

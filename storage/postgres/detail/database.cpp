@@ -2,6 +2,7 @@
 
 #include <fermata/storage/detail/entries.hpp>
 #include <fermata/storage/detail/reclaim.hpp>
+#include <fermata/storage/detail/slot_checks.hpp>
 #include <fermata/storage/postgres/detail/snapshot.hpp>
 
 #include <unistd.h>
@@ -585,13 +586,7 @@ caf::error postgres_database::check_owner(const session_id& session) const {
   const auto acquired = acquired_in(slot);
   if (owner.life == life_ && acquired == owner.epoch)
     return caf::none;
-  return make_error(
-      errc::conflict,
-      "a commit of session " + session.str() + " is refused: its slot, " + std::to_string(slot)
-          + ", is owned by " + (owner.node.empty() ? "nobody" : "node " + owner.node) + " in epoch "
-          + std::to_string(owner.epoch)
-          + (acquired ? ", and this node acquired it in epoch " + std::to_string(*acquired)
-                      : ", and this node has not acquired it"));
+  return not_owner_error(session, owner.node, static_cast<std::uint64_t>(owner.epoch), acquired);
 }
 
 caf::error postgres_database::change(const std::vector<order>& orders, bool is_repeatable,

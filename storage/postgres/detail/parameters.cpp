@@ -47,14 +47,4 @@ postgres_parameters& postgres_parameters::array(std::span<const byte_view> value
   return *this;
 }
 
-std::string listed(std::span<const std::uint32_t> numbers) {
-  std::string text;
-  for (const auto number : numbers) {
-    if (!text.empty())
-      text += ',';
-    text += std::to_string(number);
-  }
-  return text;
-}
-
 } // namespace fermata::detail

@@ -3,7 +3,7 @@
 #include <fermata/storage/detail/byte_order.hpp>
 
 #include <cassert>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace fermata::detail {
@@ -25,8 +25,5 @@ public:
 private:
   std::vector<bytes> values_;
 };
-
-/// Numbers as a text, with commas.
-[[nodiscard]] std::string listed(std::span<const std::uint32_t> numbers);
 
 } // namespace fermata::detail

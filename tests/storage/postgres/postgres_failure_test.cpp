@@ -25,10 +25,6 @@ namespace {
 
 const record_key head_key{record_kind::head, 0, 0};
 
-bool says(const caf::error& error, std::string_view text) {
-  return message_of(error).find(text) != std::string::npos;
-}
-
 /// A store behind a proxy.
 class fragile_store {
 public:

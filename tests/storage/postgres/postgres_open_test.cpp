@@ -20,10 +20,6 @@ caf::error refusal(const postgres_options& options) {
   return opened ? caf::error{} : opened.error();
 }
 
-bool says(const caf::error& error, std::string_view text) {
-  return message_of(error).find(text) != std::string::npos;
-}
-
 postgres_options reading(const postgres_harness& of) {
   auto options = of.options();
   options.access = store_access::read_only;

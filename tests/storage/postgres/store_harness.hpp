@@ -1,15 +1,17 @@
 #pragma once
 
+#include "postgres_proxy.hpp"
 #include "postgres_server.hpp"
 #include "storage_helpers.hpp"
 
 #include <fermata/storage/postgres/postgres_ownership.hpp>
 
-#include <numeric>
+#include <optional>
 
 // Each test program that shares tests of stores has a header of this name.
 #define TESTED_STORES postgres_harness, postgres_node_harness
 #define DURABLE_STORES postgres_harness
+#define SHARED_STORES postgres_nodes
 
 namespace fermata::test {
 
@@ -51,7 +53,7 @@ private:
 class postgres_node_harness {
 public:
   postgres_node_harness() {
-    options_.node = must(node_name::parse("n1"));
+    options_.node = node("n1");
     reopen();
   }
   ~postgres_node_harness() {
@@ -68,15 +70,65 @@ public:
     store_.reset();
     store_ = open_once_free(options_);
     sessions_ = must(postgres_ownership::join(store_, std::chrono::hours{1}));
-    std::vector<std::uint32_t> slots(session_slots);
-    std::iota(slots.begin(), slots.end(), 0);
-    must(sessions_->acquire(slots));
+    must(sessions_->acquire(all_slots()));
   }
 
 private:
   postgres_options options_ = postgres_server::get().new_store();
   std::shared_ptr<postgres_store> store_;
   std::unique_ptr<postgres_ownership> sessions_;
+};
+
+/// A schema that nodes share.
+class postgres_nodes {
+public:
+  /// One of them.
+  struct member {
+    member(postgres_options options, std::string_view name) {
+      options.node = node(name);
+      store = open_once_free(options);
+      // The clock of the database decides: a test that wants a lease to end says so there.
+      sessions = must(postgres_ownership::join(store, std::chrono::hours{1}));
+    }
+
+    std::shared_ptr<postgres_store> store;
+    std::unique_ptr<postgres_ownership> sessions;
+  };
+
+  postgres_nodes() = default;
+  ~postgres_nodes() { sql("DROP SCHEMA " + options.schema + " CASCADE"); }
+  postgres_nodes(const postgres_nodes&) = delete;
+  postgres_nodes& operator=(const postgres_nodes&) = delete;
+
+  [[nodiscard]] member join(std::string_view name) const { return {options, name}; }
+  /// A node whose name another process can take while it lives.
+  [[nodiscard]] member join_replaceable(std::string_view name) {
+    auto through = options;
+    through.connection = proxy_.emplace(postgres_server::get()).connection();
+    return {through, name};
+  }
+  /// Takes such a name. The node before goes on, and reaches the database again.
+  [[nodiscard]] member replace(std::string_view name) {
+    proxy_->accept(false);
+    proxy_->cut_all();
+    auto next = join(name);
+    proxy_->accept(true);
+    return next;
+  }
+  /// As if so much time had passed for the database.
+  void end_lease_of(std::string_view name) const {
+    sql("UPDATE " + options.schema + ".nodes SET lease_until = clock_timestamp() WHERE node = '"
+        + std::string{name} + "'");
+  }
+  [[nodiscard]] verify_report verify() const { return must(open_once_free(options)->verify()); }
+  std::string sql(const std::string& statements) const {
+    return postgres_server::get().sql(statements);
+  }
+
+  postgres_options options = postgres_server::get().new_store();
+
+private:
+  std::optional<postgres_proxy> proxy_;
 };
 
 } // namespace fermata::test

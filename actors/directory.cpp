@@ -6,6 +6,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace fermata::detail {
 
@@ -53,7 +54,8 @@ reply::witness watch_answer(const services_ptr& shared, const session_id& sessio
 
 directory::directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal)
     : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_},
-      alarms_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }} {
+      alarms_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }},
+      arrivals_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }} {
   // Linked: whatever kills the directory kills the sessions, so that none is left that nobody can
   // reach.
   worker_ =
@@ -66,12 +68,81 @@ directory::directory(caf::event_based_actor* self, services_ptr shared, caf::act
 void directory::deliver(delivery_ptr message) {
   if (stopping_)
     return; // its answer says so when it is dropped
-  if (message->is_command() && !shared_->is_home_of(message->session))
-    return hand_on(self_, shared_->options.router->forwarder, std::move(message));
+  // What this runtime says to a session that has not left memory yet may still be recorded.
+  if (message->is_own() ? is_away(message->session) : !shared_->is_home_of(message->session))
+    return send_away(std::move(message));
   if (message->is_command())
     take_in(std::move(message));
   else
     forward(std::move(message));
+}
+
+void directory::send_away(delivery_ptr message) {
+  const auto& session = message->session;
+  if (!message->is_own()) {
+    message->answer.begin({}); // turns are for sessions that live here
+    return hand_on(self_, shared_->options.router->forwarder, std::move(message));
+  }
+  if (const auto* finished = std::get_if<run_finished>(&message->body)) {
+    // Its new home has found the claim open, and finds out what became of it (P8).
+    const call_id call{session, finished->call};
+    if (shared_->workers.outcome(call, finished->run))
+      shared_->workers.forget(call);
+  } else if (std::holds_alternative<worker_freed>(message->body)) {
+    if (auto next = shared_->workers.next_waiting()) {
+      auto freed = std::make_shared<delivery>();
+      freed->session = std::move(*next);
+      freed->body = worker_freed{};
+      self_->send(self_, std::move(freed));
+    }
+  }
+  message->answer(make_error(errc::node_unavailable,
+                             "session " + session.str() + " lives on another node by now"));
+}
+
+void directory::arrive(const sessions_arrived& what) {
+  if (stopping_)
+    return;
+  arrivals_.begin(what.slots);
+  if (shared_->options.fire_timers)
+    alarms_.armed(shared_->options.clock->now());
+  // A node that has died may have left garbage that nobody else knows of.
+  self_->send(journal_, what);
+}
+
+void directory::depart(sessions_departed what) {
+  const auto lives_elsewhere = [this](const session_id& id) { return !shared_->is_home_of(id); };
+  auto messages = turns_.take_all(lives_elsewhere);
+  std::erase_if(parked_order_, [&](const session_id& id) {
+    if (!lives_elsewhere(id))
+      return false;
+    auto parked = take_parked(id);
+    std::move(parked.begin(), parked.end(), std::back_inserter(messages));
+    return true;
+  });
+  for (auto& message : messages)
+    send_away(std::move(message));
+  followers_.depart();
+  auto leaving = leaving_;
+  for (const auto& [id, one] : residents_)
+    if (lives_elsewhere(id)) {
+      self_->send(one.actor, atoms::stop_atom_v);
+      leaving.insert(one.actor.address());
+    }
+  // Those that have no actor at the moment: of others when they have left.
+  auto calls = shared_->workers.calls();
+  std::erase_if(calls, [this](const call_id& call) { return !is_away(call.session()); });
+  drop_runs(calls);
+  departures_.add(std::move(leaving), std::move(what.cleared));
+}
+
+void directory::drop_runs(const std::vector<call_id>& calls) {
+  for (const auto& call : calls) {
+    shared_->workers.forget(call);
+    auto stopped = std::make_shared<stop_run>();
+    stopped->call = call;
+    self_->send(worker_, std::move(stopped));
+  }
 }
 
 void directory::take_in(delivery_ptr command) {
@@ -108,6 +179,8 @@ void directory::give_turns() {
 void directory::give_turn(delivery_ptr command) {
   ++turns_begun_;
   command->answer.begin(turn{shared_->turns});
+  if (is_away(command->session))
+    return send_away(std::move(command));
   forward(std::move(command));
 }
 
@@ -152,15 +225,21 @@ void directory::park(delivery_ptr message) {
 
 void directory::deliver_parked() {
   while (!parked_order_.empty()) {
-    auto* to = find_or_activate(parked_order_.front());
-    if (to == nullptr)
+    const bool away = is_away(parked_order_.front());
+    auto* to = away ? nullptr : find_or_activate(parked_order_.front());
+    if (to == nullptr && !away)
       return;
-    auto messages = std::move(parked_.extract(parked_order_.front()).mapped());
+    auto messages = take_parked(parked_order_.front());
     parked_order_.pop_front();
-    shared_->parked -= static_cast<std::uint32_t>(messages.size());
     for (auto& message : messages)
-      pass_on(*to, std::move(message));
+      away ? send_away(std::move(message)) : pass_on(*to, std::move(message));
   }
+}
+
+std::vector<delivery_ptr> directory::take_parked(const session_id& id) {
+  auto messages = std::move(parked_.extract(id).mapped());
+  shared_->parked -= static_cast<std::uint32_t>(messages.size());
+  return messages;
 }
 
 void directory::pass_on(resident& to, delivery_ptr message) {
@@ -226,6 +305,8 @@ void directory::remove(std::unordered_map<session_id, resident>::iterator gone) 
   by_use_.erase(gone->second.place);
   residents_.erase(gone);
   shared_->observe([&](auto& observer) { observer.passivated(id, residents_.size()); });
+  if (is_away(id))
+    drop_runs(shared_->workers.runs_of(id)); // whose outcomes nobody here can record
   make_use_of_room();
 }
 
@@ -237,6 +318,12 @@ void directory::make_use_of_room() {
 }
 
 bool directory::ended(const caf::actor_addr& who) {
+  const bool was_known = forget(who);
+  departures_.ended(who);
+  return was_known;
+}
+
+bool directory::forget(const caf::actor_addr& who) {
   if (leaving_.erase(who) > 0) {
     make_use_of_room();
     return true;
@@ -302,6 +389,7 @@ void directory::stop() {
   shared_->parked = 0;
   followers_.close();
   alarms_.stop();
+  arrivals_.stop();
   for (auto& [id, one] : residents_)
     self_->send(one.actor, atoms::stop_atom_v);
   stop_worker();
@@ -352,7 +440,8 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       },
       [self, shared](status_query& what) {
         auto promise = self->make_response_promise();
-        if (!shared->is_home_of(what.session))
+        // In a store that nodes share, all can read.
+        if (!shared->shares_store() && !shared->is_home_of(what.session))
           promise.delegate(shared->options.router->forwarder, std::move(what));
         else
           promise.deliver(query_status(shared->store(), what.session));
@@ -380,6 +469,10 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
       },
       [body](atoms::alarm_atom) { body->alarms().tick(); },
       [body](atoms::fired_atom, bool dealt_with) { body->alarms().fired(dealt_with); },
+      [body](const sessions_arrived& what) { body->arrive(what); },
+      [body](sessions_departed& what) { body->depart(std::move(what)); },
+      [body](next_arrivals) { body->newcomers().look(); },
+      [body](arrival_woken) { body->newcomers().woken(); },
       [body](atoms::stop_atom) { body->stop(); },
   };
 }

@@ -52,6 +52,19 @@ void followers::unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks
     });
 }
 
+void followers::depart() {
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const auto of = next++;
+    if (!shared_->is_home_of(of->first))
+      drop(of, [](follower& one) {
+        one.promise.deliver(
+            make_error(errc::node_unavailable, "session " + one.what.session.str()
+                                                   + " has moved to another node; ask again"));
+        return true;
+      });
+  }
+}
+
 void followers::gone(const caf::node_id& node) {
   for (auto next = waiting_.begin(); next != waiting_.end();)
     drop(next++, [&](const follower& one) {

@@ -104,7 +104,10 @@ void session::activate() {
     if (const auto* known = data_.find_call(call.number());
         known == nullptr || known->status == call_status::answered)
       stop_run_of(call.number());
-  const auto is_running = [this](std::uint64_t call) { return shared_->workers.has(id_of(call)); };
+  // The run that is claimed, and not one from before the session was away.
+  const auto is_running = [this](std::uint64_t call) {
+    return shared_->workers.has(id_of(call), data_.calls.at(call).runs);
+  };
   record_all(core::recover(data_, is_running, environment_));
   for (const auto call : data_.claimed)
     if (!is_running(call))
@@ -443,6 +446,8 @@ void session::committed(const commit_outcome& outcome) {
     return;
   if (outcome.error) {
     shared_->observe([&](auto& observer) { observer.commit_failed(id_, outcome.error); });
+    if (shared_->shares_store() && is(outcome.error, errc::conflict))
+      return fail_as_moved();
     return fail(outcome.error);
   }
   number_ = outcome.number;
@@ -589,6 +594,14 @@ void session::fail(const caf::error& why) {
   // What was under way has no caller to come back: the session looks for itself whether it can go
   // on (P6).
   try_again(retry_interval);
+}
+
+void session::fail_as_moved() {
+  if (const auto& told = shared_->options.router->on_stale_commit)
+    told();
+  fail(make_error(errc::node_unavailable, "session " + id_.str()
+                                              + " has moved to another node: nothing was done; "
+                                                "send it again"));
 }
 
 void session::send_later(decltype(delivery::body) body) {

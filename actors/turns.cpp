@@ -4,6 +4,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace fermata::detail {
 
@@ -38,6 +39,19 @@ delivery_ptr turn_queue::pop(std::uint64_t turn) {
     order_.insert(std::move(first));
   }
   return message;
+}
+
+std::vector<delivery_ptr>
+turn_queue::take_all(const std::function<bool(const session_id&)>& is_wanted) {
+  std::vector<delivery_ptr> taken;
+  std::erase_if(order_, [&](const auto& one) {
+    if (!is_wanted(one.second))
+      return false;
+    auto messages = std::move(waiting_.extract(one.second).mapped());
+    std::move(messages.begin(), messages.end(), std::back_inserter(taken));
+    return true;
+  });
+  return taken;
 }
 
 std::size_t turn_queue::waiting_for(const session_id& session) const {

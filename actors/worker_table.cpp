@@ -76,7 +76,8 @@ void worker_table::note_overdue(const call_id& call) {
 bool worker_table::is_overdue(const call_id& call) const {
   const std::lock_guard lock{mutex_};
   const auto found = runs_.find(call);
-  return found != runs_.end() && found->second.overdue && !found->second.outcome;
+  return found != runs_.end() && found->second.overdue && !found->second.outcome
+         && !found->second.forgotten;
 }
 
 std::optional<session_id> worker_table::abandon(const call_id& call) {
@@ -100,9 +101,10 @@ void worker_table::forget(const call_id& call) {
     found->second.forgotten = true;
 }
 
-bool worker_table::has(const call_id& call) const {
+bool worker_table::has(const call_id& call, std::uint32_t number) const {
   const std::lock_guard lock{mutex_};
-  return runs_.contains(call);
+  const auto found = runs_.find(call);
+  return found != runs_.end() && found->second.number == number && !found->second.forgotten;
 }
 
 std::size_t worker_table::under_way() const {
@@ -118,6 +120,15 @@ std::vector<call_id> worker_table::runs_of(const session_id& session) const {
        one != runs_.end() && one->first.session() == session; ++one)
     calls.push_back(one->first);
   return calls;
+}
+
+std::vector<call_id> worker_table::calls() const {
+  const std::lock_guard lock{mutex_};
+  std::vector<call_id> all;
+  all.reserve(runs_.size());
+  for (const auto& [call, one] : runs_)
+    all.push_back(call);
+  return all;
 }
 
 std::stop_token worker_table::stop_token(const call_id& call) const {

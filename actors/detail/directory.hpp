@@ -1,6 +1,8 @@
 #pragma once
 
 #include <fermata/actors/detail/alarm_clock.hpp>
+#include <fermata/actors/detail/arrivals.hpp>
+#include <fermata/actors/detail/departures.hpp>
 #include <fermata/actors/detail/followers.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
@@ -22,6 +24,9 @@ namespace fermata::detail {
 /// Finds a session's actor, or activates the session; passivates idle ones; bounds how many are
 /// resident and how much waits for each; lets sessions take turns. Only its address is handed out,
 /// so no message is lost to a passivation (P2).
+///
+/// Where nodes share a store, sessions come and go (`sessions_arrived`, `sessions_departed`). What
+/// is for a session that lives elsewhere never activates it here.
 class directory {
 public:
   directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal);
@@ -36,12 +41,17 @@ public:
   /// for what was under way.
   void activate_again(const session_id& id, std::chrono::milliseconds delay);
   void retry(const session_id& id, std::chrono::milliseconds delay);
+  /// Sessions of these slots live here by now: goes on with what is under way in them.
+  void arrive(const sessions_arrived& what);
+  /// Some sessions do not live here any more: they leave memory, and their messages go on.
+  void depart(sessions_departed what);
   /// Lets commands go on that wait for a turn, as far as turns are free.
   void give_turns();
   void tick();
   void stop();
   [[nodiscard]] followers& readers() noexcept { return followers_; }
   [[nodiscard]] alarm_clock& alarms() noexcept { return alarms_; }
+  [[nodiscard]] arrivals& newcomers() noexcept { return arrivals_; }
 
 private:
   struct resident {
@@ -54,6 +64,17 @@ private:
     resident() = default;
   };
 
+  /// The session lives elsewhere by now, and is not in memory.
+  [[nodiscard]] bool is_away(const session_id& id) const {
+    return shared_->shares_store() && !residents_.contains(id) && !shared_->is_home_of(id);
+  }
+  /// For a session that lives elsewhere: what people ask goes there, and what this runtime has to
+  /// say to it is of no account there.
+  void send_away(delivery_ptr message);
+  /// Tells runs of sessions that live elsewhere to stop, and forgets what they report.
+  void drop_runs(const std::vector<call_id>& calls);
+  /// False: it is unknown.
+  [[nodiscard]] bool forget(const caf::actor_addr& who);
   /// Passes a message on now, if there is room for its session.
   void forward(delivery_ptr message);
   /// Takes a command in: its turn is now or later, or too many wait already.
@@ -62,6 +83,8 @@ private:
   /// The session's actor, activated if need be; null: as many are resident as may be.
   resident* find_or_activate(const session_id& id);
   void park(delivery_ptr message);
+  /// Takes what is parked of a session, whose place in `parked_order_` is the caller's affair.
+  [[nodiscard]] std::vector<delivery_ptr> take_parked(const session_id& id);
   void deliver_parked();
   void pass_on(resident& to, delivery_ptr message);
   void touch(resident& one);
@@ -87,6 +110,8 @@ private:
   std::uint64_t turns_begun_ = 0;
   followers followers_;
   alarm_clock alarms_;
+  arrivals arrivals_;
+  departures departures_;
   std::optional<caf::actor_clock::time_point> next_tick_;
   bool stopping_ = false;
 };

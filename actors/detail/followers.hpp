@@ -23,6 +23,8 @@ public:
   void published(const session_id& session);
   /// That actor's reader does not wait any more: its answer is a batch of none.
   void unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what);
+  /// Answers with `node_unavailable` those who wait for sessions that live elsewhere by now.
+  void depart();
   /// That node cannot be answered any more.
   void gone(const caf::node_id& node);
   /// Answers all that wait with `shutting_down`.

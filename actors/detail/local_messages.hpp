@@ -65,6 +65,11 @@ struct delivery {
   /// Commands and `wake` count against the session's queue; a runtime's own messages are never
   /// refused.
   [[nodiscard]] bool is_command() const noexcept { return body.index() <= 1; }
+  /// Nobody outside of the runtime has asked for it.
+  [[nodiscard]] bool is_own() const noexcept {
+    const auto* woken = std::get_if<wake>(&body);
+    return !is_command() || (woken != nullptr && woken->retried_after.count() > 0);
+  }
   /// Takes the promise over that the sender gave away with the message, if it did.
   template <class MakePromise>
   void take_promise_over(const MakePromise& make) {
@@ -135,8 +140,8 @@ struct abandoned {
   explicit abandoned(std::weak_ptr<any_inquiry> which) : what{std::move(which)} {}
 };
 
-/// Says to the directory that sessions of these slots live here from now on. Those that an earlier
-/// home has left amid something are woken, and timers that are due fire.
+/// Says to the directory that sessions of these slots live here by now. Those that an earlier home
+/// has left amid something are woken, and timers that are due fire.
 struct sessions_arrived {
   std::vector<std::uint32_t> slots;
 
@@ -147,7 +152,10 @@ struct sessions_arrived {
 /// Says to the directory that some sessions do not live here any more: they leave memory, after the
 /// transaction that each may have under way, and what waits for them goes to the forwarder.
 struct sessions_departed {
-  /// Called once nothing of sessions that live elsewhere is in memory, by the directory's actor.
+  /// Called by the directory's actor once none of the sessions is in memory any more that live
+  /// elsewhere when it gets this message; so also while the runtime stops. Tools that do not end
+  /// when told to may still run: what they report is of no account. Not called if the directory has
+  /// ended.
   std::function<void()> cleared;
 
   sessions_departed() = default;

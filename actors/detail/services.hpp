@@ -44,6 +44,15 @@ struct services {
   [[nodiscard]] bool is_home_of(const session_id& session) const {
     return !options.router || options.router->is_home_of(session);
   }
+  /// True: this runtime is one of several over one store, between which sessions move.
+  [[nodiscard]] bool shares_store() const noexcept {
+    return options.router && options.router->shares_store;
+  }
+  /// False: the session may have another home by now, so no effect of it may begin here.
+  [[nodiscard]] bool may_begin_effect(const session_id& session) const {
+    return !options.router || !options.router->may_begin_effect
+           || options.router->may_begin_effect(session);
+  }
   [[nodiscard]] core::environment environment() const {
     core::environment made{options.limits, options.policy, agents, tools};
     made.planner = options.planner;

@@ -44,7 +44,8 @@ public:
   void committed(const commit_outcome& outcome);
   /// The directory would like this session to leave memory; it does if nothing is under way.
   void leave_if_idle();
-  /// The runtime stops: leaves after the transaction that is under way.
+  /// The runtime stops, or is not the session's home any more: leaves after the transaction that is
+  /// under way.
   void stop();
 
 private:
@@ -99,6 +100,8 @@ private:
   void send_later(decltype(delivery::body) body);
   void leave();
   void fail(const caf::error& why);
+  /// The store has refused its commit, as it has another home by now.
+  void fail_as_moved();
   [[nodiscard]] bool idle() const;
   [[nodiscard]] call_id id_of(std::uint64_t call) const { return {id_, call}; }
 

@@ -20,9 +20,9 @@ struct session_router {
   /// back to the directory.
   caf::actor forwarder;
 
-  /// True: nodes share the store, and sessions move from one to another. Before this node begins to
-  /// be a session's home, and after it has ceased to be, its directory gets `sessions_arrived` and
-  /// `sessions_departed`.
+  /// True: nodes share the store, and sessions move from one to another. Once this node has begun
+  /// to be the home of sessions, and once it has ceased to be, its directory gets
+  /// `sessions_arrived` and `sessions_departed`.
   bool shares_store = false;
   /// Whether an effect of a session may begin at this moment, as far as this node knows: it is its
   /// home, and nobody else can be. Called by any thread. Empty: always.

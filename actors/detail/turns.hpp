@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 /// So many commands are with their sessions at a time as keep the disk busy; the others wait in the
 /// directory, where a session that was served longest ago goes first. Without that they would wait
@@ -23,6 +25,9 @@ public:
   void push(delivery_ptr message, std::uint64_t served);
   /// Takes the first one, which gets this turn. There is one.
   [[nodiscard]] delivery_ptr pop(std::uint64_t turn);
+  /// Takes all those of the sessions that `is_wanted` says it of.
+  [[nodiscard]] std::vector<delivery_ptr>
+  take_all(const std::function<bool(const session_id&)>& is_wanted);
   [[nodiscard]] bool empty() const noexcept { return order_.empty(); }
   /// How many wait of one session.
   [[nodiscard]] std::size_t waiting_for(const session_id& session) const;

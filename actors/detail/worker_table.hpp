@@ -45,18 +45,21 @@ public:
                                                     std::uint32_t number) const;
   /// The run's time is up, and it does not end although it was told to.
   void note_overdue(const call_id& call);
+  /// False also for one that is forgotten.
   [[nodiscard]] bool is_overdue(const call_id& call) const;
   /// A run was destroyed that nobody waits for any more: frees its worker, and names the session to
   /// tell.
   [[nodiscard]] std::optional<session_id> abandon(const call_id& call);
   /// The outcome is committed, or nobody wants it any more.
   void forget(const call_id& call);
-  /// True from `reserve` to `forget`.
-  [[nodiscard]] bool has(const call_id& call) const;
+  /// True from `reserve` to `forget` of this run.
+  [[nodiscard]] bool has(const call_id& call, std::uint32_t number) const;
   /// How many runs have not ended.
   [[nodiscard]] std::size_t under_way() const;
   /// The calls of a session that are in hand.
   [[nodiscard]] std::vector<call_id> runs_of(const session_id& session) const;
+  /// All calls that are in hand.
+  [[nodiscard]] std::vector<call_id> calls() const;
   /// For the run to look at; a reserved one has it.
   [[nodiscard]] std::stop_token stop_token(const call_id& call) const;
   /// Asks a run to end early.

@@ -12,6 +12,9 @@ namespace {
 /// How many sessions are told at once.
 constexpr std::size_t batch = 256;
 
+/// Among how many of the next timers one is looked for whose session lives here.
+constexpr std::size_t looked_ahead = 16;
+
 /// When those are told again that could not deal with their timers.
 constexpr std::chrono::seconds retry_interval{5};
 
@@ -20,19 +23,23 @@ constexpr std::chrono::seconds retry_interval{5};
 void alarm_clock::look() {
   if (stopped_ || in_flight_ > 0)
     return;
+  const auto now = shared_->options.clock->now();
   auto view = shared_->store().read();
-  auto due = view ? (*view)->due(shared_->options.clock->now(), batch, behind_) : view.error();
+  auto due = view ? (*view)->due(now, batch, behind_) : view.error();
   if (!due) {
     behind_.reset();
-    return plan(shared_->options.clock->now() + retry_interval);
+    return plan(now + retry_interval);
   }
   if (due->empty()) {
     behind_.reset();
-    return plan_next();
+    return plan_next(now);
   }
   behind_ = due->back();
-  in_flight_ = due->size();
   view->reset(); // those that are told write
+  std::erase_if(*due, [this](const due_timer& one) { return is_for_others(one); });
+  if (due->empty())
+    return plan(now); // the next ones, after whatever else waits for this actor
+  in_flight_ = due->size();
   for (const auto& one : *due) {
     if (one.damage) {
       fired(false); // reported by whoever addresses the session
@@ -55,27 +62,35 @@ void alarm_clock::fired(bool dealt_with) {
     look();
 }
 
-void alarm_clock::plan_next() {
+void alarm_clock::plan_next(timestamp looked_at) {
   const auto now = shared_->options.clock->now();
   const bool again = std::exchange(failed_, false);
-  // Those that could not deal with theirs are still among what is due.
+  if (const auto armed = std::exchange(armed_, {}))
+    plan(*armed);
+  // Those that could not deal with theirs are still among what is due, as are those of other nodes.
+  const bool leftovers = again || shared_->shares_store();
   due_timer behind;
-  behind.due = now;
+  behind.due = looked_at;
   behind.number = std::numeric_limits<session_number>::max();
   auto view = shared_->store().read();
-  auto first = view
-                   ? (*view)->due(timestamp::max(), 1, again ? std::optional{behind} : std::nullopt)
+  auto next = view ? (*view)->due(timestamp::max(), shared_->shares_store() ? looked_ahead : 1,
+                                  leftovers ? std::optional{behind} : std::nullopt)
                    : view.error();
-  if (again || !first)
+  if (again || !next)
     plan(now + retry_interval);
-  if (first && !first->empty())
-    plan(first->front().due);
+  if (!next || next->empty())
+    return;
+  const auto own = std::find_if_not(next->begin(), next->end(),
+                                    [this](const due_timer& one) { return is_for_others(one); });
+  // Where all of them are for others, it looks on when the last of them is due.
+  plan(own != next->end() ? own->due : next->back().due);
 }
 
 void alarm_clock::armed(timestamp due) {
-  // What is due already is found when those in flight are dealt with, or now.
-  if (in_flight_ == 0)
-    plan(due);
+  if (!behind_)
+    return plan(due);
+  // The pass may have come past it already: then it is found by the next one.
+  armed_ = armed_ ? std::min(*armed_, due) : due;
 }
 
 void alarm_clock::plan(timestamp due) {

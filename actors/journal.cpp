@@ -1,6 +1,7 @@
 #include <fermata/actors/detail/journal.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::detail {
 
@@ -134,6 +135,12 @@ caf::behavior journal(caf::stateful_actor<journal_state>* self, services_ptr sha
         // Where something is waiting, its flush sees to it.
         if (self->state.batch.empty() && self->state.garbage)
           reclaim(self, *shared);
+      },
+      [self](const sessions_arrived&) {
+        // Another node may have died before it reclaimed what it had deleted.
+        self->state.garbage = true;
+        if (!std::exchange(self->state.looks, true))
+          self->send(self, atoms::reclaim_atom_v);
       },
       [self, shared](atoms::stop_atom) {
         flush(self, *shared);

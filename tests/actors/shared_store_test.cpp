@@ -609,3 +609,98 @@ TEST_CASE("a commit that comes too late is refused, and what it had claimed is r
     CHECK(world.state() == "completed");
   }
 }
+
+// -- timers
+
+namespace {
+
+propose_plan sleeping(std::chrono::milliseconds duration) {
+  return propose_plan{script_plan(R"({"sleep_ms": )" + std::to_string(duration.count()) + "}")};
+}
+
+} // namespace
+
+TEST_CASE("a timer fires where its session lives, and nowhere else") {
+  village of;
+  two_homes world{people_of(of)};
+  world.accept(world.a, sleeping(10min));
+  world.accept(world.a, sleeping(10min), "s2");
+  REQUIRE(slot_of(sid("s1")) != slot_of(sid("s2")));
+  world.move(sid("s2"), world.a, world.b);
+  world.advance(2min); // nobody is in memory any more
+  REQUIRE(world.a.residents() == 0);
+  REQUIRE(world.b.residents() == 0);
+  world.advance(8min);
+  CHECK(world.state("s1") == "completed");
+  CHECK(world.state("s2") == "completed");
+  CHECK(world.a.residents() == 1);
+  CHECK(world.b.residents() == 1);
+}
+
+TEST_CASE("timers of sessions of which nobody is the home are passed over, and fire when they have "
+          "one") {
+  village of;
+  two_homes world{people_of(of)};
+  const auto names = names_beside(sid(), 600);
+  for (const auto& name : names)
+    world.send(world.a, sid(name), sleeping(1min));
+  world.run();
+  world.move(sid(), world.a, world.b);
+  world.kill(world.a);
+  world.advance(2min);
+  REQUIRE(must(query_timers(*world.stored, world.clock->now())).size() == 600);
+  // Behind three pages of others, and later than all of them.
+  world.accept(world.b, sleeping(10min));
+  world.advance(9min);
+  CHECK(world.state() == "waiting");
+  const auto looks = world.stored->reads();
+  world.advance(1min);
+  CHECK(world.state() == "completed");
+  CHECK(world.stored->reads() - looks < 2'000); // and not in a circle
+  CHECK(world.b.residents() == 1);
+  for (const auto& name : names)
+    world.b.slots.insert(slot_of(sid(name)));
+  caf::anon_send(world.b.actors.directory,
+                 fermata::detail::sessions_arrived{{world.b.slots.begin(), world.b.slots.end()}});
+  world.run();
+  CHECK(must(query_timers(*world.stored, world.clock->now())).empty());
+  CHECK(world.state(names.back()) == "completed");
+}
+
+TEST_CASE("a timer that is armed while others are passed over fires") {
+  village of;
+  two_homes world{people_of(of)};
+  const auto names = names_beside(sid(), 300);
+  for (const auto& name : names)
+    world.send(world.a, sid(name), sleeping(1min));
+  world.run();
+  world.move(sid(), world.a, world.b);
+  world.kill(world.a);
+  world.advance(2min);
+  world.send(world.b, sid(), sleeping(1s));
+  // A pass begins, and the clock goes on before it has come to its end.
+  caf::anon_send(world.b.actors.directory, fermata::detail::sessions_arrived{{slot_of(sid())}});
+  while (!world.stored->find(sid())->has_value())
+    REQUIRE(world.step());
+  world.clock->pass(2s);
+  world.run();
+  world.advance(1min);
+  CHECK(world.state() == "completed");
+}
+
+// -- garbage
+
+TEST_CASE("what a dead home has deleted is reclaimed where its sessions arrive") {
+  village of;
+  two_homes world{people_of(of)};
+  world.accept(world.a, calling("pay"));
+  REQUIRE(world.state() == "completed");
+  const auto deleted = world.send(world.a, sid(), delete_session{"over"});
+  while (world.stored->find(sid())->has_value())
+    REQUIRE(world.step());
+  world.kill(world.a);
+  REQUIRE(must(world.stored->reclaim(0)).more);
+  world.arrive(world.b, sid());
+  world.run();
+  CHECK_FALSE(must(world.stored->reclaim(0)).more);
+}

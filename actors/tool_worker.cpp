@@ -5,10 +5,14 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::detail {
 
 namespace {
+
+/// When a run is tried again that must not begin yet.
+constexpr std::chrono::milliseconds hold_interval{200};
 
 template <class Body>
 void deliver(const caf::actor& directory, const session_id& session, Body body) {
@@ -21,6 +25,13 @@ void deliver(const caf::actor& directory, const session_id& session, Body body) 
 void tell_next(const caf::actor& directory, const std::optional<session_id>& next) {
   if (next)
     deliver(directory, *next, worker_freed{});
+}
+
+void tell_finished(const caf::actor& directory, const run_request& run) {
+  run_finished finished;
+  finished.call = run.context.call.number();
+  finished.run = run.context.run;
+  deliver(directory, run.context.call.session(), finished);
 }
 
 caf::error timed_out(const run_request& run) {
@@ -61,10 +72,7 @@ void report(const services_ptr& shared, const caf::actor& directory, run_request
   observe_end(*shared, run, outcome ? run_ending::succeeded : run_ending::failed,
               outcome ? caf::error{} : outcome.error());
   const auto next = shared->workers.finish(run.context.call, std::move(outcome));
-  run_finished finished;
-  finished.call = run.context.call.number();
-  finished.run = run.context.run;
-  deliver(directory, run.context.call.session(), finished);
+  tell_finished(directory, run);
   tell_next(directory, next);
 }
 
@@ -89,9 +97,18 @@ result<json> reconcile(const run_request& run) {
   return to_json(*found);
 }
 
+caf::error stopped_early() {
+  return make_error(errc::tool_unavailable, "the tool was told to stop before it started");
+}
+
+/// A look changes nothing outside.
+bool may_begin(const services& shared, const run_request& run) {
+  return run.reconciles || shared.may_begin_effect(run.context.call.session());
+}
+
 result<json> run_blocking(const run_request& run) {
   if (run.context.stop.stop_requested())
-    return make_error(errc::tool_unavailable, "the tool was told to stop before it started");
+    return stopped_early();
   if (run.reconciles)
     return reconcile(run);
   const auto& function = std::get<blocking_tool>(run.what->run);
@@ -108,6 +125,8 @@ caf::error as_tool_error(const caf::error& error) {
 void tool_worker::start(run_ptr run) {
   run->begin = shared_->observed_now();
   run->context.stop = shared_->workers.stop_token(run->context.call);
+  if (!may_begin(*shared_, *run))
+    return hold(run);
   const auto* coroutine = std::get_if<coroutine_tool>(&run->what->run);
   if (coroutine != nullptr && !run->reconciles)
     start_coroutine(run, *coroutine);
@@ -121,6 +140,12 @@ void tool_worker::start_blocking(const run_ptr& run) {
     watch(run);
   shared_->options.pool->post([shared = shared_, directory = directory_, run, limited,
                                me = caf::actor_cast<caf::actor>(self_)] {
+    // Asked on this thread, which may have got its turn late.
+    if (!may_begin(*shared, *run)) {
+      auto refused = std::make_shared<run_refused>();
+      refused->run = run;
+      return caf::anon_send(me, std::move(refused));
+    }
     report(shared, directory, *run, run_blocking(*run));
     if (!limited)
       return;
@@ -162,6 +187,8 @@ tool_worker::watched& tool_worker::watch(const run_ptr& run) {
 
 void tool_worker::stop(const call_id& call) {
   shared_->workers.stop(call);
+  if (const auto held = held_.extract(call))
+    return report(shared_, directory_, *held.mapped(), stopped_early());
   const auto found = watched_.find(call);
   if (found == watched_.end() || !found->second.task.active())
     return; // a blocking function reports when it ends
@@ -171,6 +198,17 @@ void tool_worker::stop(const call_id& call) {
   task.cancel();
   observe_end(*shared_, *run, run_ending::cancelled);
   tell_next(directory_, shared_->workers.abandon(call));
+  // A session that has come back may wait for this end to run the call again.
+  if (shared_->shares_store())
+    tell_finished(directory_, *run);
+}
+
+void tool_worker::hold(const run_ptr& run) {
+  ended(run); // its time limit begins with it
+  if (run->context.stop.stop_requested())
+    return report(shared_, directory_, *run, stopped_early());
+  held_[run->context.call] = run;
+  arm_tick(self_->clock().now() + hold_interval);
 }
 
 void tool_worker::ended(const run_ptr& run) {
@@ -230,6 +268,8 @@ void tool_worker::tick() {
   for (const auto& call : due)
     if (const auto found = watched_.find(call); found != watched_.end())
       time_is_up(found->second);
+  for (const auto& [call, run] : std::exchange(held_, {}))
+    start(run);
 }
 
 caf::behavior tool_worker_actor(caf::stateful_actor<tool_worker_state>* self, services_ptr shared,
@@ -239,6 +279,7 @@ caf::behavior tool_worker_actor(caf::stateful_actor<tool_worker_state>* self, se
   return {
       [body](const run_ptr& run) { body->start(run); },
       [body](const run_over_ptr& what) { body->ended(what->run); },
+      [body](const run_refused_ptr& what) { body->hold(what->run); },
       [body](const stop_run_ptr& what) { body->stop(what->call); },
       [body](atoms::deadline_atom) { body->tick(); },
       [self](atoms::stop_atom) { self->quit(); },

@@ -40,9 +40,19 @@ struct run_over {
 };
 using run_over_ptr = std::shared_ptr<run_over>;
 
+/// A blocking function was not called, since its effect might have come too late.
+struct run_refused {
+  run_ptr run;
+  run_refused() = default;
+};
+using run_refused_ptr = std::shared_ptr<run_refused>;
+
 /// Runs claimed calls: coroutine tools on its actor, blocking ones on the pool, each within its
 /// time limit. A run's outcome goes to the worker table and then to its session, by way of the
 /// directory.
+///
+/// Where nodes share a store, a run begins only while its session certainly lives here. One that
+/// must wait for that stays claimed, and its time limit begins with it.
 class tool_worker {
 public:
   tool_worker(caf::event_based_actor* self, services_ptr shared, caf::actor directory)
@@ -53,7 +63,9 @@ public:
   void stop(const call_id& call);
   /// A blocking function has ended, and was reported.
   void ended(const run_ptr& run);
-  /// Looks whose time is up.
+  /// A run must not begin now: tries again soon.
+  void hold(const run_ptr& run);
+  /// Looks whose time is up, and which runs may begin by now.
   void tick();
 
 private:
@@ -76,6 +88,7 @@ private:
   services_ptr shared_;
   caf::actor directory_;
   std::map<call_id, watched> watched_;
+  std::map<call_id, run_ptr> held_; ///< Those that must not begin yet.
   std::optional<caf::actor_clock::time_point> next_tick_;
   coro::actor_scope scope_; // last: frames refer to the rest
 };
@@ -93,3 +106,4 @@ caf::behavior tool_worker_actor(caf::stateful_actor<tool_worker_state>* self, se
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::run_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::stop_run_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::run_over_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::run_refused_ptr)

@@ -704,3 +704,81 @@ TEST_CASE("what a dead home has deleted is reclaimed where its sessions arrive")
   world.run();
   CHECK_FALSE(must(world.stored->reclaim(0)).more);
 }
+
+// -- effects
+
+TEST_CASE("an effect begins only while the session certainly lives here") {
+  village of;
+  two_homes world{people_of(of)};
+  const std::string tool = GENERATE("hasty", "slow");
+  const auto effects = [&] { return tool == "slow" ? of.begun : of.effects_of(1); };
+  world.a.is_certain = false;
+  world.accept(world.a, calling(tool));
+  CHECK(world.call(1).status == call_status::claimed);
+  world.advance(10min); // longer than it may take, once it has begun
+  CHECK(world.call(1).status == call_status::claimed);
+  CHECK(effects() == 0);
+  CHECK(world.a.runs() == 1);
+  SECTION("it begins as soon as that is so") {
+    world.a.is_certain = true;
+    world.advance(200ms);
+    CHECK(effects() == 1);
+    world.advance(5min);
+    CHECK(world.state() == "completed");
+    CHECK(effects() == 1);
+  }
+  SECTION("it does not begin at all where the session departs first") {
+    world.move(sid(), world.a, world.b);
+    CHECK(world.a.runs() == 0);
+    world.a.is_certain = true;
+    world.advance(10min);
+    CHECK(effects() == 0);
+    CHECK(world.call(1).status == call_status::awaiting_outcome);
+    CHECK(world.facts<late_result>().empty());
+  }
+  SECTION("it does not begin at all where it is cancelled first") {
+    world.accept(world.a, cancel_plan{"not needed"});
+    CHECK(world.a.runs() == 0);
+    world.a.is_certain = true;
+    world.advance(10min);
+    CHECK(effects() == 0);
+    CHECK(world.state() == "cancelled");
+  }
+}
+
+TEST_CASE("a blocking function is not called if the lease ran out while it waited for a thread") {
+  village of;
+  two_homes world{people_of(of)};
+  world.a.pool_runs = false;
+  world.accept(world.a, calling("hasty"));
+  world.a.is_certain = false;
+  REQUIRE(world.run_function(world.a));
+  world.run();
+  CHECK(of.effects_of(1) == 0);
+  CHECK(world.call(1).status == call_status::claimed);
+  world.advance(10min);
+  CHECK(world.call(1).status == call_status::claimed);
+  world.a.is_certain = true;
+  world.a.pool_runs = true;
+  world.advance(1s);
+  CHECK(of.effects_of(1) == 1);
+  CHECK(world.state() == "completed");
+}
+
+TEST_CASE("a tool that looks at what became of a run does so where its session arrives") {
+  village of;
+  two_homes world{people_of(of)};
+  world.a.pool_runs = false;
+  world.accept(world.a, calling("traced"));
+  world.kill(world.a);
+  world.b.is_certain = false; // looking changes nothing outside
+  world.arrive(world.b, sid());
+  world.run();
+  CHECK(of.looks.size() == 1);
+  CHECK(of.effects_of(1) == 0);
+  CHECK(world.call(1).runs == 2);
+  world.b.is_certain = true;
+  world.advance(1s);
+  CHECK(of.effects_of(1) == 1);
+  CHECK(world.state() == "completed");
+}

@@ -13,12 +13,13 @@
 /// by `runtime_options::journal_thread`.
 namespace fermata {
 
-/// Tells wall time, and for observers how long things take. Called from any thread.
+/// Tells wall time, and how long things take: for observers, and for leases of nodes. Called from any thread.
 class wall_clock {
 public:
   virtual ~wall_clock() = default;
   [[nodiscard]] virtual timestamp now() = 0;
-  /// Never goes back; only differences mean something.
+  /// Never goes back; only differences mean something. The system's goes on while the machine
+  /// sleeps.
   [[nodiscard]] virtual std::chrono::steady_clock::time_point steady() {
     return std::chrono::steady_clock::now();
   }

@@ -1,5 +1,7 @@
 #include <fermata/actors/system_seams.hpp>
 
+#include <time.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -16,6 +18,14 @@ class system_clock_seam final : public wall_clock {
 public:
   timestamp now() override {
     return std::chrono::time_point_cast<timestamp::duration>(std::chrono::system_clock::now());
+  }
+  /// Goes on while the machine sleeps, as a lease does.
+  std::chrono::steady_clock::time_point steady() override {
+    timespec since_boot{};
+    if (::clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0)
+      return std::chrono::steady_clock::now();
+    return std::chrono::steady_clock::time_point{std::chrono::seconds{since_boot.tv_sec}
+                                                 + std::chrono::nanoseconds{since_boot.tv_nsec}};
   }
 };
 

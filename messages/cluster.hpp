@@ -12,7 +12,7 @@
 namespace fermata {
 
 /// What nodes say to each other has this version. Nodes of different ones refuse each other.
-inline constexpr std::uint32_t cluster_protocol = 1;
+inline constexpr std::uint32_t cluster_protocol = 2;
 
 /// A node, and where the others reach it.
 struct cluster_member {
@@ -83,13 +83,17 @@ struct node_hello {
   node_name name;
   std::uint64_t life = 0; ///< Another one with each start of the node.
   member_list members;
+  bool shares_store = false; ///< With the others; false: it has a store of its own.
 
   node_hello() = default;
   friend bool operator==(const node_hello&, const node_hello&) = default;
   static constexpr auto fields() {
     return std::tuple{field("protocol", &node_hello::protocol),
-                      field("software", &node_hello::software), field("name", &node_hello::name),
-                      field("life", &node_hello::life), field("members", &node_hello::members)};
+                      field("software", &node_hello::software),
+                      field("name", &node_hello::name),
+                      field("life", &node_hello::life),
+                      field("members", &node_hello::members),
+                      optional_field("shares_store", &node_hello::shares_store)};
   }
 };
 
@@ -101,14 +105,19 @@ struct node_status {
   timestamp started_at;
   std::uint32_t resident = 0;  ///< Sessions in memory.
   std::uint32_t under_way = 0; ///< Commands that have no answer yet.
+  std::uint32_t slots = 0;     ///< Of sessions, that it serves of a shared store.
+  bool draining = false;       ///< It gives them to the others.
 
   node_status() = default;
   friend bool operator==(const node_status&, const node_status&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &node_status::name), field("software", &node_status::software),
+    return std::tuple{field("name", &node_status::name),
+                      field("software", &node_status::software),
                       field("started_at", &node_status::started_at),
                       field("resident", &node_status::resident),
-                      field("under_way", &node_status::under_way)};
+                      field("under_way", &node_status::under_way),
+                      optional_field("slots", &node_status::slots),
+                      optional_field("draining", &node_status::draining)};
   }
 };
 

@@ -43,5 +43,6 @@ CAF_ADD_ATOM(fermata, fermata::atoms, reclaim_atom, "reclaim")
 CAF_ADD_ATOM(fermata, fermata::atoms, beat_atom, "beat")
 CAF_ADD_ATOM(fermata, fermata::atoms, status_atom, "status")
 CAF_ADD_ATOM(fermata, fermata::atoms, gone_atom, "gone")
+CAF_ADD_ATOM(fermata, fermata::atoms, offered_atom, "offered")
 
 CAF_END_TYPE_ID_BLOCK(fermata)

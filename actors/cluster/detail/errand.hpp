@@ -7,14 +7,31 @@
 #include <fermata/messages/errors.hpp>
 
 #include <caf/actor.hpp>
+#include <caf/actor_clock.hpp>
 #include <caf/sec.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace fermata::detail {
+
+/// What those who carry an errand out note of its way.
+struct errand_route {
+  std::optional<session_id> session; ///< Whose home it is for; nothing: it is for a node.
+  /// How long it waits for a node that cannot be reached, and since when.
+  std::chrono::milliseconds patience{0};
+  caf::actor_clock::time_point since{};
+  caf::actor_clock::time_point sent_at{};
+  caf::actor sent_to;      ///< Null: it has not been sent yet.
+  bool stays_here = false; ///< It was sent to this node's own directory.
+  bool is_abandoned = false;
+
+  errand_route() = default;
+};
 
 /// Something that a node asks of another one, and who waits for the answer. It is answered once.
 class errand {
@@ -24,13 +41,14 @@ public:
   errand& operator=(const errand&) = delete;
   virtual ~errand() = default;
 
-  /// Called when the answer is there, before it is passed on. `refused`: the other node does not
-  /// know this one (any more), and has done nothing.
-  using end_handler = std::function<void(bool refused)>;
+  /// Called when the answer is there, before it is passed on, with the error that it is, if it is
+  /// one. True: nobody is answered, since the errand will be sent again.
+  using end_handler = std::function<bool(const caf::error& why)>;
 
-  /// Sends it, once. `ended` is not called if `fail` is called before.
+  /// Sends it. `again`: it may have to be sent another time, for which it keeps what it says.
+  /// `ended` is not called if `fail` is called before.
   virtual void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
-                    end_handler ended) = 0;
+                    bool again, end_handler ended) = 0;
 
   /// Answers with an error; what comes from the other node after that is ignored.
   virtual void fail(caf::error why) = 0;
@@ -39,6 +57,8 @@ public:
   [[nodiscard]] virtual bool is_command() const noexcept = 0;
   /// True: it waits for what may not come for a long time.
   [[nodiscard]] virtual bool is_reading() const noexcept = 0;
+
+  errand_route route;
 };
 using errand_ptr = std::shared_ptr<errand>;
 
@@ -56,12 +76,13 @@ public:
 
   errand_of(What what, callback answer) : what_{std::move(what)}, answer_{std::move(answer)} {}
 
-  void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to,
+  void send(coro::actor_scope& scope, caf::scheduled_actor* self, const caf::actor& to, bool again,
             end_handler ended) override {
-    request_ = scope.spawn(ask_for<Answer>(self, to, std::move(what_)),
+    auto what = again ? what_ : std::move(what_);
+    request_ = scope.spawn(ask_for<Answer>(self, to, std::move(what)),
                            [mine = this->shared_from_this(), ended](caf::expected<Answer> given) {
-                             ended(!given && is(given.error(), errc::peer_refused));
-                             mine->answer(std::move(given));
+                             if (!ended(given ? caf::error{} : given.error()))
+                               mine->answer(std::move(given));
                            });
   }
 
@@ -81,6 +102,10 @@ private:
   }
 
   caf::error as_seen_from_here(caf::error why) const {
+    if (route.stays_here)
+      return why.category() == error_category
+                 ? why
+                 : make_error(errc::shutting_down, "the runtime is stopping");
     if (why == caf::sec::unexpected_message)
       return make_error(errc::invalid_field, "the other node cannot read what it was sent");
     if (is(why, errc::peer_refused))

@@ -14,7 +14,8 @@ constexpr std::uint32_t max_page = 64;
 
 } // namespace
 
-node_status status_of(const services& shared, const node_hello& hello, timestamp started_at) {
+node_status status_of(const services& shared, const node_hello& hello, timestamp started_at,
+                      const slot_map* slots) {
   node_status made;
   made.name = hello.name;
   made.software = hello.software;
@@ -22,6 +23,10 @@ node_status status_of(const services& shared, const node_hello& hello, timestamp
   const auto load = shared.load();
   made.resident = load.resident_sessions;
   made.under_way = load.commands_under_way;
+  if (slots != nullptr) {
+    made.slots = static_cast<std::uint32_t>(slots->served().count());
+    made.draining = slots->is_draining();
+  }
   return made;
 }
 
@@ -56,6 +61,9 @@ std::string gate::objection(const node_hello& hello) const {
     return "it speaks version " + std::to_string(hello.protocol) + " of the protocol (Fermata "
            + quoted_excerpt(hello.software) + "), this node version "
            + std::to_string(mine.protocol) + " (Fermata " + mine.software + ")";
+  if (hello.shares_store != mine.shares_store)
+    return hello.shares_store ? "it shares a store with others, this node has one of its own"
+                              : "it has a store of its own, this node shares one with others";
   if (const auto error = check(hello.members))
     return "its member list is none: " + message_of(error);
   // What is here and there is seen from the one that reads it, who greets.
@@ -105,8 +113,15 @@ caf::error gate::check_sender(const session_id& session) const {
     return error;
   if (shared_->is_home_of(session))
     return caf::none;
-  return make_error(errc::peer_refused, "session " + session.str() + " does not live on node "
-                                            + options_.hello.name.str());
+  auto why = "session " + session.str() + " does not live on node " + options_.hello.name.str();
+  if (options_.slots)
+    return make_error(errc::node_unavailable, why + " at this moment; nothing was done");
+  return make_error(errc::peer_refused, std::move(why));
+}
+
+void gate::take_offer() {
+  if (!check_sender())
+    self_->send(options_.links, look_at_slots{});
 }
 
 void gate::lost(const caf::actor_addr& who) {
@@ -155,8 +170,10 @@ caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr sha
       [body](atoms::status_atom) -> caf::result<node_status> {
         if (auto refused = body->check_sender())
           return refused;
-        return status_of(body->shared(), body->options().hello, body->options().started_at);
+        const auto& with = body->options();
+        return status_of(body->shared(), with.hello, with.started_at, with.slots.get());
       },
+      [body](atoms::offered_atom) { body->take_offer(); },
       [self, body](std::string& request) {
         auto refused = body->check_sender();
         auto promise = self->make_response_promise();

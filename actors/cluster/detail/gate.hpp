@@ -15,9 +15,9 @@
 
 namespace fermata::detail {
 
-/// How a node is, of its own knowledge.
+/// How a node is, of its own knowledge. `slots` are null where it has a store of its own.
 [[nodiscard]] node_status status_of(const services& shared, const node_hello& hello,
-                                    timestamp started_at);
+                                    timestamp started_at, const slot_map* slots);
 
 /// What waits on this node for somebody outside. Errors: `limit_exceeded`, those of the store.
 [[nodiscard]] result<pending_list> pending_of(const services& shared, const pending_query& what);
@@ -29,7 +29,8 @@ struct gate_options {
   std::shared_ptr<const contact_board> board; ///< Of the links.
   /// Is told of those who are not let in: who they say they are, and why.
   std::function<void(const node_name&, const std::string&)> on_refused;
-  desk_options requests; ///< Of other nodes' hosts.
+  desk_options requests;                 ///< Of other nodes' hosts.
+  std::shared_ptr<const slot_map> slots; ///< Null: the node has a store of its own.
 
   gate_options() = default;
 };
@@ -46,12 +47,15 @@ public:
                                          const caf::actor& its_gate);
   /// Whoever sent the message that is handled: errors: `peer_refused`: he has not greeted.
   [[nodiscard]] caf::error check_sender() const;
-  /// The same, of something for a session. Errors: `peer_refused` also if it lives elsewhere.
+  /// The same, of something for a session. Errors also if that lives elsewhere: `peer_refused`,
+  /// or `node_unavailable` where nodes share a store, and it may have been here just before.
   [[nodiscard]] caf::error check_sender(const session_id& session) const;
   [[nodiscard]] const caf::actor& directory() const noexcept { return directory_; }
   [[nodiscard]] const gate_options& options() const noexcept { return options_; }
   [[nodiscard]] const services& shared() const noexcept { return *shared_; }
   [[nodiscard]] request_desk& requests() noexcept { return requests_; }
+  /// Slots were moved to this node, says whoever sent the message that is handled.
+  void take_offer();
   void lost(const caf::actor_addr& who);
 
 private:

@@ -3,6 +3,7 @@
 #include <fermata/messages/type_ids.hpp>
 
 #include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -55,17 +56,39 @@ peer_links::peer_links(caf::event_based_actor* self, link_options options)
   options_.board->begin(std::move(reports));
 }
 
-void peer_links::open(caf::actor gate) {
-  own_gate_ = std::move(gate);
+void peer_links::open(open_links own) {
+  own_gate_ = std::move(own.gate);
+  directory_ = std::move(own.directory);
+  keeper_ = std::move(own.keeper);
   tick();
 }
 
-peer_links::peer& peer_links::home_of(const session_id& session) {
-  const auto& home = fermata::home_of(options_.hello.members, session);
+peer_links::peer* peer_links::find_peer(const node_name& name) {
   const auto found = std::find_if(peers_.begin(), peers_.end(),
-                                  [&](const peer& one) { return one.member.name == home.name; });
-  assert(found != peers_.end() && "a session that lives here is not asked for elsewhere");
-  return *found;
+                                  [&](const peer& one) { return one.member.name == name; });
+  return found == peers_.end() ? nullptr : &*found;
+}
+
+peer_links::whereabouts peer_links::home_of(const session_id& session) {
+  if (!shares_store()) {
+    auto* at = find_peer(fermata::home_of(options_.hello.members, session).name);
+    assert(at != nullptr && "a session that lives here is not asked for elsewhere");
+    return {false, at};
+  }
+  const auto name = options_.homes->home_of(session);
+  if (!name)
+    return {};
+  if (*name == options_.hello.name)
+    return {true, nullptr};
+  return {false, find_peer(*name)};
+}
+
+peer_links::time peer_links::contact_until(const errand& what) {
+  return what.route.since + what.route.patience;
+}
+
+peer_links::time peer_links::home_until(const errand& what) const {
+  return what.route.since + std::max(what.route.patience, options_.handover_wait);
 }
 
 caf::error peer_links::unavailable(const peer& one) const {
@@ -74,12 +97,16 @@ caf::error peer_links::unavailable(const peer& one) const {
                     "node " + one.member.name.str() + " (" + one.member.host + ":"
                         + std::to_string(one.member.port) + ") cannot be reached"
                         + (why.empty() ? std::string{} : ": " + why)
-                        + "; nothing was done, and its sessions go on when it is back");
+                        + "; nothing was done, and its sessions go on when "
+                        + (shares_store() ? "another node has them, or it is back" : "it is back"));
 }
 
 // -- what is asked of other nodes
 
 void peer_links::take(delivery_ptr message) {
+  // With its place among the commands under way, which it has already.
+  if (directory_ && home_of(message->session).is_here)
+    return hand_on(self_, directory_, std::move(message));
   auto answer = [message](result<receipt> given) { message->answer(std::move(given)); };
   const auto& session = message->session;
   if (auto* body = std::get_if<command>(&message->body))
@@ -92,14 +119,14 @@ void peer_links::take(delivery_ptr message) {
 void peer_links::take(const status_inquiry& asked) {
   if (asked->is_abandoned())
     return asked->answer(nobody_waits());
-  auto& home = home_of(asked->what.session);
   const auto made = std::make_shared<errand_of<status_query, session_status>>(
       asked->what, [this, asked](result<session_status> given) {
         inquiries_.erase(asked.get());
         asked->answer(std::move(given));
       });
-  inquiries_.emplace(asked.get(), std::pair{&home, made});
-  ask(home, made, asked->wait_for_node);
+  made->route.session = asked->what.session;
+  inquiries_.emplace(asked.get(), made);
+  ask(made, asked->wait_for_node);
 }
 
 void peer_links::take(const follow_inquiry& asked) {
@@ -117,7 +144,6 @@ void peer_links::take(const caf::strong_actor_ptr& who, const follow_chunks& wha
 
 void peer_links::follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
                         std::function<void(result<chunk_batch>)> answer) {
-  auto& home = home_of(what.session);
   // The home knows readers of many actors as this one's.
   what.reader = ++readers_begun_;
   const unfollow_chunks end{what.session, what.reader};
@@ -129,8 +155,9 @@ void peer_links::follow(reader_key key, follow_chunks what, std::chrono::millise
           readers_.erase(found);
         answer(std::move(given));
       });
-  readers_.insert_or_assign(key, reader{&home, made, end});
-  ask(home, std::move(made), wait_for_node);
+  made->route.session = end.session;
+  readers_.insert_or_assign(key, reader{made, end});
+  ask(std::move(made), wait_for_node);
 }
 
 void peer_links::unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what) {
@@ -145,8 +172,9 @@ void peer_links::take(const abandoned& what) {
   const auto* key = dynamic_cast<const void*>(of.get());
   unfollow({key, {}, 0});
   if (const auto found = inquiries_.find(key); found != inquiries_.end()) {
-    const auto [at, errand] = found->second;
-    withdraw(*at, errand);
+    const auto errand = found->second;
+    errand->route.is_abandoned = true;
+    withdraw(errand);
   }
 }
 
@@ -154,31 +182,41 @@ void peer_links::unfollow(const reader_key& key) {
   const auto found = readers_.find(key);
   if (found == readers_.end())
     return;
-  const auto [at, errand, end] = found->second;
-  if (!withdraw(*at, errand))
-    self_->send(at->gate, end); // whose answer ends it
+  const auto [errand, end] = found->second;
+  errand->route.is_abandoned = true;
+  if (!withdraw(errand))
+    self_->send(errand->route.sent_to, end); // whose answer ends it
 }
 
-bool peer_links::withdraw(peer& at, const errand_ptr& what) {
-  const auto waits = std::find_if(at.waiting.begin(), at.waiting.end(),
-                                  [&](const auto& one) { return one.what == what; });
-  if (waits == at.waiting.end())
+bool peer_links::withdraw(const errand_ptr& what) {
+  bool has_waited = take_out(homeless_, what);
+  for (auto one = peers_.begin(); one != peers_.end() && !has_waited; ++one)
+    has_waited = take_out(one->waiting, what);
+  if (has_waited)
+    refuse(what, nobody_waits());
+  return has_waited;
+}
+
+bool peer_links::take_out(std::deque<errand_ptr>& of, const errand_ptr& what) {
+  const auto found = std::find(of.begin(), of.end(), what);
+  if (found == of.end())
     return false;
-  const auto withdrawn = std::move(waits->what);
-  at.waiting.erase(waits);
-  --count_of(*withdrawn);
-  withdrawn->fail(nobody_waits());
+  of.erase(found);
   return true;
+}
+
+void peer_links::refuse(const errand_ptr& what, caf::error why) {
+  --count_of(*what);
+  what->fail(std::move(why));
 }
 
 template <class What, class Answer>
 void peer_links::ask_node(const node_name& name, What what,
                           std::function<void(result<Answer>)> answer) {
-  const auto found = std::find_if(peers_.begin(), peers_.end(),
-                                  [&](const peer& one) { return one.member.name == name; });
-  if (found == peers_.end())
+  auto* to = find_peer(name);
+  if (to == nullptr)
     return answer(make_error(errc::invalid_field, "there is no other node " + name.str()));
-  ask(*found, std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)), {});
+  ask(std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)), {}, to);
 }
 
 void peer_links::take(const request_inquiry& asked) {
@@ -194,43 +232,132 @@ void peer_links::take(const node_inquiry& asked) {
       [asked](result<node_status> given) { asked->answer(std::move(given)); });
 }
 
-void peer_links::ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node) {
+void peer_links::ask(errand_ptr what, std::chrono::milliseconds wait_for_node, peer* to) {
   if (stopping_ || !own_gate_)
     return what->fail(make_error(errc::shutting_down, "the node is not started, or stopped"));
   auto& count = count_of(*what);
   if (count >= options_.max_errands)
     return what->fail(make_error(errc::overloaded, "too much is asked of other nodes at once "
                                                    "(limit runtime_queue); try again later"));
-  const bool has_to_wait = of.contact.state() != contact_state::connected;
-  if (has_to_wait && of.contact.state() != contact_state::connecting && wait_for_node.count() <= 0)
-    return what->fail(unavailable(of));
   ++count;
-  if (has_to_wait) {
-    of.waiting.push_back({std::move(what), now() + std::min(wait_for_node, longest_wait)});
+  what->route.patience = std::min(wait_for_node, longest_wait);
+  what->route.since = now();
+  if (to != nullptr)
+    go_to(*to, std::move(what));
+  else
+    go(std::move(what));
+}
+
+void peer_links::go(errand_ptr what) {
+  const auto home = home_of(*what->route.session);
+  if (home.is_here)
+    go_here(std::move(what));
+  else if (home.at != nullptr)
+    go_to(*home.at, std::move(what));
+  else
+    wait_for_home(std::move(what));
+}
+
+void peer_links::go_to(peer& of, errand_ptr what) {
+  const auto state = of.contact.state();
+  const auto until = contact_until(*what);
+  if (state == contact_state::connected) {
+    const bool is_first = of.under_way.empty();
+    if (is_first)
+      of.contact.asked(now());
+    begin(of, std::move(what));
+    // From the first one on heartbeats are due more often.
+    if (const auto due = of.contact.due(true); is_first && due)
+      arm_for(*due);
+  } else if (state != contact_state::connecting && until <= now()) {
+    refuse(what, unavailable(of));
+  } else {
+    of.waiting.push_back(std::move(what));
     // While it connects all wait for the end of that.
-    if (of.contact.state() != contact_state::connecting)
-      arm_for(of.waiting.back().until);
-    return;
+    if (state != contact_state::connecting)
+      arm_for(until);
   }
-  const bool is_first = of.under_way.empty();
-  if (is_first)
-    of.contact.asked(now());
-  begin(of, std::move(what));
-  // From the first one on heartbeats are due more often.
-  if (const auto due = of.contact.due(true); is_first && due)
-    arm_for(*due);
+}
+
+void peer_links::go_here(errand_ptr what) {
+  const auto place = under_way_here_.insert(under_way_here_.end(), what);
+  what->route.sent_at = now();
+  what->route.sent_to = directory_;
+  what->route.stays_here = true;
+  what->send(scope_, self_, directory_, true, [this, place](const caf::error& why) {
+    const auto ended = *place;
+    under_way_here_.erase(place);
+    return goes_on(ended, why);
+  });
+}
+
+void peer_links::wait_for_home(errand_ptr what) {
+  const auto until = home_until(*what);
+  if (until <= now())
+    return refuse(what, make_error(errc::node_unavailable,
+                                   "no node has session " + what->route.session->str()
+                                       + " at this moment: its node is gone, or cannot reach the "
+                                         "store; nothing was done, and it goes on when another "
+                                         "node has it"));
+  homeless_.push_back(std::move(what));
+  arm_for(until);
+}
+
+bool peer_links::goes_on(const errand_ptr& what, const caf::error& why) {
+  auto& route = what->route;
+  const bool has_moved = shares_store() && route.session && is(why, errc::node_unavailable);
+  // One that was taken and had to wait there begins to wait anew.
+  if (now() - route.sent_at >= options_.handover_wait)
+    route.since = now();
+  if (!has_moved || route.is_abandoned || home_until(*what) <= now()) {
+    --count_of(*what);
+    return false;
+  }
+  homeless_.push_back(what);
+  arm_for(home_until(*what));
+  look();
+  return true;
+}
+
+void peer_links::look() {
+  if (keeper_)
+    self_->send(keeper_, look_at_slots{});
+}
+
+void peer_links::homes_changed() {
+  auto all = std::exchange(homeless_, {});
+  for (auto& one : peers_) {
+    std::deque<errand_ptr> stays;
+    for (auto& errand : one.waiting) {
+      const bool goes = errand->route.session && home_of(*errand->route.session).at != &one;
+      (goes ? all : stays).push_back(std::move(errand));
+    }
+    one.waiting = std::move(stays);
+  }
+  for (auto& one : all)
+    go(std::move(one));
+}
+
+void peer_links::tell_offer(const node_name& to) {
+  if (const auto* other = find_peer(to); other != nullptr && other->gate)
+    self_->send(other->gate, atoms::offered_atom_v);
 }
 
 void peer_links::begin(peer& of, errand_ptr what) {
   const auto place = of.under_way.insert(of.under_way.end(), what);
   ++(what->is_command() ? options_.counters->commands : options_.counters->questions);
-  what->send(scope_, self_, of.gate, [this, &of, place](bool refused) {
-    --count_of(**place);
+  what->route.sent_at = now();
+  what->route.sent_to = of.gate;
+  what->route.stays_here = false;
+  what->send(scope_, self_, of.gate, shares_store(), [this, &of, place](const caf::error& why) {
+    const auto ended = *place;
     of.under_way.erase(place);
-    if (refused)
+    const bool is_sent_again = goes_on(ended, why);
+    if (is(why, errc::peer_refused))
       lose(of, forgotten);
     else
       heard(of);
+    return is_sent_again;
   });
 }
 
@@ -241,30 +368,32 @@ void peer_links::heard(peer& from) {
 
 void peer_links::fail_under_way(peer& of) {
   for (const auto& one : std::exchange(of.under_way, {})) {
-    --count_of(*one);
-    one->fail(one->is_command() ? make_error(
-                  errc::timed_out, "node " + of.member.name.str()
-                                       + " was lost when it had the command (" + of.contact.reason()
-                                       + "): it may have been carried out")
-                                : unavailable(of));
+    refuse(one, one->is_command() ? make_error(
+                    errc::timed_out, "node " + of.member.name.str()
+                                         + " was lost when it had the command ("
+                                         + of.contact.reason() + "): it may have been carried out")
+                                  : unavailable(of));
   }
 }
 
 void peer_links::refuse_waiting(peer& of) {
   if (of.contact.state() == contact_state::connecting)
     return;
-  std::deque<waiting_errand> patient;
+  std::deque<errand_ptr> patient;
   std::vector<errand_ptr> refused;
   for (auto& one : of.waiting)
-    if (one.until > now())
+    if (contact_until(*one) > now())
       patient.push_back(std::move(one));
     else
-      refused.push_back(std::move(one.what));
+      refused.push_back(std::move(one));
   of.waiting = std::move(patient);
-  for (const auto& one : refused) {
-    --count_of(*one);
-    one->fail(unavailable(of));
-  }
+  for (const auto& one : refused)
+    refuse(one, unavailable(of));
+}
+
+void peer_links::refuse_homeless() {
+  for (auto& one : std::exchange(homeless_, {}))
+    wait_for_home(std::move(one));
 }
 
 // -- connections
@@ -367,6 +496,7 @@ void peer_links::lose(peer& one, const std::string& why) {
   one.contact.lost(why, now());
   fail_under_way(one);
   update(one);
+  look(); // one that has stopped has given its slots back
 }
 
 void peer_links::tick() {
@@ -374,6 +504,7 @@ void peer_links::tick() {
     next_tick_.reset();
   if (stopping_ || !own_gate_)
     return;
+  refuse_homeless();
   for (auto& one : peers_) {
     switch (one.contact.next(now(), !one.under_way.empty())) {
     case peer_contact::deed::nothing:
@@ -401,7 +532,7 @@ void peer_links::update(peer& one) {
     tell(options_.on_contact, report);
   if (report.state == contact_state::connected)
     for (auto& errand : std::exchange(one.waiting, {}))
-      begin(one, std::move(errand.what));
+      begin(one, std::move(errand));
   refuse_waiting(one);
   arm();
 }
@@ -416,8 +547,10 @@ void peer_links::arm() {
       consider(*due);
     if (one.contact.state() != contact_state::connecting)
       for (const auto& errand : one.waiting)
-        consider(errand.until);
+        consider(contact_until(*errand));
   }
+  for (const auto& errand : homeless_)
+    consider(home_until(*errand));
   if (earliest)
     arm_for(*earliest);
 }
@@ -436,16 +569,19 @@ void peer_links::arm_for(time at) {
 
 void peer_links::stop() {
   stopping_ = true;
-  const auto refuse = [](const errand_ptr& one) {
-    one->fail(make_error(errc::shutting_down, "the node is stopping"));
+  const auto end_all = [this](auto& list) {
+    for (const auto& one : std::exchange(list, {}))
+      refuse(one, make_error(errc::shutting_down, "the node is stopping"));
   };
   for (auto& one : peers_) {
-    for (const auto& errand : std::exchange(one.under_way, {}))
-      refuse(errand);
-    for (const auto& errand : std::exchange(one.waiting, {}))
-      refuse(errand.what);
+    end_all(one.under_way);
+    end_all(one.waiting);
     one.dialer = {};
   }
+  end_all(under_way_here_);
+  end_all(homeless_);
+  directory_ = {};
+  keeper_ = {};
   own_gate_ = {};
   // With a reason, which dialers end with as well: one may wait for a silent port.
   self_->quit(caf::exit_reason::user_shutdown);
@@ -456,6 +592,19 @@ std::shared_ptr<const session_router> make_router(const node_hello& hello, caf::
   router->is_home_of = [members = hello.members, name = hello.name](const session_id& session) {
     return fermata::home_of(members, session).name == name;
   };
+  router->forwarder = std::move(links);
+  return router;
+}
+
+std::shared_ptr<const session_router> make_router(std::shared_ptr<const slot_map> homes,
+                                                  caf::actor links) {
+  auto router = std::make_shared<session_router>();
+  router->shares_store = true;
+  router->is_home_of = [homes](const session_id& session) { return homes->serves(session); };
+  router->may_begin_effect = [homes](const session_id& session) {
+    return homes->may_begin_effect(session);
+  };
+  router->on_stale_commit = [links] { caf::anon_send(links, look_at_slots{}); };
   router->forwarder = std::move(links);
   return router;
 }
@@ -494,7 +643,10 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
                                                     answer_to(self->make_response_promise()));
       },
       [body](const node_name& name, const caf::actor& gate) { body->sighted(name, gate); },
-      [body](const open_links& own) { body->open(own.gate); },
+      [body](const open_links& own) { body->open(own); },
+      [body](look_at_slots) { body->look(); },
+      [body](homes_changed) { body->homes_changed(); },
+      [body](const slots_offered& what) { body->tell_offer(what.to); },
       [body](atoms::tick_atom) { body->tick(); },
       [body](close_down) { body->stop(); },
   };

@@ -3,6 +3,8 @@
 #include <fermata/actors/cluster/contact.hpp>
 #include <fermata/actors/cluster/detail/errand.hpp>
 #include <fermata/actors/cluster/detail/peer_contact.hpp>
+#include <fermata/actors/cluster/detail/slot_map.hpp>
+#include <fermata/actors/cluster/detail/slot_messages.hpp>
 #include <fermata/actors/coro/scope.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/session_router.hpp>
@@ -110,17 +112,36 @@ struct link_options {
   std::function<void(const peer_report&)> on_contact;
   std::shared_ptr<contact_board> board;
   std::shared_ptr<link_counters> counters = std::make_shared<link_counters>();
+  /// Where sessions live in a cluster that shares a store. Null: where their ids say.
+  std::shared_ptr<const slot_map> homes;
+  /// How long what is for a session waits while no node has that, at least.
+  std::chrono::milliseconds handover_wait{2'000};
 
   link_options() = default;
 };
 
+/// Says to the links that the node is open to others, by this gate.
+struct open_links {
+  caf::actor gate;
+  // Where nodes share a store:
+  caf::actor directory; ///< Gets what is for sessions that live here.
+  caf::actor keeper;    ///< Of slots; looks when something says that they have moved.
+
+  open_links() = default;
+  explicit open_links(caf::actor own) : gate{std::move(own)} {}
+};
+
 /// What a node has with the other nodes of its cluster: connections, and what it has asked of them.
+///
+/// Where nodes share a store, what is for a session waits while no node has it, and is asked again
+/// where a node says that it has it no more; and what is for a session that lives here comes back
+/// to the directory.
 class peer_links {
 public:
   peer_links(caf::event_based_actor* self, link_options options);
 
-  /// Begins to connect with all; they are told that this node's gate is `gate`.
-  void open(caf::actor gate);
+  /// Begins to connect with all; they are told what this node's gate is.
+  void open(open_links own);
   void take(delivery_ptr message);
   void take(const status_inquiry& asked);
   void take(const follow_inquiry& asked);
@@ -134,9 +155,9 @@ public:
   template <class What, class Answer>
   void ask(const session_id& session, What what, std::chrono::milliseconds wait_for_node,
            std::function<void(result<Answer>)> answer) {
-    ask(home_of(session),
-        std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer)),
-        wait_for_node);
+    auto made = std::make_shared<errand_of<What, Answer>>(std::move(what), std::move(answer));
+    made->route.session = session;
+    ask(std::move(made), wait_for_node);
   }
   /// Asks a node by its name. Errors: `invalid_field`: there is no other node of that name.
   template <class What, class Answer>
@@ -145,16 +166,17 @@ public:
   void sighted(const node_name& name, const caf::actor& gate);
   /// A gate is gone.
   void lost(const caf::actor_addr& gate);
+  /// Something says that slots may have moved.
+  void look();
+  /// Sends what waits to where its sessions live now.
+  void homes_changed();
+  /// Tells a node that slots were moved to it.
+  void tell_offer(const node_name& to);
   void tick();
   void stop();
 
 private:
   using time = peer_contact::time;
-
-  struct waiting_errand {
-    errand_ptr what;
-    time until; ///< Once an attempt to connect has failed.
-  };
 
   struct peer {
     cluster_member member;
@@ -167,25 +189,40 @@ private:
     coro::root_handle dialing;
     std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
     std::list<errand_ptr> under_way;
-    std::deque<waiting_errand> waiting;
+    std::deque<errand_ptr> waiting;
     peer(cluster_member who, std::size_t at, const peer_contact& with)
         : member{std::move(who)}, place{at}, contact{with} {}
   };
 
   /// One that reads a stream, as its node knows it.
   struct reader {
-    peer* at;
     errand_ptr what;
     unfollow_chunks end;
+  };
+
+  /// Where a session lives, as far as is known.
+  struct whereabouts {
+    bool is_here = false;
+    peer* at = nullptr; ///< Null, and not here: no node has it at this moment.
   };
 
   /// Who reads: an inquiry, or an actor with the session and the number of its reader.
   using reader_key = std::tuple<const void*, session_id, std::uint64_t>;
 
-  void ask(peer& of, errand_ptr what, std::chrono::milliseconds wait_for_node);
+  /// `to`: null: the node that its session lives on.
+  void ask(errand_ptr what, std::chrono::milliseconds wait_for_node, peer* to = nullptr);
+  /// Sends it to where its session lives, or has it wait.
+  void go(errand_ptr what);
+  void go_to(peer& of, errand_ptr what);
+  void go_here(errand_ptr what);
+  void wait_for_home(errand_ptr what);
+  /// It has its answer, an error or none. True: it is to be sent again.
+  [[nodiscard]] bool goes_on(const errand_ptr& what, const caf::error& why);
+  void refuse(const errand_ptr& what, caf::error why);
   void unfollow(const reader_key& key);
-  /// True: it had not been sent yet, and is answered.
-  bool withdraw(peer& at, const errand_ptr& what);
+  /// True: it waits to be sent, and is answered.
+  bool withdraw(const errand_ptr& what);
+  static bool take_out(std::deque<errand_ptr>& of, const errand_ptr& what);
   /// How many there are of its kind.
   [[nodiscard]] std::atomic<std::size_t>& count_of(const errand& what) noexcept {
     return what.is_reading() ? options_.counters->readings : options_.counters->errands;
@@ -203,6 +240,7 @@ private:
   void beat(peer& to);
   /// Those who wait for it have waited long enough.
   void refuse_waiting(peer& of);
+  void refuse_homeless();
   void fail_under_way(peer& of);
   /// After anything that may have changed how the peer is reached, or what is due earlier.
   void update(peer& one);
@@ -211,17 +249,25 @@ private:
   /// For whatever is due first.
   void arm();
   void arm_for(time at);
-  [[nodiscard]] peer& home_of(const session_id& session);
+  [[nodiscard]] whereabouts home_of(const session_id& session);
+  [[nodiscard]] peer* find_peer(const node_name& name);
+  [[nodiscard]] bool shares_store() const noexcept { return options_.homes != nullptr; }
+  /// Until when an errand waits for a node that cannot be reached, or for its session's home.
+  [[nodiscard]] static time contact_until(const errand& what);
+  [[nodiscard]] time home_until(const errand& what) const;
   [[nodiscard]] caf::error unavailable(const peer& one) const;
   [[nodiscard]] time now() const { return self_->clock().now(); }
 
   caf::event_based_actor* self_;
   link_options options_;
-  caf::actor own_gate_;   ///< Null: not open yet.
+  caf::actor own_gate_; ///< Null: not open yet.
+  caf::actor directory_;
+  caf::actor keeper_;
   std::list<peer> peers_; ///< In the order of the members, without this node.
+  std::list<errand_ptr> under_way_here_;
+  std::deque<errand_ptr> homeless_; ///< To be sent when homes have changed.
   std::map<reader_key, reader> readers_;
-  /// Where a status is asked for by an inquiry.
-  std::map<const void*, std::pair<peer*, errand_ptr>> inquiries_;
+  std::map<const void*, errand_ptr> inquiries_; ///< For a status.
   std::uint64_t readers_begun_ = 0;
   std::optional<time> next_tick_;
   bool stopping_ = false;
@@ -233,16 +279,12 @@ struct peer_links_state {
   std::unique_ptr<peer_links> body;
 };
 
-/// Says to the links that the node is open to others, by this gate.
-struct open_links {
-  caf::actor gate;
-  open_links() = default;
-  explicit open_links(caf::actor own) : gate{std::move(own)} {}
-};
-
 /// Says which sessions live on this node, and hands the others to its links.
 [[nodiscard]] std::shared_ptr<const session_router> make_router(const node_hello& hello,
                                                                 caf::actor links);
+/// The same where nodes share a store.
+[[nodiscard]] std::shared_ptr<const session_router>
+make_router(std::shared_ptr<const slot_map> homes, caf::actor links);
 
 /// Ends when it gets `close_down`.
 caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link_options options);

@@ -1,0 +1,261 @@
+#include <fermata/actors/cluster/detail/slot_keeper.hpp>
+
+#include <fermata/actors/cluster/detail/peer_links.hpp>
+#include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/messages/type_ids.hpp>
+
+#include <caf/send.hpp>
+
+#include <algorithm>
+
+namespace fermata::detail {
+
+namespace {
+
+/// Whatever says that slots may have moved, the store is not asked more often.
+constexpr std::chrono::milliseconds least_interval{50};
+
+constexpr auto no_lease = std::chrono::steady_clock::time_point::min();
+
+/// What is certain of a lease: nobody's clock runs so much slower than the store's.
+constexpr std::chrono::milliseconds certain_part(std::chrono::milliseconds lease) {
+  return lease - lease / 10;
+}
+
+} // namespace
+
+slot_keeper::slot_keeper(caf::event_based_actor* self, keeper_options options)
+    : self_{self}, options_{std::move(options)}, planner_{options_.ownership->node(),
+                                                          options_.handover_patience} {
+  look();
+}
+
+void slot_keeper::look() {
+  arm(looked_at_ ? std::max(now(), *looked_at_ + least_interval) : now());
+}
+
+void slot_keeper::tick() {
+  if (!next_round_ || now() < *next_round_)
+    return; // an earlier tick took its place
+  next_round_.reset();
+  round();
+  self_->send(options_.links, homes_changed{});
+  arm(now() + options_.ownership->lease() / 4);
+}
+
+void slot_keeper::arm(time at) {
+  if (next_round_ && *next_round_ <= at)
+    return;
+  next_round_ = at;
+  if (at <= now())
+    self_->send(self_, atoms::tick_atom_v);
+  else
+    self_->delayed_send(self_, at - now(), atoms::tick_atom_v);
+}
+
+void slot_keeper::round() {
+  looked_at_ = now();
+  if (is_replaced_ || renew())
+    act();
+}
+
+bool slot_keeper::renew() {
+  const auto lease = options_.ownership->lease();
+  const auto asked = options_.clock->steady();
+  const auto news = options_.ownership->renew(wish_);
+  if (!news) {
+    failed(news.error());
+    return false;
+  }
+  // The store may have been away for all, who come back one after the other.
+  if (renewed_ && asked >= *renewed_ + lease)
+    waits_until_ = asked + lease;
+  renewed_ = asked;
+  if (!news->lost.empty()) {
+    depart(set_of(news->lost), {});
+    options_.counters->lost += news->lost.size();
+    report(slot_change::lost, news->lost);
+  }
+  // Only now, so that no effect begins for what was lost.
+  options_.map->set_lease(asked + certain_part(lease));
+  if (!std::exchange(reason_, {}).empty())
+    report(slot_change::renewed, {});
+  return true;
+}
+
+void slot_keeper::act() {
+  auto table = options_.ownership->look();
+  if (!table)
+    return failed(table.error());
+  options_.map->show(*table);
+  if (is_replaced_)
+    return;
+  slot_sight sees;
+  sees.table = std::move(*table);
+  sees.acquired = acquired();
+  sees.leaving = leaving();
+  sees.may_take_over = !waits_until_ || options_.clock->steady() >= *waits_until_;
+  if (options_.busy)
+    sees.busy = options_.busy();
+  const auto plan = planner_.next(sees, now());
+  acquire(plan.acquire);
+  if (is_replaced_)
+    return;
+  for (const auto& [to, slots] : plan.give)
+    depart(set_of(slots), to);
+  arrive();
+  check_drain(sees.table);
+}
+
+void slot_keeper::acquire(const std::vector<std::uint32_t>& slots) {
+  if (slots.empty())
+    return;
+  if (const auto got = options_.ownership->acquire(slots); !got)
+    failed(got.error());
+}
+
+void slot_keeper::arrive() {
+  const auto fresh = acquired() & ~leaving() & ~options_.map->served();
+  if (fresh.none())
+    return;
+  options_.map->serve(fresh);
+  options_.counters->acquired += fresh.count();
+  self_->send(options_.directory, sessions_arrived{listed(fresh)});
+  report(slot_change::acquired, listed(fresh));
+}
+
+void slot_keeper::depart(const slot_set& slots, node_name to) {
+  options_.map->withdraw(slots);
+  const auto number = ++last_departure_;
+  departures_.emplace(number, departure{slots, std::move(to)});
+  self_->send(options_.directory,
+              sessions_departed{[keeper = caf::actor_cast<caf::actor>(self_), number] {
+                caf::anon_send(keeper, departure_cleared{number});
+              }});
+}
+
+void slot_keeper::cleared(std::uint64_t which) {
+  const auto found = departures_.find(which);
+  if (found == departures_.end())
+    return;
+  const auto gone = std::move(found->second);
+  departures_.erase(found);
+  if (!gone.to.empty() && !is_replaced_)
+    hand_over(listed(gone.slots), gone.to);
+  look(); // for what is to be given next, or comes back
+}
+
+void slot_keeper::hand_over(const std::vector<std::uint32_t>& slots, const node_name& to) {
+  if (const auto error = options_.ownership->move(slots, to)) {
+    // Not allowed where either of the two has no lease by now: what is left is looked at anew.
+    if (!is(error, errc::not_allowed))
+      failed(error);
+    return;
+  }
+  options_.map->show_given(slots, to);
+  options_.counters->given += slots.size();
+  self_->send(options_.links, slots_offered{to});
+  self_->send(options_.links, homes_changed{});
+  report(slot_change::given, slots, to);
+}
+
+void slot_keeper::drain(drain_order order) {
+  if (is_replaced_)
+    return order.ended(make_error(errc::store_busy, reason_));
+  wish_ = slot_wish::give;
+  options_.map->set_draining(true);
+  drains_.push_back(std::move(order));
+  look();
+}
+
+void slot_keeper::check_drain(const ownership_table& table) {
+  if (drains_.empty())
+    return;
+  const auto is_own = [&](const slot_owner& slot) {
+    return slot.has_lease && slot.node == options_.ownership->node();
+  };
+  // Of what is moved after the table was looked at, the next look tells.
+  if (departures_.empty() && std::none_of(table.slots.begin(), table.slots.end(), is_own))
+    return end_drain({});
+  if (!table.takers().empty())
+    return;
+  wish_ = slot_wish::take;
+  options_.map->set_draining(false);
+  end_drain(make_error(errc::not_allowed, "no other node takes the slots of node "
+                                              + options_.ownership->node().str()
+                                              + "; it keeps them, and does not drain"));
+  look(); // which says so to the others
+}
+
+void slot_keeper::end_drain(const caf::error& how) {
+  for (const auto& order : std::exchange(drains_, {}))
+    order.ended(how);
+}
+
+void slot_keeper::leave() {
+  options_.map->set_lease(no_lease);
+  options_.map->withdraw(~slot_set{});
+  // Where that fails the lease runs out.
+  static_cast<void>(options_.ownership->leave());
+  end_drain(make_error(errc::shutting_down, "the node is stopping"));
+  self_->quit();
+}
+
+void slot_keeper::failed(const caf::error& why) {
+  if (is(why, errc::store_busy))
+    return replaced(why);
+  auto reason = message_of(why);
+  if (reason == reason_)
+    return;
+  reason_ = std::move(reason);
+  report(slot_change::not_renewed, {}, {}, reason_);
+}
+
+void slot_keeper::replaced(const caf::error& why) {
+  if (std::exchange(is_replaced_, true))
+    return;
+  reason_ = message_of(why);
+  options_.map->set_lease(no_lease);
+  depart(options_.map->served(), {});
+  report(slot_change::replaced, {}, {}, reason_);
+  end_drain(why);
+}
+
+void slot_keeper::report(slot_change change, std::vector<std::uint32_t> slots, node_name to,
+                         std::string reason) {
+  if (!options_.on_slots)
+    return;
+  slot_report made;
+  made.change = change;
+  made.slots = std::move(slots);
+  made.to = std::move(to);
+  made.reason = std::move(reason);
+  made.served = options_.map->served().count();
+  tell(options_.on_slots, made);
+}
+
+slot_set slot_keeper::acquired() const {
+  return set_of(options_.ownership->acquired());
+}
+
+slot_set slot_keeper::leaving() const {
+  slot_set slots;
+  for (const auto& [number, one] : departures_)
+    slots |= one.slots;
+  return slots;
+}
+
+caf::behavior slot_keeper_actor(caf::stateful_actor<slot_keeper_state>* self,
+                                keeper_options options) {
+  self->state.body = std::make_unique<slot_keeper>(self, std::move(options));
+  auto* body = self->state.body.get();
+  return {
+      [body](look_at_slots) { body->look(); },
+      [body](atoms::tick_atom) { body->tick(); },
+      [body](departure_cleared what) { body->cleared(what.departure); },
+      [body](drain_order& order) { body->drain(std::move(order)); },
+      [body](close_down) { body->leave(); },
+  };
+}
+
+} // namespace fermata::detail

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <fermata/actors/cluster/detail/slot_map.hpp>
+#include <fermata/actors/cluster/detail/slot_messages.hpp>
+#include <fermata/actors/cluster/detail/slot_plan.hpp>
+#include <fermata/actors/cluster/slots.hpp>
+#include <fermata/actors/seams.hpp>
+#include <fermata/storage/session_ownership.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/actor_clock.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fermata::detail {
+
+/// What has become of a node's slots, for any thread.
+struct slot_counters {
+  std::atomic<std::uint64_t> acquired{0};
+  std::atomic<std::uint64_t> given{0};
+  std::atomic<std::uint64_t> lost{0};
+};
+
+struct keeper_options {
+  std::shared_ptr<session_ownership> ownership;
+  std::shared_ptr<slot_map> map;     ///< Which the keeper writes.
+  std::shared_ptr<wall_clock> clock; ///< That of the map.
+  caf::actor directory;              ///< Is told what arrives and departs.
+  caf::actor links;                  ///< Are told that homes have changed.
+  std::function<slot_set()> busy;    ///< Slots with tools' runs under way; absent: none has.
+  std::chrono::milliseconds handover_patience{30'000};
+  std::function<void(const slot_report&)> on_slots;
+  std::shared_ptr<slot_counters> counters = std::make_shared<slot_counters>();
+
+  keeper_options() = default;
+};
+
+/// Keeps a node's lease and its slots, in a cluster whose nodes share a store: it renews the lease
+/// four times in its length, looks who owns what, and acquires and gives what `slot_planner` says.
+/// It calls the store, which blocks; and waits for nothing else, so that the lease is renewed in
+/// time. A call that fails is tried again when the next one is due.
+///
+/// A slot is served from its acquisition until it is to be given, or found to be lost; then its
+/// sessions leave memory (`sessions_departed`), and only when they have is it moved to its next
+/// owner, or may it be acquired here again.
+class slot_keeper {
+public:
+  slot_keeper(caf::event_based_actor* self, keeper_options options);
+
+  /// Looks soon: at once, unless it has just looked.
+  void look();
+  void tick();
+  void cleared(std::uint64_t departure);
+  void drain(drain_order order);
+  /// Gives all back, and ends.
+  void leave();
+
+private:
+  using time = caf::actor_clock::time_point;
+  using steady_time = std::chrono::steady_clock::time_point;
+
+  /// Slots that are not served any more, until nothing of them is in memory.
+  struct departure {
+    slot_set slots;
+    node_name to; ///< Who gets them then; empty: nobody, they were lost.
+  };
+
+  void round();
+  /// False: it failed.
+  [[nodiscard]] bool renew();
+  void act();
+  void acquire(const std::vector<std::uint32_t>& slots);
+  /// Serves what is this node's and is not on its way out.
+  void arrive();
+  void depart(const slot_set& slots, node_name to);
+  void hand_over(const std::vector<std::uint32_t>& slots, const node_name& to);
+  void check_drain(const ownership_table& table);
+  void end_drain(const caf::error& how);
+  void failed(const caf::error& why);
+  /// Another process has this node's name.
+  void replaced(const caf::error& why);
+  void report(slot_change change, std::vector<std::uint32_t> slots, node_name to = {},
+              std::string reason = {});
+  [[nodiscard]] slot_set acquired() const;
+  [[nodiscard]] slot_set leaving() const;
+  void arm(time at);
+  [[nodiscard]] time now() const { return self_->clock().now(); }
+
+  caf::event_based_actor* self_;
+  keeper_options options_;
+  slot_planner planner_;
+  slot_wish wish_ = slot_wish::take;
+  std::optional<steady_time> renewed_;     ///< When that was asked for which has succeeded last.
+  std::optional<steady_time> waits_until_; ///< Others' slots are left to them.
+  bool is_replaced_ = false;
+  std::string reason_; ///< Why the store could not be asked; empty: it could.
+  std::map<std::uint64_t, departure> departures_;
+  std::uint64_t last_departure_ = 0;
+  std::vector<drain_order> drains_;
+  std::optional<time> looked_at_;
+  std::optional<time> next_round_;
+};
+
+struct slot_keeper_state {
+  static inline const char* name = "fermata.slot_keeper";
+  std::unique_ptr<slot_keeper> body;
+};
+
+/// Gives its slots back and ends when it gets `close_down`.
+caf::behavior slot_keeper_actor(caf::stateful_actor<slot_keeper_state>* self,
+                                keeper_options options);
+
+} // namespace fermata::detail

@@ -5,6 +5,7 @@
 #include <fermata/actors/cluster/detail/peer_links.hpp>
 #include <fermata/actors/cluster/detail/request_desk.hpp>
 #include <fermata/actors/cluster/detail/request_lanes.hpp>
+#include <fermata/actors/cluster/detail/slot_keeper.hpp>
 #include <fermata/actors/cluster/detail/tls_check.hpp>
 #include <fermata/actors/cluster/detail/tls_errors.hpp>
 #include <fermata/actors/detail/runtime_implementation.hpp>
@@ -82,6 +83,13 @@ caf::error check(const cluster_options& net) {
         "cluster_options::timing: head_start and idle_heartbeat are 0 milliseconds or more");
   if (net.request_threads == 0 || net.requests_at_once == 0)
     return refuse("cluster_options: request_threads and requests_at_once are 1 or more");
+  if (net.ownership && net.ownership->node() != net.name)
+    return refuse("cluster_options::ownership: it was joined as "
+                  + quoted_excerpt(net.ownership->node().str()) + ", and the node is "
+                  + net.name.str());
+  if (net.handover_patience.count() < 0 || net.handover_wait.count() < 0)
+    return refuse(
+        "cluster_options: handover_patience and handover_wait are 0 milliseconds or more");
   if (!net.listen_address.empty() && !is_ip_address(net.listen_address))
     return refuse("cluster_options::listen_address: " + quoted_excerpt(net.listen_address)
                   + " is no IP address; accepted is one of this machine, as 10.0.0.1 or ::1");
@@ -133,6 +141,7 @@ struct cluster_node::implementation {
     hello.name = net.name;
     hello.life = options.random->next();
     hello.members = net.members;
+    hello.shares_store = net.ownership != nullptr;
     started_at = options.clock->now();
     detail::link_options to_others;
     to_others.hello = hello;
@@ -143,6 +152,12 @@ struct cluster_node::implementation {
     to_others.board = board;
     to_others.counters = counters;
     max_waiting = options.limits.runtime_queue;
+    if (net.ownership)
+      slots = std::make_shared<detail::slot_map>(net.name, net.members, options.clock);
+    to_others.homes = slots;
+    to_others.handover_wait = net.handover_wait;
+    clock = options.clock;
+    keeper_has_thread = options.journal_thread;
     links = system->spawn(detail::peer_links_actor, std::move(to_others));
     lanes = std::make_shared<detail::request_lanes>(
         [to = links](const node_name& node, std::string what, auto answer) {
@@ -152,7 +167,7 @@ struct cluster_node::implementation {
         },
         net.requests_at_once, max_waiting);
 
-    options.router = detail::make_router(hello, links);
+    options.router = slots ? detail::make_router(slots, links) : detail::make_router(hello, links);
     local = std::make_unique<runtime>(*system, std::move(options));
   }
 
@@ -199,6 +214,34 @@ struct cluster_node::implementation {
     return made;
   }
 
+  /// Begins to own sessions of the shared store.
+  void spawn_keeper() {
+    detail::keeper_options options;
+    options.ownership = net.ownership;
+    options.map = slots;
+    options.clock = clock;
+    options.directory = local->directory();
+    options.links = links;
+    options.busy = [shared = local->implementation_->shared] {
+      detail::slot_set busy;
+      for (const auto& call : shared->workers.calls())
+        busy.set(slot_of(call.session()));
+      return busy;
+    };
+    options.handover_patience = net.handover_patience;
+    options.on_slots = net.on_slots;
+    options.counters = slot_counters;
+    const std::lock_guard lock{keeper_mutex};
+    keeper = keeper_has_thread
+                 ? system->spawn<caf::detached>(detail::slot_keeper_actor, std::move(options))
+                 : system->spawn(detail::slot_keeper_actor, std::move(options));
+  }
+
+  [[nodiscard]] caf::actor current_keeper() {
+    const std::lock_guard lock{keeper_mutex};
+    return keeper;
+  }
+
   /// Gives the port back.
   void hang_up() {
     if (!gate)
@@ -223,6 +266,11 @@ struct cluster_node::implementation {
     // Nobody new comes in, then what is here ends, and says so, then what goes out.
     hang_up();
     local->stop();
+    {
+      // Before the others see that it is gone, and look what has become of its slots.
+      const std::lock_guard lock{keeper_mutex};
+      end(std::exchange(keeper, {}));
+    }
     end(gate);
     gate = {};
     request_pool.reset(); // waits for the handler, which nobody calls any more
@@ -240,8 +288,14 @@ struct cluster_node::implementation {
   std::size_t max_waiting = 0;
   caf::actor_system_config config;
   std::unique_ptr<caf::actor_system> system;
+  std::shared_ptr<wall_clock> clock;
+  std::shared_ptr<detail::slot_map> slots; ///< Null: the store is this node's own.
+  std::shared_ptr<detail::slot_counters> slot_counters = std::make_shared<detail::slot_counters>();
+  bool keeper_has_thread = true;
   caf::actor links;
   caf::actor gate;
+  std::mutex keeper_mutex; ///< For `drain` and `stop`, which other threads may call.
+  caf::actor keeper;       ///< Null: not started, or it owns nothing.
   std::unique_ptr<runtime> local;
   bool stopped = false;
 };
@@ -268,13 +322,20 @@ caf::error cluster_node::start() {
   options.board = self.board;
   options.on_refused = self.net.on_refused;
   options.requests = self.desk();
+  options.slots = self.slots;
   self.gate = self.system->spawn(detail::gate_actor, self.local->implementation_->shared,
                                  self.local->directory(), std::move(options));
   if (auto error = self.listen()) {
     stop();
     return error;
   }
-  caf::anon_send(self.links, detail::open_links{self.gate});
+  detail::open_links opened{self.gate};
+  if (self.slots) {
+    self.spawn_keeper();
+    opened.directory = self.local->directory();
+    opened.keeper = self.keeper;
+  }
+  caf::anon_send(self.links, std::move(opened));
   return caf::none;
 }
 
@@ -282,8 +343,39 @@ void cluster_node::stop() {
   implementation_->stop();
 }
 
-const cluster_member& cluster_node::home_of(const session_id& session) const {
-  return fermata::home_of(implementation_->net.members, session);
+caf::error cluster_node::drain(std::chrono::milliseconds timeout) {
+  auto& self = *implementation_;
+  if (!self.slots)
+    return make_error(
+        errc::not_allowed,
+        "the sessions of an LMDB cluster stay on their nodes: nothing is to be given");
+  const auto keeper = self.current_keeper();
+  if (!keeper)
+    return make_error(errc::shutting_down, "the node is not started, or stopped");
+  auto ended = std::make_shared<std::promise<caf::error>>();
+  auto future = ended->get_future();
+  caf::anon_send(keeper, detail::drain_order{[ended = std::move(ended)](const caf::error& how) {
+                   ended->set_value(how);
+                 }});
+  if (future.wait_for(timeout) == std::future_status::ready) {
+    try {
+      return future.get();
+    } catch (const std::future_error&) { // the keeper had ended when the order came
+      return make_error(errc::shutting_down, "the node is stopping");
+    }
+  }
+  return make_error(errc::timed_out, "node " + self.net.name.str() + " still serves "
+                                         + std::to_string(self.slots->served().count()) + " of "
+                                         + std::to_string(session_slots)
+                                         + " slots of sessions; it goes on giving them");
+}
+
+const cluster_member* cluster_node::home_of(const session_id& session) const {
+  const auto& self = *implementation_;
+  if (!self.slots)
+    return &fermata::home_of(self.net.members, session);
+  const auto home = self.slots->home_of(session);
+  return home ? find_member(self.net.members, *home) : nullptr;
 }
 
 std::vector<peer_report> cluster_node::peers() const {
@@ -336,7 +428,7 @@ void cluster_node::status(std::function<void(std::vector<member_status>)> callba
   for (std::size_t place = 0; place < members.size(); ++place) {
     if (members[place].name == self.net.name)
       collection->put(place, detail::status_of(*self.local->implementation_->shared, self.hello,
-                                               self.started_at));
+                                               self.started_at, self.slots.get()));
     else
       caf::anon_send(self.links, std::make_shared<detail::node_inquiry::element_type>(
                                      members[place].name, std::chrono::milliseconds{0},
@@ -372,6 +464,10 @@ cluster_traffic cluster_node::traffic() const {
   made.contacts_lost = counters.lost;
   made.errands = counters.errands;
   made.readings = counters.readings;
+  const auto& slots = *implementation_->slot_counters;
+  made.slots_acquired = slots.acquired;
+  made.slots_given = slots.given;
+  made.slots_lost = slots.lost;
   return made;
 }
 
@@ -400,6 +496,9 @@ cluster_pending cluster_node::pending(std::size_t limit) const {
   auto& self = *implementation_;
   cluster_pending all;
   for (const auto& member : self.net.members.members) {
+    // A shared store has what waits on all nodes.
+    if (self.slots && member.name != self.net.name)
+      continue;
     pending_query what;
     for (std::size_t got = 0; got < limit;) {
       what.limit = static_cast<std::uint32_t>(std::min(limit - got, pending_at_once));

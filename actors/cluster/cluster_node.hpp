@@ -1,9 +1,12 @@
 #pragma once
 
 #include <fermata/actors/cluster/contact.hpp>
+#include <fermata/actors/cluster/slots.hpp>
 #include <fermata/actors/runtime.hpp>
 #include <fermata/messages/cluster.hpp>
+#include <fermata/storage/session_ownership.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -51,13 +54,25 @@ struct cluster_options {
   /// Requests to one other node that are under way at once; those behind them wait.
   std::size_t requests_at_once = 16;
 
+  /// Makes it a node of a cluster that shares a store: `runtime_options::store` is one opening of
+  /// that, and this is what the node owns of it, under its `name`. Null: an LMDB cluster.
+  std::shared_ptr<session_ownership> ownership;
+  /// How long sessions that are to move to another node wait for the end of their tools' runs. Then
+  /// the tools are told to stop, and the next node asks what has become of them.
+  std::chrono::milliseconds handover_patience{30'000};
+  /// How long at least what is for a session waits while no node has that.
+  std::chrono::milliseconds handover_wait{2'000};
+  /// Told what happens to this node's slots; on a thread of the runtime, one at a time. It must not
+  /// block.
+  std::function<void(const slot_report&)> on_slots;
+
   cluster_options() = default;
 };
 
 /// What no node can be made of: a name that is no member, a member list that is none, a host that
 /// is no loopback address without `tls` or `trust_network`, a `listen_address` that is none, files
-/// of `tls` that cannot be read, do not fit together or are out of date. Errors: `invalid_field`,
-/// saying which option it is.
+/// of `tls` that cannot be read, do not fit together or are out of date, an `ownership` under
+/// another name. Errors: `invalid_field`, saying which option it is.
 [[nodiscard]] caf::error check(const cluster_options& options);
 
 /// A node that could not be asked, and why.
@@ -95,22 +110,32 @@ struct cluster_traffic {
   std::uint64_t contacts_lost = 0; ///< Connections that broke, or were given up.
   std::size_t errands = 0;         ///< Commands and questions that have no answer yet.
   std::size_t readings = 0;        ///< Readers of streams that wait for more.
+  // Where nodes share a store: slots of sessions that were
+  std::uint64_t slots_acquired = 0; ///< Taken over, or moved to this node.
+  std::uint64_t slots_given = 0;    ///< Moved to another one.
+  std::uint64_t slots_lost = 0;     ///< Lost to another one, as the lease had run out.
 
   cluster_traffic() = default;
 };
 
-/// One node of an LMDB cluster: a runtime over a store of its own, which takes commands and
-/// questions for all sessions of the cluster.
+/// One node of a cluster: a runtime which takes commands and questions for all sessions of the
+/// cluster. All nodes have the same agents, tools, models and policy. What comes for a session that
+/// lives on another node is forwarded; receipts, errors and streams come back as they are.
 ///
-/// A session lives on the node that its id chooses of the members (`home_of`), for good: there it
-/// is stored, there its agents run and its tools. All nodes therefore have the same agents, tools,
-/// models and policy. What comes to another node is forwarded; receipts, errors and streams come
-/// back as they are. Where that node cannot be reached, the answer is `node_unavailable`, and never
-/// a session of that id elsewhere.
+/// In an LMDB cluster each node has a store of its own, and a session lives on the node that its id
+/// chooses of the members (`home_of`), for good: there it is stored, there its agents run and its
+/// tools. Where that node cannot be reached, the answer is `node_unavailable`, and never a session
+/// of that id elsewhere.
+///
+/// In a cluster that shares a store (`cluster_options::ownership`) sessions move: to nodes that
+/// join, from nodes that drain or leave, and from those that are lost, a lease later. The store
+/// writes for a session what its owner sends, and nobody else. Errors are those of an LMDB cluster;
+/// `node_unavailable` too while no node has the session for longer than `handover_wait`.
 ///
 ///     cluster_options net;
 ///     net.name = must(node_name::parse("a"));
 ///     net.members = must(parse_member_list(text));
+///     net.ownership = must(postgres_ownership::join(store, 10s)); // or nothing: an LMDB cluster
 ///     cluster_node node{std::move(net), std::move(options)};
 ///     node.local().agents().add("writer", writer);
 ///     if (auto error = node.start())
@@ -134,13 +159,23 @@ public:
   /// others, which need not be there. Errors: `cannot_listen`, after which the node is stopped.
   [[nodiscard]] caf::error start();
 
-  /// As `runtime::stop`. To the others it is a node that cannot be reached from then on.
+  /// As `runtime::stop`. To the others it is a node that cannot be reached from then on. Of a
+  /// shared store it gives all back that it owns, so that they need not wait for the end of its
+  /// lease.
   void stop();
+
+  /// Gives all sessions to the other nodes, and waits until they have them. From then on this node
+  /// forwards, and takes none until it is made anew; it is to be stopped. Errors: `not_allowed`
+  /// where no other node takes them, or this is no cluster that shares a store: it goes on as
+  /// before; `timed_out`: so many are left, and it goes on giving; `store_busy`: see `slot_report`;
+  /// `shutting_down`.
+  [[nodiscard]] caf::error drain(std::chrono::milliseconds timeout);
 
   [[nodiscard]] session_handle session(session_id id) { return local().session(std::move(id)); }
 
-  /// The member that a session lives on, whether or not there is such a session.
-  [[nodiscard]] const cluster_member& home_of(const session_id& session) const;
+  /// The member that a session lives on, as far as is known here, whether or not there is such a
+  /// session. Null, of a shared store: none at this moment.
+  [[nodiscard]] const cluster_member* home_of(const session_id& session) const;
 
   /// How this node stands with each of the others, in the order of the member list.
   [[nodiscard]] std::vector<peer_report> peers() const;
@@ -168,7 +203,7 @@ public:
   [[nodiscard]] const member_list& members() const noexcept;
 
   /// Asks all nodes what waits there for somebody outside: at most `limit` of each. Waits as
-  /// `status` does.
+  /// `status` does. A shared store is asked once, and has no nodes that are missing.
   [[nodiscard]] cluster_pending pending(std::size_t limit = 1'000) const;
 
 private:

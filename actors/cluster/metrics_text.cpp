@@ -51,6 +51,14 @@ std::string metrics_text(const cluster_node& node) {
             traffic.readings);
   add_alone(text, "cluster_contacts_lost_total", "counter", "Connections with other nodes lost",
             traffic.contacts_lost);
+  add_alone(text, "cluster_slots_acquired_total", "counter",
+            "Slots of sessions of a shared store taken over, or moved to this node",
+            traffic.slots_acquired);
+  add_alone(text, "cluster_slots_given_total", "counter",
+            "Slots of sessions of a shared store moved to other nodes", traffic.slots_given);
+  add_alone(text, "cluster_slots_lost_total", "counter",
+            "Slots of sessions of a shared store lost as the lease had run out",
+            traffic.slots_lost);
   return text;
 }
 

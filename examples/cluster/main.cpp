@@ -147,7 +147,7 @@ void weigh(cluster_node& at, int number, send_options how = {}) {
   const auto answer = session.send(tool_result{call_id{sale(number), 1}, 400 + number}, how).get();
   if (answer)
     (void)must(session.wait_until_paused(30s));
-  std::cout << "   " << sale(number).str() << " on " << at.home_of(sale(number)).name.str() << ": "
+  std::cout << "   " << sale(number).str() << " on " << at.home_of(sale(number))->name.str() << ": "
             << (answer ? enum_name(must(session.status()).state)
                        : std::string{name_of(code_of(answer.error()))})
             << std::endl;
@@ -170,7 +170,7 @@ void tell(const std::filesystem::path& folder) {
     const auto session = tokyo->session(sale(number));
     must(session.send(propose_plan{plan}).get());
     const auto status = must(session.wait_until_paused(30s));
-    std::cout << "   " << session.id().str() << " on " << tokyo->home_of(session.id()).name.str()
+    std::cout << "   " << session.id().str() << " on " << tokyo->home_of(session.id())->name.str()
               << ": " << enum_name(status->state) << std::endl;
   }
 

@@ -317,7 +317,8 @@ TEST_CASE("whoever has not greeted is given nothing") {
   const auto own = caf::actor_cast<caf::actor>(self);
   self->request(*gate, patience, other, own)
       .receive([&](const node_hello&) { heard = "a welcome"; }, note);
-  CHECK(mentions(heard, "it speaks version 2 of the protocol (Fermata \"9.9\")"));
+  CHECK(mentions(heard, "it speaks version " + std::to_string(cluster_protocol + 1)
+                            + " of the protocol (Fermata \"9.9\")"));
   other.protocol = cluster_protocol;
   self->request(*gate, patience, other, own)
       .receive([&](const node_hello&) { heard = "a welcome"; }, note);

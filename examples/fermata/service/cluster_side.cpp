@@ -9,8 +9,8 @@
 namespace fermata::service {
 
 const node_name* cluster_side::elsewhere(const session_id& session) const {
-  const auto& home = node_->home_of(session).name;
-  return home == node_->name() ? nullptr : &home;
+  const auto* home = node_->home_of(session);
+  return home == nullptr || home->name == node_->name() ? nullptr : &home->name;
 }
 
 void cluster_side::ask(const node_name& node, const node_question& what,

@@ -51,6 +51,7 @@ struct gate_script {
   caf::error refusal;
   bool beats = true;
   bool answers = true;
+  int moved = 0; ///< So many commands are for sessions that it has no more.
   std::vector<std::string> got;
   std::vector<caf::response_promise> held;
 };
@@ -88,7 +89,9 @@ caf::behavior fake_gate(caf::event_based_actor* self, std::shared_ptr<gate_scrip
         auto promise = self->make_response_promise();
         receipt done;
         done.session = what.session;
-        if (script->answers)
+        if (script->moved > 0 && script->moved-- > 0)
+          promise.deliver(make_error(errc::node_unavailable, "it does not live here"));
+        else if (script->answers)
           promise.deliver(done);
         else
           script->held.push_back(promise);
@@ -116,10 +119,36 @@ public:
   }
 };
 
+class standing_clock final : public wall_clock {
+public:
+  timestamp now() override { return {}; }
+};
+
+/// The directory of a, where nodes share a store.
+caf::behavior fake_directory(caf::event_based_actor* self, std::shared_ptr<gate_script> script) {
+  return {
+      [self, script](delivery_ptr& message) {
+        message->take_promise_over([self] { return self->make_response_promise(); });
+        script->got.push_back("delivery");
+        message->answer(receipt{});
+      },
+      [script](const session_command& what) {
+        script->got.push_back(what.session.str());
+        return receipt{};
+      },
+      [script](const follow_chunks&) {
+        script->got.push_back("follow");
+        return chunk_batch{};
+      },
+  };
+}
+
 /// Node a, whose only peer is b.
 class world {
 public:
-  explicit world(std::size_t max_errands = 100) {
+  explicit world(std::size_t max_errands = 100, bool shares_store = false) {
+    if (shares_store)
+      homes = std::make_shared<slot_map>(node("a"), two(), std::make_shared<standing_clock>());
     link_options options;
     options.hello.name = node("a");
     options.hello.members = two();
@@ -132,6 +161,7 @@ public:
     options.max_errands = max_errands;
     options.board = board;
     options.counters = counters;
+    options.homes = homes;
     options.on_contact = [this](const peer_report& report) {
       contacts.push_back(enum_name(report.state));
       if (throws)
@@ -156,6 +186,10 @@ public:
     };
     links = system.spawn(peer_links_actor, std::move(options));
     own_gate = system.spawn(fake_gate, std::make_shared<gate_script>());
+    directory = system.spawn(fake_directory, here);
+    keeper = system.spawn([this](caf::event_based_actor*) -> caf::behavior {
+      return {[this](look_at_slots) { ++looks; }};
+    });
   }
   ~world() {
     script->held.clear();
@@ -163,6 +197,8 @@ public:
     stop_gate();
     links = {};
     own_gate = {};
+    directory = {};
+    keeper = {};
     run();
     CHECK(coro::live_frames() == 0);
     CHECK(system.registry().running() == 0);
@@ -182,7 +218,29 @@ public:
     run();
   }
   void open() {
-    caf::anon_send(links, open_links{own_gate});
+    open_links own{own_gate};
+    if (homes) {
+      own.directory = directory;
+      own.keeper = keeper;
+    }
+    caf::anon_send(links, std::move(own));
+    run();
+  }
+  /// The keeper has looked: the session of `session_on_b` has this owner.
+  void show_owner(std::string_view name) {
+    const auto slot = slot_of(session_on_b());
+    ownership_table table;
+    table.slots.resize(session_slots);
+    table.slots[slot].node = node(name);
+    table.slots[slot].has_lease = true;
+    homes->show(table);
+    slot_set served;
+    served.set(slot);
+    if (name == "a")
+      homes->serve(served);
+    else
+      homes->withdraw(served);
+    caf::anon_send(links, fermata::detail::homes_changed{});
     run();
   }
   void run() { scheduler().run(); }
@@ -232,8 +290,13 @@ public:
   bool throws = false;
   int dials = 0;
   std::chrono::milliseconds dial_takes{0}; ///< More than 0: and then it fails.
+  std::shared_ptr<slot_map> homes;         ///< Null: an LMDB cluster.
+  std::shared_ptr<gate_script> here = std::make_shared<gate_script>(); ///< Of the directory.
+  int looks = 0; ///< That the keeper was asked for.
   caf::actor gate;
   caf::actor own_gate;
+  caf::actor directory;
+  caf::actor keeper;
   caf::actor links;
 };
 
@@ -605,4 +668,132 @@ TEST_CASE("a node that stops answers whoever waits") {
   w.run();
   CHECK(said(waiting) == "shutting_down");
   CHECK(said(w.send()) == "shutting_down");
+}
+
+// -- where nodes share a store
+
+TEST_CASE("what is for a session that no node has waits until one has it") {
+  world w{100, true};
+  w.start_gate();
+  w.open();
+  const auto answer = w.send();
+  const auto read = w.follow();
+  w.advance(1'999ms);
+  CHECK(said(answer) == "nothing");
+  SECTION("another one") {
+    w.show_owner("b");
+    CHECK(said(answer) == "value");
+    CHECK(w.script->held.size() == 1); // the reader's question
+  }
+  SECTION("this one") {
+    w.show_owner("a");
+    CHECK(said(answer) == "value");
+    CHECK(said(read) == "value");
+    CHECK(w.here->got == std::vector<std::string>{session_on_b().str(), "follow"});
+  }
+  SECTION("but not for ever") {
+    const auto patient = w.send(1h);
+    w.advance(1ms);
+    CHECK(said(answer) == "node_unavailable");
+    CHECK(said(read) == "node_unavailable");
+    CHECK(message_of((*answer)->error()).find("no node has session") != std::string::npos);
+    w.advance(59min);
+    CHECK(said(patient) == "nothing");
+    w.show_owner("b");
+    CHECK(said(patient) == "value");
+  }
+}
+
+TEST_CASE("what a node says that it has no more is asked again when homes were looked at") {
+  world w{100, true};
+  w.start_gate();
+  w.show_owner("b");
+  w.open();
+  w.script->moved = 2;
+  const auto answer = w.send();
+  CHECK(said(answer) == "nothing");
+  CHECK(w.looks == 1);
+  w.show_owner("b"); // which has not acquired it yet
+  CHECK(said(answer) == "nothing");
+  CHECK(w.looks == 2);
+  SECTION("there or elsewhere") {
+    w.show_owner("a");
+    CHECK(said(answer) == "value");
+    CHECK(w.script->got.size() == 2);
+  }
+  SECTION("as long as it may wait") {
+    w.script->moved = 1'000;
+    for (int i = 0; i < 19; ++i) {
+      w.advance(100ms);
+      w.show_owner("b");
+    }
+    CHECK(said(answer) == "nothing");
+    w.advance(100ms);
+    CHECK(said(answer) == "node_unavailable");
+  }
+}
+
+TEST_CASE("in an LMDB cluster nothing is asked twice") {
+  world w;
+  w.start_gate();
+  w.open();
+  w.script->moved = 1;
+  CHECK(said(w.send()) == "node_unavailable");
+}
+
+TEST_CASE("what waits for a lost node goes to the next home of its session") {
+  world w{100, true};
+  w.show_owner("b");
+  w.open();
+  CHECK(w.state() == "apart");
+  CHECK(said(w.send()) == "node_unavailable");
+  const auto patient = w.send(1h);
+  w.advance(30s);
+  CHECK(said(patient) == "nothing");
+  w.show_owner("a");
+  CHECK(said(patient) == "value");
+  CHECK(w.counters->errands == 0);
+}
+
+TEST_CASE("a command for a session that lives here goes back to the directory as it is") {
+  world w{100, true};
+  w.open();
+  w.show_owner("a");
+  CHECK(said(w.send()) == "value");
+  CHECK(w.here->got == std::vector<std::string>{"delivery"});
+}
+
+TEST_CASE("a reader is asked for where its session moves, however long it has waited") {
+  world w{100, true};
+  w.start_gate();
+  w.show_owner("b");
+  w.open();
+  std::weak_ptr<follow_inquiry::element_type> asked;
+  const auto read = w.follow(&asked);
+  w.advance(2s);
+  w.advance(1min);
+  CHECK(said(read) == "nothing");
+  SECTION("unless it has gone away") {
+    caf::anon_send(w.links, abandoned{asked});
+    w.run();
+    w.keep(0, make_error(errc::node_unavailable, "it has moved"));
+    CHECK(said(read) == "node_unavailable");
+    CHECK(asked.expired());
+  }
+  SECTION("whose new home is not known yet") {
+    w.keep(0, make_error(errc::node_unavailable, "it has moved"));
+    CHECK(said(read) == "nothing");
+    w.advance(1s);
+    w.show_owner("a");
+    CHECK(said(read) == "value");
+  }
+}
+
+TEST_CASE("the keeper looks when a node is lost, which may have given its slots back") {
+  world w{100, true};
+  w.start_gate();
+  w.open();
+  const auto before = w.looks;
+  w.stop_gate();
+  CHECK(w.looks == before + 1);
 }

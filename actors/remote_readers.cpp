@@ -4,8 +4,10 @@
 
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 namespace fermata::detail {
 
@@ -19,6 +21,9 @@ constexpr auto for_ever = std::chrono::milliseconds::max();
 
 /// When a watch asks again that got an error.
 constexpr std::chrono::seconds retry_interval{1};
+
+/// When a stream asks again whose session is on its way to another node.
+constexpr std::chrono::milliseconds moving_interval{100};
 
 follow_inquiry follow(follow_chunks what, std::chrono::milliseconds wait_for_node,
                       follow_inquiry::element_type::callback answer) {
@@ -56,13 +61,31 @@ private:
   };
 
   caf::error fill(std::deque<event>& buffer, std::chrono::milliseconds timeout) override {
-    auto more = receive(timeout);
+    auto more = receive_anywhere(timeout);
     if (!more)
       return std::move(more.error());
     existed_ = existed_ || !more->chunks.empty();
     for (auto& one : more->chunks)
       buffer.push_back(to_event(std::move(one)));
     return caf::none;
+  }
+
+  /// Asks again while there is time, where sessions move from node to node.
+  result<chunk_batch> receive_anywhere(std::chrono::milliseconds timeout) {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    for (auto left = timeout;;) {
+      auto answer = receive(left);
+      left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      if (answer || !shared_->shares_store() || !is(answer.error(), errc::node_unavailable)
+          || left.count() <= 0)
+        return answer;
+      std::this_thread::sleep_for(std::min(left, moving_interval));
+      left = std::chrono::duration_cast<std::chrono::milliseconds>(
+          deadline - std::chrono::steady_clock::now());
+      if (left.count() <= 0)
+        return answer;
+    }
   }
 
   /// Without chunks: none came in time.

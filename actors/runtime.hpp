@@ -32,7 +32,7 @@ struct session_router;
 /// What a runtime is made of. Everything but `store` has a default.
 struct runtime_options {
   std::shared_ptr<fermata::store>
-      store; ///< Shared with the runtime; the runtime is its only writer.
+      store; ///< Shared with the runtime, which is the only one that writes through it.
   approval_policy policy;
   fermata::limits limits;
   /// A session that is not running anything is passivated when no command has come for so long.
@@ -80,7 +80,9 @@ public:
   /// Waits for the next event. Nothing: none came in time, or the runtime stopped. It has a greater
   /// number than `position` where what was asked for was dropped. Errors: `unknown_session` when
   /// the session that it came from is deleted, also where another one has its id by now; those of
-  /// `store`; `node_unavailable`, after which it goes on where it was when asked again.
+  /// `store`; `node_unavailable`, after which it goes on where it was when asked again. Where nodes
+  /// share a store, a session that moves to another one is followed there: the error says then that
+  /// no node had it for as long as there was time.
   [[nodiscard]] result<std::optional<event>> next(std::chrono::milliseconds timeout);
 
   /// The number of the event that `next` gives next.
@@ -145,7 +147,7 @@ public:
   [[nodiscard]] result<session_status> status() const;
 
   /// Waits until the session no longer moves by itself: its state is not `running`. Nothing: not in
-  /// time.
+  /// time. Errors: those of `event_stream::next`.
   [[nodiscard]] result<std::optional<session_status>>
   wait_until_paused(std::chrono::milliseconds timeout) const;
 
@@ -161,10 +163,11 @@ public:
 
   /// Calls `committed` with the number of the session's last event whenever there are more, also
   /// before the session exists; with 0 when it was deleted, or may have been. For a session on
-  /// another node also once it is known where it stands, and again when that node was away and is
-  /// back. The events are read with `query_events` (of a session on another node: with `follow`):
-  /// who reads after he has begun to watch misses none. Called on threads of the runtime, for one
-  /// session one at a time; it must not block, nor use the runtime.
+  /// another node, or in a store that nodes share, also once it is known where it stands, and again
+  /// when its node was away and is back, or is another one. The events are read with `query_events`
+  /// (of a session on another node: with `follow`): who reads after he has begun to watch misses
+  /// none. Called on threads of the runtime, for one session one at a time; it must not block, nor
+  /// use the runtime.
   [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
 
 private:

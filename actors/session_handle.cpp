@@ -12,6 +12,11 @@ namespace fermata {
 
 namespace {
 
+/// How a session is read: where it may move, always through the router, which knows where it lives.
+bool is_read_here(const detail::services& shared, const session_id& session) {
+  return !shared.shares_store() && shared.is_home_of(session);
+}
+
 using callback = std::function<void(result<receipt>)>;
 
 std::string_view type_of(const command& body) {
@@ -74,7 +79,7 @@ void session_handle::wake(callback answer) const {
 
 result<session_status> session_handle::status() const {
   const auto& shared = *runtime_->implementation_->shared;
-  if (shared.is_home_of(id_))
+  if (shared.shares_store() || shared.is_home_of(id_))
     return query_status(shared.store(), id_);
   auto promise = std::make_shared<std::promise<result<session_status>>>();
   auto future = promise->get_future();
@@ -90,7 +95,7 @@ result<std::optional<session_status>>
 session_handle::wait_until_paused(std::chrono::milliseconds timeout) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   const auto& shared = runtime_->implementation_->shared;
-  const auto read = shared->is_home_of(id_) ? detail::read_here : detail::read_elsewhere;
+  const auto read = is_read_here(*shared, id_) ? detail::read_here : detail::read_elsewhere;
   for (;;) {
     auto now = status();
     if (!now)
@@ -110,13 +115,13 @@ session_handle::wait_until_paused(std::chrono::milliseconds timeout) const {
 event_stream session_handle::follow(std::uint64_t first) const {
   const auto& shared = runtime_->implementation_->shared;
   first = std::max<std::uint64_t>(first, 1);
-  const auto read = shared->is_home_of(id_) ? detail::read_here : detail::read_elsewhere;
+  const auto read = is_read_here(*shared, id_) ? detail::read_here : detail::read_elsewhere;
   return event_stream{read(shared, id_, first, detail::if_absent::wait)};
 }
 
 event_watch session_handle::watch(std::function<void(std::uint64_t)> committed) const {
   const auto& shared = runtime_->implementation_->shared;
-  const auto begin = shared->is_home_of(id_) ? detail::watch_here : detail::watch_elsewhere;
+  const auto begin = is_read_here(*shared, id_) ? detail::watch_here : detail::watch_elsewhere;
   return event_watch{begin(shared, id_, std::move(committed))};
 }
 

@@ -782,3 +782,24 @@ TEST_CASE("a tool that looks at what became of a run does so where its session a
   CHECK(of.effects_of(1) == 1);
   CHECK(world.state() == "completed");
 }
+
+// -- reading
+
+TEST_CASE("a status is read on whichever node it is asked for") {
+  village of;
+  two_homes world{people_of(of)};
+  world.accept(world.a, calling("ask"));
+  auto answer = std::make_shared<std::optional<result<session_status>>>();
+  world.system().spawn(
+      [=](caf::event_based_actor* self, const caf::actor& directory) {
+        self->request(directory, caf::infinite, status_query{sid()})
+            .then([=](session_status& status) { *answer = std::move(status); },
+                  [=](caf::error& error) { *answer = std::move(error); });
+      },
+      world.b.actors.directory);
+  world.run();
+  REQUIRE(*answer);
+  REQUIRE(static_cast<bool>(**answer));
+  CHECK((*answer)->value().state == session_state::waiting);
+  CHECK(world.b.passed.empty());
+}

@@ -30,9 +30,9 @@ struct cluster_member {
   }
 };
 
-/// Who belongs to a cluster. All members share it, word for word. Where a session lives follows
-/// from the names in it (`home_of`), so they are fixed once there are sessions; hosts and ports may
-/// change, with a new version.
+/// Who belongs to a cluster. All members share it, word for word. In an LMDB cluster the names say
+/// where a session lives (`home_of`), so they are fixed once there are sessions; hosts and ports,
+/// and names where nodes share a store, may change, with a new version.
 struct member_list {
   static constexpr std::size_t max_members = 64;
 
@@ -69,10 +69,10 @@ struct member_list {
 /// no difference.
 [[nodiscard]] std::string difference(const member_list& mine, const member_list& theirs);
 
-/// Where a session lives: the member whose name, hashed together with the session's id, gives the
-/// greatest number (rendezvous hashing: Thaler and Ravishankar, Using Name-Based Mappings to
-/// Increase Hit Rates, 1998). All nodes find the same one, of any order of members. The list has
-/// members.
+/// Where a session of an LMDB cluster lives: the member whose name, hashed together with the
+/// session's id, gives the greatest number (rendezvous hashing: Thaler and Ravishankar, Using
+/// Name-Based Mappings to Increase Hit Rates, 1998). All nodes find the same one, of any order of
+/// members. The list has members.
 [[nodiscard]] const cluster_member& home_of(const member_list& list, const session_id& session);
 
 /// The first that a node says to another, and what that answers.

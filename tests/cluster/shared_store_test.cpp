@@ -21,28 +21,40 @@ std::string why(const result<receipt>& answer) {
   return answer ? "accepted" : message_of(answer.error());
 }
 
-/// Lets a test wait for what nodes do with their slots.
-class slot_watch {
+/// Can be kept from asking about slots while its node reaches the store: as one that is late.
+class late_ownership final : public session_ownership {
 public:
-  void changed() {
-    const std::lock_guard lock{mutex_};
-    changed_.notify_all();
+  explicit late_ownership(std::unique_ptr<session_ownership> behind) : behind_{std::move(behind)} {}
+
+  void set_late(bool late) { late_ = late; }
+  const node_name& node() const noexcept override { return behind_->node(); }
+  std::chrono::milliseconds lease() const noexcept override { return behind_->lease(); }
+  result<ownership_news> renew(slot_wish wish) override {
+    if (late_)
+      return is_late();
+    return behind_->renew(wish);
   }
-  template <class Predicate>
-  [[nodiscard]] bool wait_until(const Predicate& holds) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    std::unique_lock lock{mutex_};
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > deadline)
-        return false;
-      changed_.wait_for(lock, 20ms); // not all of it is told
-    }
-    return true;
+  result<std::vector<std::uint32_t>> acquire(std::span<const std::uint32_t> slots) override {
+    return behind_->acquire(slots);
   }
+  caf::error release(std::span<const std::uint32_t> slots) override {
+    return behind_->release(slots);
+  }
+  caf::error move(std::span<const std::uint32_t> slots, const node_name& to) override {
+    return behind_->move(slots, to);
+  }
+  caf::error leave() override { return behind_->leave(); }
+  result<ownership_table> look() override { return behind_->look(); }
+  result<bool> holds_lease(const session_id& session, std::chrono::milliseconds least) override {
+    return behind_->holds_lease(session, least);
+  }
+  std::vector<std::uint32_t> acquired() const override { return behind_->acquired(); }
 
 private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  static caf::error is_late() { return make_error(errc::io_error, "no answer"); }
+
+  std::unique_ptr<session_ownership> behind_;
+  std::atomic<bool> late_{false};
 };
 
 /// What the nodes have in common.
@@ -67,7 +79,8 @@ struct shared_node {
     auto joined = memory_ownership::join(common->table, net.name, store, lease);
     if (!joined)
       throw std::runtime_error{message_of(joined.error())};
-    net.ownership = std::move(*joined);
+    ownership = std::make_shared<late_ownership>(std::move(*joined));
+    net.ownership = ownership;
     net.on_contact = [this](const peer_report& report) {
       log.write(report.member.name.str() + " " + enum_name(report.state) + " " + report.reason);
     };
@@ -121,6 +134,7 @@ struct shared_node {
   std::function<void(runtime&)> setup;
   contact_log log;
   std::shared_ptr<memory_store> store;
+  std::shared_ptr<late_ownership> ownership;
   std::unique_ptr<cluster_node> running;
 };
 
@@ -279,6 +293,41 @@ TEST_CASE("a node that the store was away from comes back, and gets its share ag
   CHECK(paused(all["a"].session(id)).state == session_state::completed);
   CHECK(accept(all["a"].session(id).send(tool_result{call(id, 1), "green"})).kind
         == receipt_kind::duplicate);
+}
+
+TEST_CASE("a node that is late for its lease changes nothing, and begins no tool") {
+  shared_cluster all{{"a", "b"}};
+  std::atomic<int> runs{0};
+  for (auto& [name, one] : all.nodes)
+    one.setup = [&runs](runtime& in) {
+      add_tool(in, "pay", blocking_tool{[&runs](const tool_context&) {
+                 ++runs;
+                 return result<json>{json{"paid"}};
+               }});
+    };
+  all.start({"a", "b"});
+  const auto pays = all.session_on("a");
+  const auto waits = all.session_on("a", 1);
+  accept(all["a"].session(waits).send(propose_plan{shop_plan()}));
+  static_cast<void>(paused(all["a"].session(waits)));
+  all["a"].ownership->set_late(true);
+  REQUIRE(all.common.slots.wait_until([&] { return all["b"].slots() == session_slots; }));
+  // It believes that the sessions live there, and reaches the store.
+  CHECK(all["a"].serves(waits));
+  const auto stale = answer(all["a"].session(waits).send(tool_result{call(waits, 1), "old"}));
+  REQUIRE_FALSE(stale);
+  CHECK(is(stale.error(), errc::node_unavailable));
+  CHECK(refusal(all["a"].session(pays).send(propose_plan{tool_plan("pay")}))
+        == errc::node_unavailable);
+  CHECK(runs == 0);
+  accept(all["b"].session(waits).send(tool_result{call(waits, 1), "new"}));
+  all["a"].ownership->set_late(false);
+  REQUIRE(all["a"].log.wait_for("lost"));
+  CHECK(refusal(all["a"].session(waits).send(tool_result{call(waits, 1), "old"}))
+        == errc::already_answered);
+  accept(all["a"].session(pays).send(propose_plan{tool_plan("pay")}));
+  CHECK(paused(all["a"].session(pays)).state == session_state::completed);
+  CHECK(runs == 1);
 }
 
 TEST_CASE("a drain under load is noticed by nobody") {

@@ -66,6 +66,30 @@ private:
   std::vector<std::string> lines_;
 };
 
+/// Lets a test wait for what nodes do with their slots.
+class slot_watch {
+public:
+  void changed() {
+    const std::lock_guard lock{mutex_};
+    changed_.notify_all();
+  }
+  template <class Predicate>
+  [[nodiscard]] bool wait_until(const Predicate& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    std::unique_lock lock{mutex_};
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline)
+        return false;
+      changed_.wait_for(lock, std::chrono::milliseconds{20}); // not all of it is told
+    }
+    return true;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
 inline contact_timing quick() {
   contact_timing timing;
   timing.head_start = std::chrono::milliseconds{200};

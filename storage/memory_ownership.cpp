@@ -28,6 +28,39 @@ bool memory_ownership_table::is_taken(const slot& one) {
   return owner != nullptr && has_lease(*owner);
 }
 
+slot_owner memory_ownership_table::owner_of(const slot& one) {
+  slot_owner owner;
+  if (find(one.owner, one.life) != nullptr)
+    owner.node = one.owner;
+  owner.epoch = one.epoch;
+  owner.has_lease = is_taken(one);
+  return owner;
+}
+
+ownership_table memory_ownership_table::contents() {
+  ownership_table seen;
+  for (const auto& one : slots_)
+    seen.slots.push_back(owner_of(one));
+  for (const auto& [name, node] : members_)
+    if (has_lease(node)) {
+      seen.nodes.push_back(name);
+      if (node.drains)
+        seen.draining.push_back(name);
+    }
+  return seen;
+}
+
+ownership_table memory_ownership_table::look() {
+  const std::lock_guard lock{mutex_};
+  return contents();
+}
+
+void memory_ownership_table::on_change(
+    std::function<void(std::uint32_t, const slot_owner&, const slot_owner&)> changed) {
+  const std::lock_guard lock{mutex_};
+  changed_ = std::move(changed);
+}
+
 /// One process under the name of a node. All of it with the table locked.
 struct memory_ownership::life {
   life(std::shared_ptr<memory_ownership_table> of, node_name name)
@@ -57,8 +90,11 @@ struct memory_ownership::life {
   }
 
   void give(std::uint32_t slot, const node_name& to, std::uint64_t to_life) {
+    const auto before = table->owner_of(table->slots_[slot]);
     table->slots_[slot] = {to, to_life, table->slots_[slot].epoch + 1};
     acquired.erase(slot);
+    if (table->changed_)
+      table->changed_(slot, before, table->owner_of(table->slots_[slot]));
   }
 
   const std::shared_ptr<memory_ownership_table> table;
@@ -212,21 +248,8 @@ caf::error memory_ownership::leave() {
 
 result<ownership_table> memory_ownership::look() {
   ownership_table seen;
-  auto& table = *life_->table;
   auto error = look_at([&] {
-    for (const auto& slot : table.slots_) {
-      auto& owner = seen.slots.emplace_back();
-      if (table.find(slot.owner, slot.life) != nullptr)
-        owner.node = slot.owner;
-      owner.epoch = slot.epoch;
-      owner.has_lease = table.is_taken(slot);
-    }
-    for (const auto& [name, node] : table.members_)
-      if (table.has_lease(node)) {
-        seen.nodes.push_back(name);
-        if (node.drains)
-          seen.draining.push_back(name);
-      }
+    seen = life_->table->contents();
     return caf::error{};
   });
   if (error)

@@ -22,6 +22,15 @@ public:
   /// As if the node's lease had run out just now.
   void end_lease(const node_name& node);
 
+  /// As `session_ownership::look`, for who is no node.
+  [[nodiscard]] ownership_table look();
+
+  /// Calls `changed` for each slot that gets another owner, or the same one under another epoch:
+  /// inside of the change, so it must not call the table or a store.
+  void
+  on_change(std::function<void(std::uint32_t slot, const slot_owner& before, const slot_owner& now)>
+                changed);
+
 private:
   friend class memory_ownership;
 
@@ -42,12 +51,15 @@ private:
   [[nodiscard]] member* find(const node_name& node, std::uint64_t life);
   /// Whether others must leave the slot to its owner.
   [[nodiscard]] bool is_taken(const slot& one);
+  [[nodiscard]] slot_owner owner_of(const slot& one);
+  [[nodiscard]] ownership_table contents();
 
   std::mutex mutex_;
   const clock now_;
   std::map<node_name, member> members_;
   std::vector<slot> slots_;
   std::uint64_t last_life_ = 0;
+  std::function<void(std::uint32_t, const slot_owner&, const slot_owner&)> changed_;
 };
 
 /// What a node owns of the data of a `memory_store`, for simulations and tests: the same contract

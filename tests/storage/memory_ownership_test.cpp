@@ -105,3 +105,26 @@ TEST_CASE("a node in memory joins with a name, and a lease of a length that make
   CHECK(is(memory_ownership::join(table, node("a"), store, 99ms).error(), errc::invalid_field));
   CHECK(is(memory_ownership::join(table, node("a"), store, 61min).error(), errc::invalid_field));
 }
+
+TEST_CASE("who watches the table is told of each slot that gets another owner, and of no other") {
+  two_nodes nodes;
+  std::vector<std::string> told;
+  nodes.table->on_change([&](std::uint32_t slot, const slot_owner& before, const slot_owner& now) {
+    told.push_back(std::to_string(slot) + " " + before.node.str()
+                   + (before.has_lease ? "" : " lost") + " " + now.node.str() + " "
+                   + std::to_string(now.epoch - before.epoch));
+  });
+  const std::vector<std::uint32_t> slots{3, 5};
+  must(nodes.a->acquire(slots));
+  must(nodes.a->acquire(slots));
+  REQUIRE_FALSE(nodes.a->move(std::vector<std::uint32_t>{5}, node("b")));
+  nodes.now += 5s;
+  must(nodes.b->renew());
+  nodes.now += 6s;
+  must(nodes.b->acquire(slots));
+  CHECK(told
+        == std::vector<std::string>{"3  lost a 1", "5  lost a 1", "5 a b 1", "3 a lost b 1",
+                                    "5 b b 1"});
+  CHECK(nodes.table->look().slots[3].node == node("b"));
+  CHECK(nodes.table->look().nodes == std::vector{node("b")});
+}

@@ -21,13 +21,28 @@ constexpr std::array needs_faults{"event/step_restarted",       "event/session_a
                                   "rare/timer_due_while_down",  "rare/backoff_over_crash",
                                   "rare/pause_over_crash",      "rare/suspension_over_crash",
                                   "rare/crash_during_recovery", "rare/reloaded_after_failure",
-                                  "rare/repeated_over_crash",   "refusal/shutting_down",
+                                  "rare/repeated_over_crash",   "rare/taken_over",
+                                  "rare/moved_while_running",   "refusal/shutting_down",
                                   "refusal/io_error",           "refusal/disk_full",
                                   "refusal/store_corrupt"};
 
 /// What only several nodes bring about.
-constexpr std::array needs_links{"fault/partition", "fault/slow_link", "fault/drop_connections",
-                                 "refusal/timed_out", "refusal/node_unavailable"};
+constexpr std::array needs_links{"rare/handed_over",         "rare/taken_over",
+                                 "rare/moved_while_running", "fault/partition",
+                                 "fault/slow_link",          "fault/drop_connections",
+                                 "refusal/timed_out",        "refusal/node_unavailable"};
+
+/// What only nodes that share a store bring about.
+bool needs_shared_store(std::string_view name) {
+  const auto is_one = [name]<class Kind>(std::string_view group, Kind kinds) {
+    const auto names = enum_names(kinds);
+    for (std::size_t kind = 0; kind < names.size(); ++kind)
+      if (name == std::string{group} + std::string{names[kind]})
+        return sim::needs_shared_store(static_cast<Kind>(kind));
+    return false;
+  };
+  return is_one("fault/", fault_kind{}) || is_one("rare/", rare_state{});
+}
 
 /// No session comes back to it.
 constexpr std::array never{"state/idle"};
@@ -86,7 +101,8 @@ std::vector<std::string> meant_to_be_reached(const campaign_options& options) {
         (name.starts_with("fault/") && !can_hit(options, name))
         || ((!options.with_faults || has_chosen_kinds(options)) && contains(needs_faults, name));
     const bool lacks_links = options.nodes == 1 && contains(needs_links, name);
-    if (!lacks_faults && !lacks_links && !contains(never, name))
+    const bool lacks_store = !options.share_store && needs_shared_store(name);
+    if (!lacks_faults && !lacks_links && !lacks_store && !contains(never, name))
       names.push_back(name);
   };
   for (const auto& [name, count] : reach_counts{}.by_name())

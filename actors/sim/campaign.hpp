@@ -25,6 +25,7 @@ struct campaign_options {
   std::optional<std::chrono::milliseconds> at_most;
   std::size_t nodes = 0;    ///< In each world; 0: the seed decides, from 1 to 3.
   std::size_t sessions = 0; ///< In each world; 0: the seed decides, from 1 to 8.
+  bool share_store = false; ///< The nodes of a world are a cluster that shares a store.
   bool with_faults = true;
   /// Nothing: the seed decides, for each world anew. One every few minutes or hours; of all kinds,
   /// or of some of them alone, which lets others matter that would be drowned otherwise.
@@ -46,8 +47,8 @@ struct campaign_options {
   std::uint64_t worlds_to_reach_all = 1'000;
   /// What the store of a node holds in the beginning, as `import_session` leaves it, besides the
   /// random sessions; null: nothing. Where not all of its sessions would live on one node, the
-  /// world has only one. Tools and agents that its sessions name, and that the random ones do not
-  /// have, are played by stand-ins.
+  /// world has only one, unless nodes share a store. Tools and agents that its sessions name, and
+  /// that the random ones do not have, are played by stand-ins.
   std::shared_ptr<const memory_store> store;
   /// The wall clock begins then; nothing: in 2030. For `store`: when its last event happened.
   std::optional<timestamp> begins;
@@ -140,9 +141,9 @@ using campaign_progress = std::function<bool(const campaign_report& so_far, std:
 
 /// Runs a world for each seed, until one fails or all are done, or it is told to end. What a world
 /// does follows from its seed and the options alone; a defect is found by breaking a promise of P1
-/// to P11, as the monitors see it, by an exception, by a store that is not sound in the end, by a
-/// session that does not come to an end although all others do what they can (P6), and by a world
-/// in which a million turns are taken while no time passes.
+/// to P11, or of a cluster, as the monitors see it, by an exception, by a store that is not sound
+/// in the end, by a session that does not come to an end although all others do what they can (P6),
+/// and by a world in which a million turns are taken while no time passes.
 ///
 /// A failure is minimised: first the faults, then the sessions, then the faults once more, by some
 /// hundreds of runs at most.

@@ -254,7 +254,8 @@ private:
 
 void coverage::stored(world&, const stored_commit& what) {
   auto& session = sessions_[what.session];
-  session.home = what.node;
+  if (std::exchange(session.home, what.node) != what.node && session.events > 0)
+    count_move(what.session, session);
   const auto* first = what.events.empty() ? nullptr : &what.events.front();
   // A session that the world began with was never seen before.
   if (first != nullptr && session.events == 0 && first->number > 1)
@@ -274,6 +275,17 @@ void coverage::stored(world&, const stored_commit& what) {
     counts_.count(rare_state::timer_due_while_down);
   session.was_due_while_down = false;
   session.has_committed = true;
+}
+
+void coverage::count_move(const session_id& id, const followed& session) {
+  counts_.count(handed_over_[slot_of(id)] ? rare_state::handed_over : rare_state::taken_over);
+  if (is_running(session.state))
+    counts_.count(rare_state::moved_while_running);
+}
+
+void coverage::slot_changed(world&, const changed_slot& what) {
+  if (!what.now.node.empty() && what.now.node != what.before.node)
+    handed_over_[what.slot] = what.before.has_lease;
 }
 
 void coverage::answered(world&, const command_answer& what) {

@@ -4,8 +4,10 @@
 #include <fermata/actors/sim/witness.hpp>
 #include <fermata/messages/events.hpp>
 #include <fermata/messages/timestamp.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -39,8 +41,12 @@ enum class rare_state : std::uint8_t {
   edited_call_ran,           ///< A run was claimed for arguments that a person had changed.
   plan_expired,              ///< Nobody decided on a plan in time.
   messages_parked,           ///< There was no room in memory for a session.
+  // Where nodes share a store:
+  handed_over,         ///< A session went on at a node that was given it by another one.
+  taken_over,          ///< A session went on at a node that took it over from a lost one.
+  moved_while_running, ///< A session that was running went on at another node.
 };
-constexpr std::array<std::string_view, 20> enum_names(rare_state) {
+constexpr std::array<std::string_view, 23> enum_names(rare_state) {
   return {"open_claim_asked",
           "open_claim_rerun",
           "open_claim_reconciled",
@@ -60,7 +66,15 @@ constexpr std::array<std::string_view, 20> enum_names(rare_state) {
           "denied_call",
           "edited_call_ran",
           "plan_expired",
-          "messages_parked"};
+          "messages_parked",
+          "handed_over",
+          "taken_over",
+          "moved_while_running"};
+}
+
+/// Whether there is such a state only where nodes share a store.
+[[nodiscard]] constexpr bool needs_shared_store(rare_state state) noexcept {
+  return state >= rare_state::handed_over;
 }
 
 /// How often each thing happened. What is counted has a name of two parts:
@@ -118,6 +132,7 @@ public:
   void answered(world& in, const command_answer& what) override;
   void node_down(world& in, const std::string& node) override;
   void node_up(world& in, const std::string& node) override;
+  void slot_changed(world& in, const changed_slot& what) override;
   void fault_hit(world& in, const std::string& node, fault_kind kind) override;
   void quiet(world& in) override;
 
@@ -149,10 +164,13 @@ private:
   };
   class fact_counter;
 
+  void count_move(const session_id& id, const followed& session);
+
   reach_counts counts_;
   std::uint64_t resumes_ = 0;
   std::map<session_id, followed> sessions_;
-  std::set<std::string> parking_; ///< Nodes that had messages parked when last looked at.
+  std::bitset<session_slots> handed_over_; ///< Slots that their owner had given to the next one.
+  std::set<std::string> parking_;          ///< Nodes that had messages parked when last looked at.
 };
 
 } // namespace fermata::sim

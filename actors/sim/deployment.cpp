@@ -219,6 +219,12 @@ operator_character draw_operator(seeded_random random) {
   return drawn;
 }
 
+/// From one minute to half an hour. Shorter ones would cost most of a world's turns, and only make
+/// takeovers come sooner.
+milliseconds draw_lease(seeded_random random) {
+  return minutes{std::int64_t{1} << random.below(6)};
+}
+
 /// In every third world something is deleted or dropped, by those who have made it or by itself.
 void draw_retention(seeded_random random, deployment& drawn) {
   if (!random.chance(0.35))
@@ -323,6 +329,8 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   deployment drawn;
   drawn.seed = seed;
   drawn.nodes = node_names(options.nodes);
+  if (options.share_store)
+    drawn.shared_lease = draw_lease(stream("lease"));
   drawn.policy = draw_policy(stream("policy"));
   drawn.limits = draw_limits(stream("limits"));
   auto random = stream("deployment");
@@ -395,7 +403,9 @@ void add_nodes(world& in, const deployment& what, const std::shared_ptr<outside>
       adjust(node, options, effects);
     nodes.emplace(node, std::move(options));
   }
-  if (nodes.size() == 1)
+  if (what.shared_lease)
+    in.add_cluster(std::move(nodes), shared_store{*what.shared_lease});
+  else if (nodes.size() == 1)
     in.add_node(what.nodes.front(), std::move(nodes.begin()->second));
   else
     in.add_cluster(std::move(nodes));
@@ -414,7 +424,8 @@ cast enact(world& in, const deployment& what, const node_adjustment& adjust) {
     add(std::make_unique<tool_host>(one.name, one.character, one.node));
   for (const auto& one : what.operators)
     add(std::make_unique<session_operator>(one.name, one.character, made.effects_, one.node));
-  in.add(std::make_unique<waking_host>());
+  if (!what.shared_lease)
+    in.add(std::make_unique<waking_host>());
   made.author_ = &in.add(std::make_unique<session_author>("author", what.sessions, what.author));
   made.author_->begin(in);
   return made;

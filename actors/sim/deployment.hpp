@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -90,6 +91,9 @@ struct planned_retention {
 struct deployment {
   std::uint64_t seed = 0; ///< What models, agents and tools draw from.
   std::vector<std::string> nodes;
+  /// The nodes are a cluster that shares a store, with leases of that length; nothing: each has its
+  /// own.
+  std::optional<std::chrono::milliseconds> shared_lease;
   policy_spec policy;
   planned_limits limits;
   std::chrono::milliseconds passivate_after{60'000};
@@ -109,6 +113,7 @@ struct deployment {
   static constexpr auto fields() {
     return std::tuple{field("seed", &deployment::seed),
                       field("nodes", &deployment::nodes),
+                      optional_field("shared_lease_ms", &deployment::shared_lease),
                       field("policy", &deployment::policy),
                       optional_field("limits", &deployment::limits),
                       optional_field("passivate_after_ms", &deployment::passivate_after),
@@ -131,6 +136,7 @@ struct deployment {
 /// What deployments are drawn from.
 struct deployment_options {
   std::size_t nodes = 1;
+  bool share_store = false; ///< The nodes are a cluster that shares a store.
   std::size_t sessions = 4;
   std::set<session_id> taken; ///< Names that none of them may have.
   /// Sessions begin in the first half of it.
@@ -177,7 +183,8 @@ private:
 [[nodiscard]] node_options options_for(const deployment& what, std::shared_ptr<outside> effects);
 
 /// Fills a world: adds the nodes, as `adjust` wants them, if it has none; several are a cluster.
-/// Adds all participants and a host that wakes what died running, and has the sessions begin.
+/// Adds all participants, a host that wakes what died running (nodes that share a store do so by
+/// themselves), and has the sessions begin.
 /// Throws as `options_for`.
 [[nodiscard]] cast enact(world& in, const deployment& what, const node_adjustment& adjust = {});
 

@@ -25,6 +25,9 @@ bool lasts(fault_kind kind) {
   case fault_kind::clock_back:
   case fault_kind::partition:
   case fault_kind::slow_link:
+  case fault_kind::drain:
+  case fault_kind::cut_from_store:
+  case fault_kind::store_away:
     return true;
   default:
     return false;
@@ -32,7 +35,7 @@ bool lasts(fault_kind kind) {
 }
 
 bool needs_peers(fault_kind kind) {
-  return kind >= fault_kind::partition;
+  return kind >= fault_kind::partition && !needs_shared_store(kind);
 }
 
 /// Evenly spread over the powers of two: short ones matter as much as long ones.
@@ -45,10 +48,11 @@ std::chrono::milliseconds draw_duration(std::chrono::milliseconds longest, seede
   return std::min(longest, random.between(most / 2, most));
 }
 
-std::optional<fault_kind> draw_kind(const fault_mix& mix, bool has_peers, seeded_random& random) {
+std::optional<fault_kind> draw_kind(const fault_mix& mix, bool has_peers, bool share_store,
+                                    seeded_random& random) {
   constexpr auto kinds = enum_names(fault_kind{}).size();
   const auto weight = [&](fault_kind kind) {
-    if (needs_peers(kind) && !has_peers)
+    if ((needs_peers(kind) && !has_peers) || (needs_shared_store(kind) && !share_store))
       return 0.0;
     if (mix.weights.empty())
       return 1.0;
@@ -85,7 +89,8 @@ std::string show(std::chrono::milliseconds duration) {
 } // namespace
 
 std::vector<fault> draw_faults(const fault_mix& mix, const std::vector<std::string>& nodes,
-                               std::chrono::milliseconds horizon, seeded_random& random) {
+                               std::chrono::milliseconds horizon, seeded_random& random,
+                               bool share_store) {
   std::vector<fault> drawn;
   if (mix.every.count() <= 0)
     return drawn;
@@ -96,7 +101,7 @@ std::vector<fault> draw_faults(const fault_mix& mix, const std::vector<std::stri
       at += std::max(own.between(mix.every / 2, mix.every * 3 / 2), std::chrono::milliseconds{1});
       if (at >= horizon)
         break;
-      const auto kind = draw_kind(mix, nodes.size() > 1, own);
+      const auto kind = draw_kind(mix, nodes.size() > 1, share_store, own);
       if (!kind)
         break;
       fault one;
@@ -158,6 +163,12 @@ std::string describe(const fault& one) {
       return "has slow links for " + lasting;
     case fault_kind::drop_connections:
       return "loses its connections";
+    case fault_kind::drain:
+      return "is drained and stopped, and down for " + lasting;
+    case fault_kind::cut_from_store:
+      return "does not reach the store for " + lasting;
+    case fault_kind::store_away:
+      return "and all others do not reach the store for " + lasting;
     }
     return "has a fault";
   }();

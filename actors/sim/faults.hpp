@@ -31,13 +31,24 @@ enum class fault_kind : std::uint8_t {
   clock_back,    ///< The wall clock is set back by `duration`.
   partition,     ///< No byte gets through between the node and the others for `duration`.
   slow_link,     ///< Bytes between the node and the others are delayed, for `duration`.
-  drop_connections ///< The node's connections to the others break.
+  drop_connections, ///< The node's connections to the others break.
+  // Where nodes share a store:
+  drain,          ///< It gives its sessions to the others, is stopped then, and started again after
+                  ///< `duration`.
+  cut_from_store, ///< Whatever it asks of the store fails with an I/O error for `duration`.
+  store_away      ///< The same, for all nodes.
 };
-constexpr std::array<std::string_view, 19> enum_names(fault_kind) {
-  return {"crash",         "crash_before", "crash_inside", "crash_after",     "lose_ack",
-          "failed_commit", "disk_full",    "slow_commits", "read_error",      "flipped_bit",
-          "freeze",        "slow_node",    "stop",         "tools_hang",      "clock_forward",
-          "clock_back",    "partition",    "slow_link",    "drop_connections"};
+constexpr std::array<std::string_view, 22> enum_names(fault_kind) {
+  return {"crash",          "crash_before", "crash_inside", "crash_after",      "lose_ack",
+          "failed_commit",  "disk_full",    "slow_commits", "read_error",       "flipped_bit",
+          "freeze",         "slow_node",    "stop",         "tools_hang",       "clock_forward",
+          "clock_back",     "partition",    "slow_link",    "drop_connections", "drain",
+          "cut_from_store", "store_away"};
+}
+
+/// Whether it goes wrong only where nodes share a store.
+[[nodiscard]] constexpr bool needs_shared_store(fault_kind kind) noexcept {
+  return kind >= fault_kind::drain;
 }
 
 /// One thing that goes wrong at one node.
@@ -75,11 +86,11 @@ struct fault_mix {
 
 /// Draws the faults of some nodes for a time from the beginning on, in the order of time; half of
 /// them come into the middle of things. Faults of links are drawn only if there are several nodes,
-/// and none at all where no kind that is wanted can be.
+/// those of a shared store if they share one, and none at all where no kind that is wanted can be.
 [[nodiscard]] std::vector<fault> draw_faults(const fault_mix& mix,
                                              const std::vector<std::string>& nodes,
                                              std::chrono::milliseconds horizon,
-                                             seeded_random& random);
+                                             seeded_random& random, bool share_store = false);
 
 /// For timelines: "n1: the disk is full for 3 min".
 [[nodiscard]] std::string describe(const fault& one);

@@ -6,6 +6,7 @@
 #include <fermata/actors/sim/monitors/durability_monitor.hpp>
 #include <fermata/actors/sim/monitors/effect_monitor.hpp>
 #include <fermata/actors/sim/monitors/journal_monitor.hpp>
+#include <fermata/actors/sim/monitors/ownership_monitor.hpp>
 #include <fermata/actors/sim/monitors/pause_monitor.hpp>
 #include <fermata/actors/sim/monitors/progress_monitor.hpp>
 #include <fermata/actors/sim/monitors/state_monitor.hpp>
@@ -26,6 +27,7 @@ std::vector<std::unique_ptr<monitor>> promise_monitors(const world& of) {
   std::vector<std::unique_ptr<monitor>> all;
   all.push_back(std::make_unique<journal_monitor>(known));
   all.push_back(std::make_unique<cluster_monitor>());
+  all.push_back(std::make_unique<ownership_monitor>());
   all.push_back(std::make_unique<durability_monitor>());
   all.push_back(std::make_unique<answer_monitor>(known));
   all.push_back(std::make_unique<state_monitor>(known));

@@ -4,6 +4,7 @@
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/events.hpp>
+#include <fermata/storage/session_ownership.hpp>
 #include <fermata/storage/store.hpp>
 
 #include <cstdint>
@@ -65,6 +66,14 @@ struct ended_tool_run {
   bool cut_off;        ///< It was destroyed, or the process died first.
 };
 
+/// Where nodes share a store: a slot of sessions has another owner, or the same one under another
+/// epoch.
+struct changed_slot {
+  std::uint32_t slot;
+  const slot_owner& before; ///< At the moment of the change: whether it still had a lease.
+  const slot_owner& now;
+};
+
 /// Sees what happens in a world, one thing at a time, in between its actors' turns, so it may look
 /// at everything and send commands. Each function does nothing unless it is overridden.
 class witness {
@@ -81,6 +90,7 @@ public:
   /// The process of a node has died, or was stopped, and all that it held in memory is gone.
   virtual void node_down(world&, const std::string& /*node*/) {}
   virtual void node_up(world&, const std::string& /*node*/) {}
+  virtual void slot_changed(world&, const changed_slot&) {}
   /// A fault has hit: not only was it planned, the node was up; one of its disk has struck
   /// something that was read or written.
   virtual void fault_hit(world&, const std::string& /*node*/, fault_kind) {}

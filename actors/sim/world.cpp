@@ -33,6 +33,8 @@ world::~world() {
     one->store->on_stored({});
     one->store->on_fault({}, {});
   }
+  if (self.common)
+    self.common->table->on_change({});
 }
 
 std::uint64_t world::seed() const noexcept {
@@ -52,13 +54,21 @@ void world::add_node(std::string name, node_options options) {
 
 void world::add_cluster(std::map<std::string, node_options> nodes) {
   auto& self = *implementation_;
-  if (!self.nodes.empty())
-    throw std::logic_error("the world has nodes already, and a cluster has all from the beginning");
+  self.check_empty();
   for (auto& [name, options] : nodes)
     self.add(name, std::move(options));
   self.cluster = detail::cluster_of(self.names);
   for (auto& one : self.nodes)
     self.bring_up(*one);
+}
+
+void world::add_cluster(std::map<std::string, node_options> nodes, shared_store shared) {
+  auto& self = *implementation_;
+  self.check_empty();
+  const auto with_store = std::find_if(nodes.begin(), nodes.end(),
+                                       [](const auto& one) { return one.second.store != nullptr; });
+  self.share(shared, with_store == nodes.end() ? nullptr : with_store->second.store);
+  add_cluster(std::move(nodes));
 }
 
 const std::vector<std::string>& world::nodes() const noexcept {
@@ -139,7 +149,7 @@ void world::plan_faults(const std::vector<fault>& faults) {
 void world::faults(const fault_mix& mix, milliseconds horizon) {
   static_cast<void>(implementation_->first()); // without a node none would be drawn
   auto drawn = random("faults");
-  plan_faults(draw_faults(mix, implementation_->names, horizon, drawn));
+  plan_faults(draw_faults(mix, implementation_->names, horizon, drawn, shares_store()));
 }
 
 void world::stop_faults() {
@@ -203,6 +213,18 @@ void world::bring_up(const std::string& node) {
   implementation_->bring_up(implementation_->node(node));
 }
 
+void world::drain(const std::string& node, std::function<void(const caf::error&)> ended) {
+  auto& self = *implementation_;
+  static_cast<void>(self.shared());
+  auto& at = self.node(node);
+  if (!at.process)
+    throw std::logic_error("the node " + node + " is down");
+  detail::stage::drain(at, [ended = std::move(ended)](const caf::error& how) {
+    if (ended)
+      ended(how);
+  });
+}
+
 bool world::is_up(const std::string& node) const {
   return implementation_->node(node).process != nullptr;
 }
@@ -214,9 +236,17 @@ bool world::is_responsive(const std::string& node) const {
 
 bool world::is_calm(const std::string& node) const {
   const auto& at = implementation_->node(node);
-  const auto lasts = std::max({at.tools_hang_until, at.disk_full_until, at.slow_commits_until,
-                               at.cut_until, at.slow_link_until});
+  const auto lasts =
+      std::max({at.tools_hang_until, at.disk_full_until, at.slow_commits_until, at.cut_until,
+                at.slow_link_until, implementation_->unreachable_until(at)});
   return is_responsive(node) && !at.tools_held && !at.commit_due && lasts <= elapsed();
+}
+
+bool world::reaches_store(const std::string& node) const {
+  const auto& at = implementation_->node(node);
+  const auto lasts =
+      std::max({at.disk_full_until, at.slow_commits_until, implementation_->unreachable_until(at)});
+  return at.process && !at.commit_due && lasts <= elapsed();
 }
 
 const node_options& world::options(const std::string& node) const {
@@ -293,8 +323,10 @@ std::size_t world::resident_sessions() const {
     if (!one->process)
       continue;
     // Besides sessions there are the directory, the tool worker and the journal, and in a cluster
-    // the gate, the links, and a dialer for each of the others.
-    const std::size_t others = 3 + (self.is_cluster() ? 2 + self.nodes.size() - 1 : 0);
+    // the gate, the links, and a dialer for each of the others, and a keeper of slots where they
+    // share a store.
+    const std::size_t others =
+        3 + (self.is_cluster() ? 2 + self.nodes.size() - 1 : 0) + (self.common ? 1 : 0);
     const auto all = one->process->actors();
     count += all > others ? all - others : 0;
   }
@@ -309,6 +341,24 @@ std::size_t world::waiting_functions(const std::string& node) const {
 std::vector<peer_report> world::peers(const std::string& node) const {
   const auto& at = implementation_->node(node);
   return at.process ? at.process->board->reports() : std::vector<peer_report>{};
+}
+
+bool world::shares_store() const noexcept {
+  return implementation_->common != nullptr;
+}
+
+milliseconds world::lease() const {
+  return implementation_->shared().options.lease;
+}
+
+ownership_table world::ownership() const {
+  return implementation_->shared().table->look();
+}
+
+bool world::serves(const std::string& node, std::uint32_t slot) const {
+  static_cast<void>(implementation_->shared());
+  const auto& at = implementation_->node(node);
+  return at.process && at.process->slots->serves(slot);
 }
 
 std::optional<runtime_load> world::load(const std::string& node) const {

@@ -13,6 +13,7 @@
 #include <fermata/actors/tool.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/storage/memory_store.hpp>
+#include <fermata/storage/session_ownership.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
@@ -90,6 +91,18 @@ struct world_options : node_options {
   world_options() = default;
 };
 
+/// What the nodes of a cluster have in common that share a store.
+struct shared_store {
+  /// As `memory_ownership::join`. Nodes renew it four times in its length, so a short one lets time
+  /// pass more slowly in the world: a minute costs some thousands of turns a day.
+  std::chrono::milliseconds lease{60'000};
+  std::chrono::milliseconds handover_patience{30'000}; ///< As in `cluster_options`.
+  std::chrono::milliseconds handover_wait{2'000};      ///< As in `cluster_options`.
+
+  shared_store() = default;
+  explicit shared_store(std::chrono::milliseconds length) : lease{length} {}
+};
+
 /// A simulated world. Everything happens on the caller's thread, inside `run`, `advance` and
 /// `run_until`, which throw the first `violation` that a monitor reports.
 class world {
@@ -116,8 +129,15 @@ public:
   /// each node takes commands for all. Throws as `add_node`, and where there is a node already,
   /// since a cluster has all of its members from the beginning. Costs some memory and time.
   void add_cluster(std::map<std::string, node_options> nodes);
+  /// Adds the nodes of a cluster that share a store: each has opened the same data and owns some of
+  /// the sessions, by leases on the world's clock, which no clock fault touches. Sessions move, so
+  /// what is said of a session's home is so at that moment. The data begins with a copy of
+  /// `node_options::store` of the first node that has one. Throws as the other one, and
+  /// `std::runtime_error` for a lease that `memory_ownership::join` refuses.
+  void add_cluster(std::map<std::string, node_options> nodes, shared_store shared);
   [[nodiscard]] const std::vector<std::string>& nodes() const noexcept;
-  /// Where a session lives, whether or not there is such a session.
+  /// Where a session lives, whether or not there is such a session; where nodes share a store the
+  /// one that owns it, or owned it last.
   [[nodiscard]] const std::string& home(const session_id& session) const;
 
   // -- what people and hosts do
@@ -188,6 +208,11 @@ public:
   /// The same in two steps, with time between them.
   void take_down(const std::string& node);
   void bring_up(const std::string& node);
+  /// Orders a node that shares a store with others to give them its sessions, as
+  /// `cluster_node::drain`; `run` and `advance` have it happen. `ended` is called once, with what
+  /// has come of it, unless the process ends first. Throws `std::logic_error` while it is down, or
+  /// has a store of its own.
+  void drain(const std::string& node, std::function<void(const caf::error&)> ended = {});
   [[nodiscard]] bool is_up(const std::string& node) const;
   /// True while it is up and no fault lasts there that takes time: it is not frozen or slow, its
   /// disk, its tools and its links work. Where nothing can run then, nothing is under way.
@@ -195,6 +220,9 @@ public:
   /// True while its actors take their turns: it is up, and neither frozen nor slow. Its disk, its
   /// tools and its links may be.
   [[nodiscard]] bool is_responsive(const std::string& node) const;
+  /// True while it is up, and what it asks of its store is done at once: that can be reached, is
+  /// not full or slow.
+  [[nodiscard]] bool reaches_store(const std::string& node) const;
   /// How a node is set up. What was changed of it since its start holds from the next one on.
   [[nodiscard]] const node_options& options(const std::string& node) const;
   /// Of all nodes together.
@@ -240,6 +268,12 @@ public:
   [[nodiscard]] std::size_t waiting_functions(const std::string& node) const;
   /// How a node of a cluster stands with the others; empty while it is down.
   [[nodiscard]] std::vector<peer_report> peers(const std::string& node) const;
+  [[nodiscard]] bool shares_store() const noexcept;
+  // Where nodes share a store; else `std::logic_error`:
+  [[nodiscard]] std::chrono::milliseconds lease() const;
+  [[nodiscard]] ownership_table ownership() const;
+  /// Whether a node takes commands for the sessions of a slot as its own; false while it is down.
+  [[nodiscard]] bool serves(const std::string& node, std::uint32_t slot) const;
   /// How full a node is; nothing while it is down.
   [[nodiscard]] std::optional<runtime_load> load(const std::string& node) const;
 

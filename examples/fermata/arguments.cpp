@@ -376,6 +376,9 @@ void add_simulation(CLI::App& app, arguments& given) {
                   "In each world, 1 to 10000; absent: 1 to 8, as the seed says")
       ->option_text("N")
       ->check(CLI::Range(1, 10'000).description(""));
+  sim->add_flag("--shared-store", simulation.share_store,
+                "The nodes of a world share one store, as several do with PostgreSQL; absent: each "
+                "has its own");
   sim->add_flag("--no-faults", simulation.without_faults,
                 "Nothing crashes or breaks; people are as difficult as ever");
   add_places(sim, "--only-faults", simulation.only_faults,

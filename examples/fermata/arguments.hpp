@@ -25,6 +25,7 @@ struct simulation_arguments {
   std::optional<sim::seed_range> seeds; ///< Nothing: not given.
   std::size_t nodes = 0;                ///< 0: not given.
   std::size_t sessions = 0;             ///< 0: not given.
+  bool share_store = false;
   bool without_faults = false;
   std::optional<std::vector<std::size_t>> only_faults;   ///< Nothing: not given.
   std::optional<std::vector<std::size_t>> only_sessions; ///< Nothing: not given.

@@ -80,6 +80,7 @@ result<sim::campaign_options> read_options(const arguments& given) {
   options.at_most = given.after;
   options.nodes = simulation.nodes;
   options.sessions = simulation.sessions;
+  options.share_store = simulation.share_store;
   options.with_faults = !simulation.without_faults;
   options.only_faults = simulation.only_faults;
   options.only_sessions = simulation.only_sessions;
@@ -194,6 +195,8 @@ std::string replay_line(const arguments& given, std::uint64_t seed) {
     add("--nodes", std::to_string(simulation.nodes));
   if (simulation.sessions != 0)
     add("--sessions", std::to_string(simulation.sessions));
+  if (simulation.share_store)
+    words.emplace_back("--shared-store");
   if (simulation.without_faults)
     words.emplace_back("--no-faults");
   if (simulation.only_faults)

@@ -235,6 +235,15 @@ TEST_CASE("an interrupted campaign prints what it has") {
   CHECK(contains(campaign.output(), " resumes ("));
 }
 
+TEST_CASE("the nodes of a world share a store where that is asked for") {
+  const sandbox box;
+  REQUIRE(box.run({"sim", "--seeds", "3", "--nodes", "2", "--shared-store", "--sessions", "1",
+                   "--trace", "t"})
+              .status
+          == 0);
+  CHECK(contains(box.read("t"), "  slots acquired "));
+}
+
 TEST_CASE("bad usage of sim is bad input") {
   const sandbox box;
   for (const std::vector<std::string>& words :
@@ -309,15 +318,18 @@ TEST_CASE("an exported session that was edited is taken only when that is said")
 }
 
 TEST_CASE("a failure is told with its timeline, and with the command that runs it again") {
-  const auto text = shown(parsed({"sim", "--nodes", "2", "--no-faults"}), failed_report());
+  const auto text =
+      shown(parsed({"sim", "--nodes", "2", "--shared-store", "--no-faults"}), failed_report());
   INFO(text);
   CHECK(contains(text, "Seed 413 breaks P4: call s1:c3 has two results"));
   CHECK(contains(text, "1 of 143 faults and 1 of 4 sessions are enough"));
   CHECK(contains(text, "0d 01:01:00.000  n1  s1  says "));
   CHECK_FALSE(contains(text, "\x1b[2J"));
-  CHECK(contains(text, "fermata sim --seeds 413 --nodes 2 --no-faults --trace seed-413.txt"));
-  CHECK(contains(text, "fermata sim --seeds 413 --nodes 2 --no-faults --only-faults 17 "
-                       "--only-sessions 2 --trace seed-413.txt"));
+  CHECK(contains(
+      text, "fermata sim --seeds 413 --nodes 2 --shared-store --no-faults --trace seed-413.txt"));
+  CHECK(contains(text,
+                 "fermata sim --seeds 413 --nodes 2 --shared-store --no-faults --only-faults 17 "
+                 "--only-sessions 2 --trace seed-413.txt"));
   CHECK_FALSE(contains(text, "Nothing was found."));
 }
 

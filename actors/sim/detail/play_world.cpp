@@ -82,8 +82,13 @@ void check_end(const world& in, const session_id& session, const register_of_ses
     throw says("waits for nobody");
 }
 
+/// Whatever the faults have left without an owner has one after that.
+std::chrono::milliseconds time_to_take_over(std::chrono::milliseconds lease) {
+  return 3 * lease;
+}
+
 void check_stores(const world& in) {
-  for (const auto& node : in.nodes())
+  for (const auto& node : in.nodes()) // of a shared store, each opening
     if (const auto verified = in.store(node).verify(); !verified.sound())
       throw violation{"P1", "the store of " + node + " is not sound: " + verified.problems.front()};
 }
@@ -129,26 +134,29 @@ std::optional<std::string> home_of_all(const std::set<session_id>& sessions,
 /// left out.
 struct scenario {
   deployment people_and_sessions;
-  std::string home_of_given; ///< The node that has `campaign_options::store`.
+  /// The node that has `campaign_options::store`; that all share where they share one.
+  std::string home_of_given;
   std::vector<fault> faults;
 
   scenario(const campaign_options& options, std::uint64_t seed) {
     deployment_options wanted;
     wanted.nodes = drawn_or(options.nodes, 3, {seed, "campaign/nodes"});
+    wanted.share_store = options.share_store;
     wanted.sessions = drawn_or(options.sessions, 8, {seed, "campaign/sessions"});
     wanted.horizon = options.horizon;
     if (options.store)
       for (const auto& one : sessions_of(*options.store->clone()))
         wanted.taken.insert(one.session);
-    if (!home_of_all(wanted.taken, node_names(wanted.nodes)))
+    if (!options.share_store && !home_of_all(wanted.taken, node_names(wanted.nodes)))
       wanted.nodes = 1;
     people_and_sessions = draw_deployment(seed, wanted);
-    home_of_given = *home_of_all(wanted.taken, people_and_sessions.nodes);
+    home_of_given = options.share_store ? people_and_sessions.nodes.front()
+                                        : *home_of_all(wanted.taken, people_and_sessions.nodes);
     if (!options.with_faults)
       return;
     seeded_random random{seed, "campaign/faults"};
     faults = draw_faults(options.faults ? *options.faults : draw_mix({seed, "campaign/mix"}),
-                         people_and_sessions.nodes, options.horizon, random);
+                         people_and_sessions.nodes, options.horizon, random, options.share_store);
   }
 
   void leave_out_all_but(const kept_parts& kept) {
@@ -190,6 +198,8 @@ public:
     players_.settle(in_);
     in_.note("no more faults and whims");
     go_on_for(options_.settling);
+    if (in_.shares_store())
+      in_.advance(time_to_take_over(in_.lease()));
     in_.end();
     for (const auto& [session, entry] : sessions_.entries())
       if (options_.store)
@@ -213,8 +223,12 @@ private:
   void set_up(const std::string& node, node_options& at, const std::shared_ptr<outside>& effects) {
     seeded_random random{in_.seed(), "campaign/restart/" + node};
     at.restart_after = random.between(std::chrono::milliseconds{0}, std::chrono::minutes{10});
-    if (options_.store && node == what_.home_of_given) {
+    if (!options_.store)
+      return;
+    const bool is_home = node == what_.home_of_given;
+    if (is_home)
       at.store = options_.store->clone();
+    if (is_home || options_.share_store) {
       strangers_.add_to(at, effects, in_.seed(), played_.stand_ins);
     }
   }

@@ -3,6 +3,7 @@
 #include <fermata/actors/agents/script.hpp>
 #include <fermata/actors/cluster/detail/dialer.hpp>
 #include <fermata/actors/cluster/detail/gate.hpp>
+#include <fermata/actors/cluster/detail/slot_keeper.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/sim/must.hpp>
 
@@ -104,7 +105,8 @@ runtime_options make_options(const node_options& options) {
 /// A cluster that is at rest does nothing by itself, so that days pass in no time; and a node that
 /// is down for hours is tried once a minute.
 link_options to_others(const membership& member, const limits& limits,
-                       std::shared_ptr<contact_board> board, caf::actor middleman) {
+                       std::shared_ptr<contact_board> board, std::shared_ptr<const slot_map> homes,
+                       caf::actor middleman) {
   link_options made;
   made.hello = member.hello;
   made.on_contact = member.on_contact;
@@ -114,6 +116,8 @@ link_options to_others(const membership& member, const limits& limits,
   made.max_errands = limits.runtime_queue;
   made.dialer = dialer_by(std::move(middleman), std::chrono::milliseconds{0});
   made.board = std::move(board);
+  made.homes = std::move(homes);
+  made.handover_wait = member.handover_wait;
   return made;
 }
 
@@ -139,11 +143,13 @@ simulated_process::simulated_process(const node_options& options,
   made.pool = pool_;
   const auto started_at = made.clock->now();
   if (member != nullptr) {
+    if (member->ownership)
+      slots = std::make_shared<slot_map>(member->hello.name, member->hello.members, made.clock);
     links =
         system_->spawn(peer_links_actor,
-                       to_others(*member, options.limits, board,
+                       to_others(*member, options.limits, board, slots,
                                  caf::actor_cast<caf::actor>(system_->middleman().actor_handle())));
-    made.router = make_router(member->hello, links);
+    made.router = slots ? make_router(slots, links) : make_router(member->hello, links);
   }
   shared = std::make_shared<services>(std::move(made));
   must(shared->agents.add(default_agent().str(), script_agent()));
@@ -161,10 +167,31 @@ simulated_process::simulated_process(const node_options& options,
     to_us.started_at = started_at;
     to_us.links = links;
     to_us.board = board;
+    to_us.slots = slots;
     gate = system_->spawn(gate_actor, shared, node.directory, std::move(to_us));
+    if (slots)
+      keep_slots(*member, shared->options.clock);
   }
   journal_ =
       dynamic_cast<const caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(node.journal));
+}
+
+void simulated_process::keep_slots(const membership& member, std::shared_ptr<wall_clock> clock) {
+  keeper_options options;
+  options.ownership = member.ownership;
+  options.map = slots;
+  options.clock = std::move(clock);
+  options.directory = node.directory;
+  options.links = links;
+  options.busy = [shared = shared] {
+    slot_set busy;
+    for (const auto& call : shared->workers.calls())
+      busy.set(slot_of(call.session()));
+    return busy;
+  };
+  options.handover_patience = member.handover_patience;
+  options.on_slots = member.on_slots;
+  keeper = system_->spawn(slot_keeper_actor, std::move(options));
 }
 
 simulated_process::~simulated_process() {
@@ -177,7 +204,7 @@ simulated_process::~simulated_process() {
   caf::anon_send_exit(node.journal, caf::exit_reason::kill);
   node = {};
   shared->options.router.reset();
-  for (auto* one : {&gate, &links})
+  for (auto* one : {&keeper, &gate, &links})
     if (*one)
       caf::anon_send_exit(std::exchange(*one, {}), caf::exit_reason::kill);
   while (ready_actors() > 0)
@@ -188,7 +215,12 @@ simulated_process::~simulated_process() {
 }
 
 void simulated_process::open() {
-  caf::anon_send(links, open_links{gate});
+  open_links own{gate};
+  if (keeper) {
+    own.directory = node.directory;
+    own.keeper = keeper;
+  }
+  caf::anon_send(links, std::move(own));
 }
 
 void simulated_process::run_actor(std::size_t which) {
@@ -243,7 +275,7 @@ void simulated_process::stop(const std::function<bool()>& between) {
   if (!run_all(between))
     return;
   caf::anon_send(node.journal, atoms::stop_atom_v);
-  for (const auto* one : {&gate, &links})
+  for (const auto* one : {&keeper, &gate, &links})
     if (*one)
       caf::anon_send(*one, close_down{});
   static_cast<void>(run_all(between));

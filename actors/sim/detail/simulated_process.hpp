@@ -1,12 +1,15 @@
 #pragma once
 
 #include <fermata/actors/cluster/detail/peer_links.hpp>
+#include <fermata/actors/cluster/detail/slot_map.hpp>
+#include <fermata/actors/cluster/slots.hpp>
 #include <fermata/actors/detail/node.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/sim/random.hpp>
 #include <fermata/actors/sim/world.hpp>
 
 #include <fermata/messages/cluster.hpp>
+#include <fermata/storage/session_ownership.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -63,6 +66,11 @@ struct membership {
   node_hello hello;
   std::function<void(caf::actor_system_config&)> prepare;
   std::function<void(const peer_report&)> on_contact;
+  /// What it owns of the store that it shares with others; null: it has one of its own.
+  std::shared_ptr<session_ownership> ownership;
+  std::chrono::milliseconds handover_patience{0};
+  std::chrono::milliseconds handover_wait{0};
+  std::function<void(const slot_report&)> on_slots;
 
   membership() = default;
 };
@@ -111,8 +119,12 @@ public:
   caf::actor gate;
   caf::actor links;
   std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
+  // Null: it shares no store.
+  caf::actor keeper;
+  std::shared_ptr<slot_map> slots;
 
 private:
+  void keep_slots(const membership& member, std::shared_ptr<wall_clock> clock);
   bool run_all(const std::function<bool()>& between);
 
   std::shared_ptr<bool> is_dying_ = std::make_shared<bool>(false);

@@ -4,7 +4,10 @@
 #include <fermata/actors/sim/world.hpp>
 
 #include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/storage/memory_ownership.hpp>
+#include <fermata/storage/session_slots.hpp>
 
+#include <array>
 #include <deque>
 #include <map>
 #include <set>
@@ -44,7 +47,17 @@ struct simulated_node {
   milliseconds lag{0}; ///< How much time a frozen process has not noticed yet.
   milliseconds cut_until{0};
   milliseconds slow_link_until{0};
+  milliseconds store_cut_until{0};
   std::optional<milliseconds> commit_due;
+};
+
+/// What nodes have in common that share a store.
+struct common_store {
+  shared_store options;
+  std::shared_ptr<memory_store> data;
+  std::shared_ptr<memory_ownership_table> table;
+  std::array<simulated_node*, session_slots> owners{}; ///< Or who had it last; null: nobody yet.
+  milliseconds away_until{0};
 };
 
 /// The member list of a simulated cluster: hosts are the names of nodes. Throws `std::logic_error`
@@ -80,8 +93,13 @@ struct hit {
   fault_kind kind;
   bool noted; ///< In the trace, as the fault that was planned.
 };
+struct moved {
+  std::uint32_t slot;
+  slot_owner before;
+  slot_owner now;
+};
 /// What is to be told to the witnesses once no actor is running.
-using news = std::variant<stored, published, answered, hit>;
+using news = std::variant<stored, published, answered, hit, moved>;
 
 /// What is behind a `world`: its nodes, whose turn it is, what goes wrong, and who is told of it.
 struct stage {
@@ -97,11 +115,21 @@ struct stage {
   simulated_process& first_process();
   simulated_node& home(const session_id& session);
   [[nodiscard]] bool is_cluster() const noexcept { return !cluster.members.empty(); }
+  /// Throws `std::logic_error` where there is a node, since a cluster has all from the beginning.
+  void check_empty() const;
+  /// Nodes that are added from now on share a store, which begins with a copy of that one; null:
+  /// empty.
+  void share(shared_store options, std::shared_ptr<const memory_store> begins_with);
+  /// Where nodes share none it throws `std::logic_error`.
+  [[nodiscard]] common_store& shared() const;
+  /// Until when the node cannot reach the store that it shares.
+  [[nodiscard]] milliseconds unreachable_until(const simulated_node& at) const;
   /// Adds a node that is down.
   simulated_node& add(std::string name, node_options options);
   /// Starts its process, on what is stored.
   void start(simulated_node& at);
   [[nodiscard]] node_hello hello_of(const simulated_node& at);
+  [[nodiscard]] membership membership_of(const simulated_node& at);
   /// Runtimes draw from one stream for each node, over all their lives.
   std::shared_ptr<seeded_random> random_of(const simulated_node& at);
   void watch_store(simulated_node& at);
@@ -162,6 +190,13 @@ struct stage {
   /// Those that wait for turns to be taken first.
   void strike_between_turns();
   void strike_links(simulated_node& at, const fault& one, milliseconds until);
+  void strike_shared(simulated_node& at, const fault& one, milliseconds until);
+  /// Stops it as an operator does, which takes a frozen one until it thaws.
+  void shut_down(simulated_node& at, const fault& one);
+  /// Gives a node the order to drain.
+  static void drain(simulated_node& at, std::function<void(const caf::error&)> ended);
+  /// After anything that may have changed whether it reaches the store.
+  void update_reach(simulated_node& at);
   /// Ends the partitions whose time is over.
   void mend_partitions();
   void delay_links(const simulated_node& at, milliseconds most);
@@ -181,6 +216,7 @@ struct stage {
   void tell(const published& what);
   void tell(const answered& what);
   void tell(const hit& what);
+  void tell(const moved& what);
   static std::string show(const result<receipt>& answer);
   void run_began(const simulated_node& at, const tool& what, const tool_context& context);
   void run_ended(const simulated_node& at, const tool& what, const tool_context& context,
@@ -200,6 +236,7 @@ struct stage {
   sim::network links;
   member_list cluster; ///< Empty: there is none.
   std::shared_ptr<virtual_clock> clock;
+  std::unique_ptr<common_store> common; ///< Null: each node has a store of its own.
   std::map<std::string, std::shared_ptr<seeded_random>> randoms;
 
   milliseconds elapsed{0};

@@ -1,5 +1,7 @@
 #include <fermata/actors/sim/detail/stage.hpp>
 
+#include <caf/send.hpp>
+
 #include <algorithm>
 
 namespace fermata::sim::detail {
@@ -8,6 +10,9 @@ namespace {
 
 /// How long bytes take on a slow link, at most.
 constexpr milliseconds slowest_link{5'000};
+
+/// After so long a node that drains is stopped, whatever it still has.
+constexpr milliseconds longest_drain{600'000};
 
 } // namespace
 
@@ -45,14 +50,7 @@ void stage::strike(simulated_node& at, const fault& one) {
     kill(at);
     return bring_up_after(at, one.duration);
   case fault_kind::stop:
-    if (at.frozen_until > elapsed) // a frozen process gets the signal when it thaws
-      return at_time(at.frozen_until, [this, &at, one, life = at.life] {
-        if (!faults_stopped && at.life == life)
-          strike(at, one);
-      });
-    hits(at, one);
-    stop(at);
-    return bring_up_after(at, one.duration);
+    return shut_down(at, one);
   case fault_kind::freeze:
     hits(at, one);
     at.frozen_until = std::max(at.frozen_until, until);
@@ -80,9 +78,57 @@ void stage::strike(simulated_node& at, const fault& one) {
   case fault_kind::slow_link:
   case fault_kind::drop_connections:
     return strike_links(at, one, until);
+  case fault_kind::drain:
+  case fault_kind::cut_from_store:
+  case fault_kind::store_away:
+    return strike_shared(at, one, until);
   default:
     return;
   }
+}
+
+void stage::shut_down(simulated_node& at, const fault& one) {
+  if (at.frozen_until > elapsed) // it gets the signal when it thaws
+    return at_time(at.frozen_until, [this, &at, one, life = at.life] {
+      if (!faults_stopped && at.life == life)
+        shut_down(at, one);
+    });
+  if (one.kind == fault_kind::stop)
+    hits(at, one);
+  stop(at);
+  bring_up_after(at, one.duration);
+}
+
+void stage::strike_shared(simulated_node& at, const fault& one, milliseconds until) {
+  if (!common)
+    return;
+  hits(at, one);
+  if (one.kind == fault_kind::drain) {
+    const auto shut = [this, &at, one, life = at.life] {
+      if (!faults_stopped && at.life == life)
+        shut_down(at, one);
+    };
+    // What comes of it, or does not, is the same to an operator who is in a hurry.
+    drain(at, [this, shut](const caf::error&) { at_time(elapsed, shut); });
+    return at_time(elapsed + longest_drain, shut);
+  }
+  const auto all = one.kind == fault_kind::store_away;
+  auto& lasts_until = all ? common->away_until : at.store_cut_until;
+  lasts_until = std::max(lasts_until, until);
+  for (const auto& node : nodes) {
+    if (!all && node.get() != &at)
+      continue;
+    update_reach(*node);
+    at_time(until, [this, which = node.get()] { update_reach(*which); });
+  }
+}
+
+void stage::update_reach(simulated_node& at) {
+  at.store->set_reachable(unreachable_until(at) <= elapsed);
+}
+
+void stage::drain(simulated_node& at, std::function<void(const caf::error&)> ended) {
+  caf::anon_send(at.process->keeper, fermata::detail::drain_order{std::move(ended)});
 }
 
 void stage::strike_links(simulated_node& at, const fault& one, milliseconds until) {
@@ -167,6 +213,8 @@ void stage::wake_at(milliseconds when) {
 void stage::stop_faults() {
   faults_stopped = true;
   strikes.clear();
+  if (common)
+    common->away_until = milliseconds{0};
   for (auto& one : nodes) {
     one->store->disarm();
     one->store->fail_writes({});
@@ -174,6 +222,9 @@ void stage::stop_faults() {
     one->next_turn = milliseconds{0};
     one->commit_due.reset();
     one->frozen_until = one->cut_until = one->slow_link_until = milliseconds{0};
+    one->store_cut_until = milliseconds{0};
+    if (common)
+      update_reach(*one);
     if (one->process && one->lag.count() > 0)
       thaw(*one);
     if (is_cluster())

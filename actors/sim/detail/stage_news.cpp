@@ -67,6 +67,14 @@ void stage::tell(const hit& what) {
     one->fault_hit(self, what.at->name, what.kind);
 }
 
+void stage::tell(const moved& what) {
+  if (!what.now.node.empty())
+    common->owners[what.slot] = &node(what.now.node.str());
+  const changed_slot seen{what.slot, what.before, what.now};
+  for (const auto& one : witnesses)
+    one->slot_changed(self, seen);
+}
+
 std::string stage::show(const result<receipt>& answer) {
   if (!answer)
     return std::string{name_of(code_of(answer.error()))};

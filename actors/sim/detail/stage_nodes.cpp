@@ -1,5 +1,6 @@
 #include <fermata/actors/sim/detail/stage.hpp>
 
+#include <fermata/actors/sim/detail/summary.hpp>
 #include <fermata/actors/sim/must.hpp>
 
 #include <algorithm>
@@ -48,6 +49,10 @@ simulated_process& stage::first_process() {
 }
 
 simulated_node& stage::home(const session_id& session) {
+  if (common) {
+    auto* owner = common->owners[slot_of(session)];
+    return owner != nullptr ? *owner : first();
+  }
   return is_cluster() ? node(home_of(cluster, session).name.str()) : first();
 }
 
@@ -64,12 +69,42 @@ member_list cluster_of(const std::vector<std::string>& nodes) {
   return made;
 }
 
+void stage::check_empty() const {
+  if (!nodes.empty())
+    throw std::logic_error("the world has nodes already, and a cluster has all from the beginning");
+}
+
+void stage::share(shared_store options, std::shared_ptr<const memory_store> begins_with) {
+  auto made = std::make_unique<common_store>();
+  made->options = options;
+  made->data = begins_with ? begins_with->clone() : std::make_shared<memory_store>();
+  made->table = std::make_shared<memory_ownership_table>([from = clock] { return from->steady(); });
+  made->table->on_change(
+      [this](std::uint32_t slot, const slot_owner& before, const slot_owner& now) {
+        pending_news.push_back(moved{slot, before, now});
+      });
+  common = std::move(made);
+}
+
+common_store& stage::shared() const {
+  if (!common)
+    throw std::logic_error("the nodes of this world share no store");
+  return *common;
+}
+
+milliseconds stage::unreachable_until(const simulated_node& at) const {
+  return common ? std::max(at.store_cut_until, common->away_until) : milliseconds{0};
+}
+
 simulated_node& stage::add(std::string name, node_options options) {
   if (std::find(names.begin(), names.end(), name) != names.end())
     throw std::logic_error("the world has a node " + name + " already");
   auto added = std::make_unique<simulated_node>();
   added->name = name;
-  added->store = options.store ? options.store->clone() : std::make_shared<memory_store>();
+  if (common)
+    added->store = common->data->beside();
+  else
+    added->store = options.store ? options.store->clone() : std::make_shared<memory_store>();
   added->options = std::move(options);
   names.push_back(std::move(name));
   return *nodes.emplace_back(std::move(added));
@@ -81,17 +116,11 @@ node_hello stage::hello_of(const simulated_node& at) {
   hello.name = must(node_name::parse(at.name));
   hello.life = at.life;
   hello.members = cluster;
+  hello.shares_store = common != nullptr;
   return hello;
 }
 
-void stage::start(simulated_node& at) {
-  ++at.life;
-  run_hooks hooks;
-  hooks.began = [this, &at](const tool& what, const tool_context& context) {
-    run_began(at, what, context);
-  };
-  hooks.ended = [this, &at](const tool& what, const tool_context& context, const json* content,
-                            bool cut_off) { run_ended(at, what, context, content, cut_off); };
+membership stage::membership_of(const simulated_node& at) {
   membership member;
   member.hello = hello_of(at);
   member.prepare = [this, &at](caf::actor_system_config& config) {
@@ -102,6 +131,26 @@ void stage::start(simulated_node& at) {
              + (with.reason.empty() ? "" : ": " + with.reason),
          at.name);
   };
+  if (!common)
+    return member;
+  const auto& options = common->options;
+  member.ownership =
+      must(memory_ownership::join(common->table, member.hello.name, at.store, options.lease));
+  member.handover_patience = options.handover_patience;
+  member.handover_wait = options.handover_wait;
+  member.on_slots = [this, &at](const slot_report& what) { note(summary(what), at.name); };
+  return member;
+}
+
+void stage::start(simulated_node& at) {
+  ++at.life;
+  run_hooks hooks;
+  hooks.began = [this, &at](const tool& what, const tool_context& context) {
+    run_began(at, what, context);
+  };
+  hooks.ended = [this, &at](const tool& what, const tool_context& context, const json* content,
+                            bool cut_off) { run_ended(at, what, context, content, cut_off); };
+  const auto member = is_cluster() ? membership_of(at) : membership{};
   at.process = std::make_unique<simulated_process>(at.options, at.store, clock, random_of(at),
                                                    hooks, is_cluster() ? &member : nullptr);
   watch_store(at);
@@ -185,6 +234,14 @@ void stage::gone(simulated_node& at) {
 void stage::bring_up(simulated_node& at) {
   if (at.process)
     return;
+  // A host ends that cannot open its store, and is started again.
+  if (const auto reachable = unreachable_until(at); reachable > elapsed)
+    return at_time(reachable, [this, &at, dead = at.life] {
+      if (at.life == dead)
+        bring_up(at);
+    });
+  if (common)
+    update_reach(at); // it may be back at this very moment
   start(at);
   note("up", at.name);
   for (const auto& one : witnesses)

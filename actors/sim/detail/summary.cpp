@@ -50,4 +50,15 @@ std::string summary(const command& of) {
   return summarise(name_of(of), to_json(of));
 }
 
+std::string summary(const slot_report& of) {
+  auto text = "slots " + enum_name(of.change);
+  if (!of.slots.empty())
+    text += " " + std::to_string(of.slots.size());
+  if (!of.to.empty())
+    text += " to " + of.to.str();
+  if (!of.reason.empty())
+    text += ": " + of.reason;
+  return text + "; serves " + std::to_string(of.served);
+}
+
 } // namespace fermata::sim::detail

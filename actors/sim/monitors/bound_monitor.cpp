@@ -121,8 +121,8 @@ void bound_monitor::check_waiting(world& in) {
       violate(in, "P10",
               one.node + " has not answered " + std::to_string(of_node)
                   + " commands; runtime_queue is " + std::to_string(limits.runtime_queue));
-    if (one.node != in.home(one.session))
-      continue; // it is on its way
+    if (in.shares_store() || one.node != in.home(one.session))
+      continue; // it is on its way, or may be: the session may have come only just now
     const auto of_session = ++of_sessions[one.session];
     const auto load = in.load(one.node);
     // The session has taken one of them; before it is in memory, all are the runtime's. Those that

@@ -14,6 +14,8 @@ constexpr std::chrono::minutes longest_search{5};
 } // namespace
 
 void cluster_monitor::stored(world& in, const stored_commit& what) {
+  if (in.shares_store())
+    return; // that is for the ownership_monitor
   if (const auto& home = in.home(what.session); what.node != home)
     violate(in, "owned once",
             "session " + what.session.str() + " is stored on " + what.node + ", and lives on "

@@ -10,9 +10,9 @@
 
 namespace fermata::sim {
 
-/// What several nodes promise together, which is no promise of a session: "owned once", each
-/// session is stored on its home, and nowhere else; "connected", nodes that can reach each other
-/// do.
+/// What several nodes promise together, which is no promise of a session: "owned once", where each
+/// has a store of its own, a session is stored on its home, and nowhere else; "connected", nodes
+/// that can reach each other do.
 class cluster_monitor final : public monitor {
 public:
   [[nodiscard]] std::string_view name() const override {

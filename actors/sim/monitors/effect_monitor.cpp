@@ -67,6 +67,7 @@ void effect_monitor::run_began(world& in, const tool_run& run) {
   last.number = context.run;
   last.result.reset();
   last.node = run.node;
+  last.moves = known->moves;
   last.lost = false;
   if (const auto text = check_approval(*call, run); !text.empty())
     return violate(in, "P9", named(run) + " " + text);
@@ -106,8 +107,7 @@ void effect_monitor::stored(world& in, const stored_commit& what) {
     else if (const auto* proposed = std::get_if<plan_proposed>(&body))
       check_plan(in, what, i, *proposed);
     else if (const auto* retried = std::get_if<call_backed_off>(&body)) {
-      const auto running = known_->running.find(call_id{what.session, retried->call});
-      if (running != known_->running.end() && running->second == retried->run)
+      if (known_->running.contains({call_id{what.session, retried->call}, retried->run}))
         violate(in, "P8",
                 about(what.session, what.events[i].number) + "call " + std::to_string(retried->call)
                     + " backs off, but its run " + std::to_string(retried->run) + " has not ended");
@@ -131,7 +131,8 @@ void effect_monitor::check_answer(world& in, const known_session& known, const s
   if (call.verdict == call_verdict::respond || is_told)
     return;
   // A later one that never began may fail by itself: somebody has said what became of the lost one.
-  const bool last_is_lost = !run.empty() && run.mapped().lost && run.mapped().number == call.runs;
+  const bool last_is_lost = !run.empty() && run.mapped().number == call.runs
+                            && (run.mapped().lost || run.mapped().moves != known.moves);
   if (fact.answer.outcome == call_outcome::failed && last_is_lost)
     violate(in, "P8",
             about(what.session, what.events[at].number) + "call " + std::to_string(fact.call)

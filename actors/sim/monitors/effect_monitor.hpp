@@ -30,7 +30,8 @@ private:
     std::uint32_t number = 0;
     std::optional<json> result; ///< What it ended with; nothing: an error, or it was cut off.
     std::string node;
-    bool lost = false; ///< Its process has ended, and took with it what was known of the run.
+    std::uint32_t moves = 0; ///< Of its session, when it began.
+    bool lost = false;       ///< Its process has ended, and took with it what was known of the run.
   };
 
   void check_answer(world& in, const known_session& known, const stored_commit& what,

@@ -8,7 +8,7 @@ void journal_monitor::stored(world& in, const stored_commit& what) {
   const auto& known = *known_->find(in, what.session);
   if (found)
     return violate(in, found->promise, about(what.session, found->event) + found->text);
-  if (known.node != what.node)
+  if (known.node != what.node && !in.shares_store()) // else it is for the ownership_monitor
     violate(in, "P1",
             about(what.session) + "it lives on " + known.node
                 + ", and something of it is stored on " + what.node);
@@ -26,21 +26,28 @@ void journal_monitor::answered(world& in, const command_answer& what) {
 
 void journal_monitor::run_began(world& in, const tool_run& run) {
   note_activity(in, run.node);
-  known_->running[run.context.call] = run.context.run;
+  known_->running[{run.context.call, run.context.run}] = run.node;
 }
 
 void journal_monitor::run_ended(world& in, const ended_tool_run& run) {
   note_activity(in, run.node);
-  known_->running.erase(run.context.call);
+  known_->running.erase({run.context.call, run.context.run});
 }
 
 void journal_monitor::node_down(world& in, const std::string& node) {
   note_activity(in, node);
-  known_->interrupt(node);
+  known_->interrupt(node, in.shares_store());
 }
 
 void journal_monitor::node_up(world& in, const std::string& node) {
   known_->look_at(in, node);
+}
+
+void journal_monitor::slot_changed(world& in, const changed_slot& what) {
+  if (what.now.node.empty())
+    return;
+  note_activity(in, what.now.node.str());
+  known_->move(what.slot, what.now.node.str());
 }
 
 void journal_monitor::fault_hit(world& in, const std::string& node, fault_kind) {

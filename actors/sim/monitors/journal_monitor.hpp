@@ -23,6 +23,7 @@ public:
   void run_ended(world& in, const ended_tool_run& run) override;
   void node_down(world& in, const std::string& node) override;
   void node_up(world& in, const std::string& node) override;
+  void slot_changed(world& in, const changed_slot& what) override;
   void fault_hit(world& in, const std::string& node, fault_kind kind) override;
 
 private:

@@ -75,14 +75,25 @@ void ledger::look_at(const world& of, const std::string& node) {
   known.active = of.elapsed();
 }
 
-void ledger::interrupt(const std::string& node) {
+void ledger::interrupt(const std::string& node, bool wakes_sessions) {
   for (auto& known : sessions_)
-    if (known.node == node && known.is_busy)
+    if (known.node == node && known.is_busy && !wakes_sessions)
       known.is_interrupted = true;
-  std::erase_if(running, [&](const auto& one) {
-    const auto found = places_.find(one.first.session());
-    return found != places_.end() && sessions_[found->second].node == node;
-  });
+  std::erase_if(running, [&](const auto& one) { return one.second == node; });
+}
+
+void ledger::move(std::uint32_t slot, const std::string& to) {
+  for (const auto index : by_slot_[slot]) {
+    auto& known = sessions_[index];
+    if (known.node == to)
+      continue;
+    if (known.is_busy) {
+      --nodes_[known.node].busy_sessions;
+      ++nodes_[to].busy_sessions;
+    }
+    known.node = to;
+    ++known.moves;
+  }
 }
 
 known_session* ledger::find(const world& in, const session_id& session) {
@@ -102,6 +113,7 @@ known_session& ledger::add(const session_id& session, const std::string& node) {
   added.node = node;
   added.model = reference_session{session, nodes_[node].limits};
   places_.emplace(session, added.index);
+  by_slot_[slot_of(session)].push_back(added.index);
   return added;
 }
 
@@ -131,7 +143,7 @@ void ledger::load(const world& in, known_session& known, std::uint64_t events) {
 std::optional<contradiction> ledger::replay(const world& in, const stored_commit& what) {
   auto found = places_.find(what.session);
   if (found == places_.end()) {
-    auto& added = add(what.session, what.node);
+    auto& added = add(what.session, in.shares_store() ? in.home(what.session) : what.node);
     if (what.raw.expected_events > 0)
       load(in, added, what.raw.expected_events);
     found = places_.find(what.session);

@@ -2,7 +2,9 @@
 
 #include <fermata/actors/sim/reference_session.hpp>
 #include <fermata/actors/sim/world.hpp>
+#include <fermata/storage/session_slots.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -12,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 /// What the monitors of one world share.
@@ -29,8 +32,9 @@ struct noted_event {
 
 /// A session as its journal tells it.
 struct known_session {
-  std::size_t index = 0; ///< Sessions are counted from 0, in the order in which they are seen.
-  std::string node;      ///< Where it lives.
+  std::size_t index = 0;   ///< Sessions are counted from 0, in the order in which they are seen.
+  std::string node;        ///< Where it lives, or has lived last.
+  std::uint32_t moves = 0; ///< How often it came to another node.
   reference_session model;
   std::vector<noted_event> noted; ///< Those with numbers 1, 2, ...
   /// A step, or a run of a tool, is under way or about to be.
@@ -90,11 +94,14 @@ public:
   [[nodiscard]] const std::map<std::string, known_node>& nodes() const noexcept { return nodes_; }
   /// Takes a look at how a node is set up now; to be called when its process starts.
   void look_at(const world& of, const std::string& node);
-  /// Its process has ended.
-  void interrupt(const std::string& node);
+  /// Its process has ended. `wakes_sessions`: whoever gets its sessions wakes those that were busy.
+  void interrupt(const std::string& node, bool wakes_sessions);
+  /// The sessions of a slot live on that node from now on.
+  void move(std::uint32_t slot, const std::string& to);
 
-  /// Runs of tools that have begun and not ended, with their numbers.
-  std::map<call_id, std::uint32_t> running;
+  /// Runs of tools that have begun and not ended, by their numbers, with the nodes that they are
+  /// on: one of a node that has lost its session may go on beside the next one.
+  std::map<std::pair<call_id, std::uint32_t>, std::string> running;
 
   /// How many coroutines there are besides those that there were when the world was first looked
   /// at. Only of use where all of them are Fermata's: other worlds in this process count as well.
@@ -108,6 +115,7 @@ private:
 
   std::deque<known_session> sessions_;
   std::unordered_map<session_id, std::size_t> places_;
+  std::array<std::vector<std::size_t>, session_slots> by_slot_;
   std::map<std::string, known_node> nodes_;
   std::vector<std::function<void(const known_session&)>> boundaries_;
   std::size_t frames_before_;

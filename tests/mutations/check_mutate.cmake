@@ -57,6 +57,12 @@ file(WRITE "${FOLDER}/two/other.mutation" "${_fields}\nin: source.cpp\n--- origi
 in: elsewhere.cpp\n--- original\nx\n--- mutated\nMUTATED\n--- end\n")
 expect_copy(two "\n::fermata::test::mutated(\"one\");\n::fermata::test::mutated(\"other\");\n")
 
+# One that is looked for in other worlds.
+file(WRITE "${FOLDER}/shared/source.cpp" "only();\n")
+file(WRITE "${FOLDER}/shared/one.mutation"
+  "${_fields}worlds: shared store\n\nin: source.cpp\n--- original\nonly();\n--- mutated\nMUTATED;\n--- end\n")
+expect_copy(shared "\n::fermata::test::mutated(\"one\");\n")
+
 function(write_mutation name source original mutated)
   file(WRITE "${FOLDER}/${name}/source.cpp" "${source}")
   file(WRITE "${FOLDER}/${name}/one.mutation" "${_fields}\nin: source.cpp\n--- original\n${original}--- mutated\n${mutated}--- end\n")
@@ -79,6 +85,9 @@ expect_refusal(no_end "\"--- end\" is missing")
 write_mutation(no_edit "a;\n" "a;\n" "MUTATED;\n")
 file(WRITE "${FOLDER}/no_edit/one.mutation" "${_fields}")
 expect_refusal(no_edit "it edits nothing")
+write_mutation(elsewhere "a;\n" "a;\n" "MUTATED;\n")
+file(WRITE "${FOLDER}/elsewhere/one.mutation" "${_fields}worlds: other\n\nin: source.cpp\n--- original\na;\n--- mutated\nMUTATED;\n--- end\n")
+expect_refusal(elsewhere "\"worlds: other\" is not \"worlds: shared store\"")
 write_mutation(no_number "a;\n" "a;\n" "MUTATED;\n")
 file(WRITE "${FOLDER}/no_number/one.mutation" "what: x\nbreaks: P1\nfound within: soon\n")
 expect_refusal(no_number "is no number of seeds")

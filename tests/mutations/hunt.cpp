@@ -29,8 +29,8 @@ void limit(int resource, rlim_t most) {
   ::setrlimit(static_cast<__rlimit_resource>(resource), &both);
 }
 
-std::optional<finding> look(const mutation* planted, std::uint64_t seed) {
-  const auto options = campaign_of(seed);
+std::optional<finding> look(const mutation* planted, std::uint64_t seed, bool shares_store) {
+  const auto options = campaign_of(seed, shares_store);
   if (auto report = sim::run_campaign(options); report.failure)
     return finding{report.failure->promise, report.failure->text};
   if (planted == nullptr || planted->breaks.find("P12") != std::string_view::npos)
@@ -54,7 +54,8 @@ void write_all(int to, std::string_view text) {
 
 /// What the process of a seed does. It tells in lines: how often the planted code ran, the promise,
 /// and a text of whatever lines.
-[[noreturn]] void look_and_tell(const mutation* planted, std::uint64_t seed, int to) {
+[[noreturn]] void look_and_tell(const mutation* planted, std::uint64_t seed, bool shares_store,
+                                int to) {
   limit(RLIMIT_CPU, processor_seconds);
   limit(RLIMIT_AS, memory_bytes);
   limit(RLIMIT_CORE, 0);
@@ -62,7 +63,7 @@ void write_all(int to, std::string_view text) {
     select_mutation(planted->name);
   std::optional<finding> found;
   try {
-    found = look(planted, seed);
+    found = look(planted, seed, shares_store);
   } catch (const std::exception& thrown) {
     found = finding{"threw", thrown.what()};
   }
@@ -105,14 +106,17 @@ finding ended_by(int signal) {
 
 } // namespace
 
-sim::campaign_options campaign_of(std::uint64_t seed) {
+sim::campaign_options campaign_of(std::uint64_t seed, bool shares_store) {
   sim::campaign_options options;
   options.seeds = {seed, seed};
   options.minimise = false;
+  options.share_store = shares_store;
+  if (shares_store)
+    options.nodes = 3;
   return options;
 }
 
-hunted_seed hunt(const mutation* planted, std::uint64_t seed) {
+hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store) {
   int ends[2];
   if (::pipe(ends) != 0)
     fail("pipe");
@@ -122,7 +126,7 @@ hunted_seed hunt(const mutation* planted, std::uint64_t seed) {
     fail("fork");
   if (child == 0) {
     ::close(ends[0]);
-    look_and_tell(planted, seed, ends[1]);
+    look_and_tell(planted, seed, shares_store, ends[1]);
   }
   ::close(ends[1]);
   auto told = read_all(ends[0]);

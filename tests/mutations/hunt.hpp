@@ -24,12 +24,12 @@ struct hunted_seed {
   std::uint64_t times_mutated = 0;
 };
 
-/// The campaign of one seed: all faults, several sessions on one node.
-[[nodiscard]] sim::campaign_options campaign_of(std::uint64_t seed);
+/// The campaign of one seed, of nodes that share a store or do not.
+[[nodiscard]] sim::campaign_options campaign_of(std::uint64_t seed, bool shares_store);
 
 /// Runs one seed with `planted`, or with nothing, in a process of its own, since a defect may end
-/// or hang it. Where P12 is to break the seed runs twice, and must be the same. Throws
-/// `std::system_error` if there can be no process.
-[[nodiscard]] hunted_seed hunt(const mutation* planted, std::uint64_t seed);
+/// or hang it; `shares_store`: in which worlds. Where P12 is to break the seed runs twice, and must
+/// be the same. Throws `std::system_error` if there can be no process.
+[[nodiscard]] hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store);
 
 } // namespace fermata::test

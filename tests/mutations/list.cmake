@@ -6,7 +6,9 @@ set(_rows)
 file(GLOB _files "${FOLDER}/*.mutation")
 foreach(_file IN LISTS _files)
   fermata_read_mutation("${_file}")
-  string(APPEND _rows "    {\"${mutation_name}\", \"${mutation_breaks}\", R\"~(${mutation_what})~\", ${mutation_found_within}},\n")
+  string(TOLOWER "${mutation_shares_store}" _shares_store)
+  string(APPEND _rows "    {\"${mutation_name}\", \"${mutation_breaks}\", R\"~(${mutation_what})~\", ${mutation_found_within},
+     ${_shares_store}},\n")
 endforeach()
 fermata_write_if_different("${OUTPUT}" "// Made by tests/mutations/list.cmake.
 #include <mutation.hpp>

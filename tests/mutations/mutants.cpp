@@ -1,9 +1,10 @@
 // Whether the simulation finds the planted defects, and how soon.
 //
 //   mutants --list
-//   mutants NAME|--none --seeds N|A-B
-//     Runs seeds until one finds something. --none: nothing is planted.
-//   mutants NAME|--none --show N
+//   mutants NAME|--none|--none-shared --seeds N|A-B
+//     Runs seeds until one finds something. --none: nothing is planted; --none-shared: nor where
+//     nodes share a store.
+//   mutants NAME|--none|--none-shared --show N
 //     Shows one seed to its end.
 //   mutants --check [ROUNDS]
 //     Each defect is found within its stated number of seeds, and nothing is found in those seeds
@@ -48,8 +49,8 @@ const mutation* find_mutation(std::string_view name) {
 
 int use() {
   std::fputs("use: mutants --list\n"
-             "     mutants NAME|--none --seeds N|A-B\n"
-             "     mutants NAME|--none --show N\n"
+             "     mutants NAME|--none|--none-shared --seeds N|A-B\n"
+             "     mutants NAME|--none|--none-shared --show N\n"
              "     mutants --check [ROUNDS]\n",
              stderr);
   return wrong_usage;
@@ -64,10 +65,10 @@ int list() {
 }
 
 /// Runs seeds until one finds something.
-int search(const mutation* what, const sim::seed_range& seeds) {
+int search(const mutation* what, const sim::seed_range& seeds, bool shares_store) {
   std::uint64_t reached = 0;
   for (auto seed = seeds.first; seed <= seeds.last; ++seed) {
-    const auto outcome = hunt(what, seed);
+    const auto outcome = hunt(what, seed, shares_store);
     reached += outcome.times_mutated > 0;
     if (!outcome.found)
       continue;
@@ -84,9 +85,9 @@ int search(const mutation* what, const sim::seed_range& seeds) {
 }
 
 /// Shows one seed to its end, in this process, so that a debugger can look at it.
-int show(const mutation* what, std::uint64_t seed) {
+int show(const mutation* what, std::uint64_t seed, bool shares_store) {
   select_mutation(what != nullptr ? what->name : std::string_view{});
-  const auto ran = sim::replay_seed(campaign_of(seed), seed);
+  const auto ran = sim::replay_seed(campaign_of(seed, shares_store), seed);
   std::fputs(sim::timeline(ran.seen).c_str(), stdout);
   if (ran.failure)
     std::printf("%s: %s\n", ran.failure->promise.c_str(), ran.failure->text.c_str());
@@ -156,18 +157,19 @@ private:
   /// Nothing: it is not found within the stated number of seeds.
   std::optional<found_defect> find(const mutation& what, std::uint64_t first) {
     for (std::uint64_t tried = 0; tried < what.found_within; ++tried)
-      if (auto outcome = hunt(&what, first + tried); outcome.found && is_clean(first + tried))
+      if (auto outcome = hunt(&what, first + tried, what.shares_store);
+          outcome.found && is_clean(first + tried, what.shares_store))
         return found_defect{tried + 1, std::move(outcome.found->promise)};
     return std::nullopt;
   }
 
   /// True when nothing is found in a seed where nothing is planted: else it says nothing about what
   /// is.
-  bool is_clean(std::uint64_t seed) {
-    const auto [known, added] = clean_.try_emplace(seed, false);
+  bool is_clean(std::uint64_t seed, bool shares_store) {
+    const auto [known, added] = clean_.try_emplace({seed, shares_store}, false);
     if (!added)
       return known->second;
-    const auto outcome = hunt(nullptr, seed);
+    const auto outcome = hunt(nullptr, seed, shares_store);
     known->second = !outcome.found;
     if (outcome.found)
       std::printf("seed %llu fails where nothing is planted: %s: %s\n",
@@ -188,8 +190,8 @@ private:
   }
 
   std::uint64_t rounds_;
-  std::vector<std::uint64_t> needed_; ///< Seeds, of all defects and rounds.
-  std::map<std::uint64_t, bool> clean_;
+  std::vector<std::uint64_t> needed_;                    ///< Seeds, of all defects and rounds.
+  std::map<std::pair<std::uint64_t, bool>, bool> clean_; ///< With whether nodes share a store.
 };
 
 } // namespace
@@ -206,8 +208,11 @@ int main(int count, char** values) {
   }
   if (arguments.size() != 3)
     return use();
-  const auto* what = arguments[0] == "--none" ? nullptr : find_mutation(arguments[0]);
-  if (what == nullptr && arguments[0] != "--none") {
+  const bool plants = arguments[0] != "--none" && arguments[0] != "--none-shared";
+  const auto* what = plants ? find_mutation(arguments[0]) : nullptr;
+  const bool shares_store =
+      plants ? what != nullptr && what->shares_store : arguments[0] == "--none-shared";
+  if (what == nullptr && plants) {
     std::fprintf(stderr, "no mutation is called %s; --list lists them\n", values[1]);
     return wrong_usage;
   }
@@ -217,6 +222,6 @@ int main(int count, char** values) {
     return wrong_usage;
   }
   if (arguments[1] == "--seeds")
-    return search(what, *seeds);
-  return arguments[1] == "--show" ? show(what, seeds->first) : use();
+    return search(what, *seeds, shares_store);
+  return arguments[1] == "--show" ? show(what, seeds->first, shares_store) : use();
 }

@@ -14,6 +14,7 @@ struct mutation {
   std::string_view breaks; ///< The promise of the README, such as `P1`.
   std::string_view what;
   std::uint32_t found_within; ///< Seeds of a campaign that are enough to find it.
+  bool shares_store;          ///< The nodes of that campaign share a store.
 };
 
 /// In the order of their names.

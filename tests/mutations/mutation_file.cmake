@@ -3,6 +3,7 @@
 #   what: The receipt goes out before the commit.   one line, for people
 #   breaks: P1                                      the promise, or promises, of the README
 #   found within: 20                                seeds of a campaign that are enough to find it
+#   worlds: shared store                            where it is looked for; absent: where each node has a store of its own
 #
 # and has one edit or several of a source file. The text is whole lines, which the source has exactly once. What takes their
 # place says MUTATED, which is true where the mutation is selected:
@@ -32,7 +33,7 @@ function(fermata_cut text_variable marker file taken_variable)
   set(${text_variable} "${_text}" PARENT_SCOPE)
 endfunction()
 
-# fermata_read_mutation(FILE): sets mutation_name, mutation_what, mutation_breaks, mutation_found_within, and for each edit,
+# fermata_read_mutation(FILE): sets mutation_name, mutation_what, mutation_breaks, mutation_found_within, mutation_shares_store, and for each edit,
 # counted from 0 to below mutation_edits, mutation_source_N, mutation_original_N and mutation_mutated_N.
 function(fermata_read_mutation file)
   cmake_path(GET file STEM _name)
@@ -49,6 +50,14 @@ function(fermata_read_mutation file)
   fermata_cut(_text "\n" "${file}" _found_within)
   if(NOT _found_within MATCHES "^[1-9][0-9]*$")
     message(FATAL_ERROR "${file}: \"found within: ${_found_within}\" is no number of seeds")
+  endif()
+  set(_shares_store FALSE)
+  if(_text MATCHES "^worlds: ([^\n]*)\n")
+    if(NOT CMAKE_MATCH_1 STREQUAL "shared store")
+      message(FATAL_ERROR "${file}: \"worlds: ${CMAKE_MATCH_1}\" is not \"worlds: shared store\"")
+    endif()
+    set(_shares_store TRUE)
+    fermata_cut(_text "\n" "${file}" _worlds)
   endif()
   set(_edits 0)
   string(STRIP "${_text}" _rest)
@@ -79,6 +88,7 @@ function(fermata_read_mutation file)
   set(mutation_what "${_what}" PARENT_SCOPE)
   set(mutation_breaks "${_breaks}" PARENT_SCOPE)
   set(mutation_found_within "${_found_within}" PARENT_SCOPE)
+  set(mutation_shares_store "${_shares_store}" PARENT_SCOPE)
   set(mutation_edits "${_edits}" PARENT_SCOPE)
 endfunction()
 

@@ -65,7 +65,9 @@ void alarm_clock::fired(bool dealt_with) {
 void alarm_clock::plan_next(timestamp looked_at) {
   const auto now = shared_->options.clock->now();
   const bool again = std::exchange(failed_, false);
-  if (const auto armed = std::exchange(armed_, {}))
+  // A session that could not deal with its timer has armed it when it was activated: that is no
+  // reason to tell it at once.
+  if (const auto armed = std::exchange(armed_, {}); armed && !(again && *armed <= looked_at))
     plan(*armed);
   // Those that could not deal with theirs are still among what is due, as are those of other nodes.
   const bool leftovers = again || shared_->shares_store();

@@ -273,6 +273,20 @@ TEST_CASE("P6: a timer that cannot be dealt with is tried again, behind the othe
   CHECK(state_of(world, "s2") == "completed");
 }
 
+TEST_CASE(
+    "a timer that cannot be dealt with for long is tried again now and then, and not at once") {
+  sim::world world{1, timing()};
+  accept(world, propose_plan{nap_plan(60)});
+  world.store().fail_writes(memory_fault::disk_full);
+  const auto before = world.store().writes();
+  world.advance(70min);
+  CHECK(world.store().writes() > before + 10);
+  CHECK(world.store().writes() < before + 1'000);
+  world.store().fail_writes({});
+  world.advance(1min);
+  CHECK(state_of(world) == "completed");
+}
+
 TEST_CASE("a session whose records are damaged does not keep the timers of others from firing") {
   sim::world world{1, timing()};
   accept(world, propose_plan{nap_plan(60)}, "s1");

@@ -56,6 +56,13 @@ result<reconciliation> as_reconciliation(const result<json>& outcome) {
   return outcome ? fermata::from_json<reconciliation>(*outcome) : outcome.error();
 }
 
+/// What another node may have recorded of the session is not in this one's memory.
+caf::error uncertain_error(const session_id& session) {
+  return make_error(errc::node_unavailable,
+                    "this node cannot tell whether session " + session.str()
+                        + " still lives here: nothing was done; send it again");
+}
+
 /// True for a step behind which the agent would not hear of a message that came while it ran.
 bool goes_deaf(const coordinator::step_outcome& outcome) {
   if (!outcome)
@@ -182,7 +189,7 @@ void session::process(delivery_ptr taken) {
     if (data_.exists())
       building_.replies.emplace_back(std::move(message.answer), std::move(woken));
     else
-      message.answer(make_error(errc::unknown_session, "there is no session " + id_.str()));
+      refuse(message.answer, make_error(errc::unknown_session, "there is no session " + id_.str()));
   } else if (const auto* finished = std::get_if<run_finished>(&message.body)) {
     take_outcome(*finished);
   } else if (const auto* overdue = std::get_if<run_overdue>(&message.body)) {
@@ -200,18 +207,19 @@ void session::run_command(const command& body, reply answer) {
       std::holds_alternative<propose_plan>(body)
       || (std::holds_alternative<post_message>(body) && !environment_.planner.empty());
   if (!data_.exists() && !creates)
-    return answer(make_error(errc::unknown_session,
+    return refuse(answer,
+                  make_error(errc::unknown_session,
                              "there is no session " + id_.str()
                                  + (std::holds_alternative<post_message>(body)
                                         ? ", and this runtime has no planner to begin one with"
                                         : "")));
   if (auto error = core::recall(data_, number_, body, shared_->options.limits, shared_->store()))
-    return answer(std::move(error));
+    return refuse(answer, std::move(error));
   if (!data_.exists())
     environment_.new_incarnation = hexadecimal_digits(shared_->options.random->next());
   auto decided = core::decide(data_, body, environment_);
   if (!decided)
-    return answer(std::move(decided.error()));
+    return refuse(answer, std::move(decided.error()));
   receipt given;
   given.kind = decided->kind;
   given.event = decided->first_event != 0 ? decided->first_event : data_.head.events + 1;
@@ -429,7 +437,10 @@ void session::commit_transaction() {
     // Nothing to write: duplicates and wakes are answered from what is committed.
     core::forget_past(data_);
     for (auto& [to, with] : std::exchange(building_.replies, {}))
-      answer(to, std::move(with));
+      if (shared_->may_begin_effect(id_))
+        answer(to, std::move(with));
+      else
+        to(uncertain_error(id_));
     for (const auto& ended : std::exchange(building_, {}).ended_runs)
       shared_->workers.forget(id_of(ended.call));
     return;
@@ -518,6 +529,10 @@ std::shared_ptr<run_request> session::make_run(const call_record& call) const {
   if (call.verdict && run->what->fingerprint)
     run->context.approved_fingerprint = call.fingerprint;
   return run;
+}
+
+void session::refuse(reply& to, caf::error why) {
+  to(shared_->may_begin_effect(id_) ? std::move(why) : uncertain_error(id_));
 }
 
 void session::answer(reply& to, receipt with) {

@@ -96,6 +96,9 @@ private:
   /// That there is more, or that the session is, or may be, deleted.
   void tell_followers();
   void answer(reply& to, receipt with);
+  /// Says what the session knows, unless it may know of the past alone: where nodes share a store,
+  /// no commit would be refused then.
+  void refuse(reply& to, caf::error why);
   void process_queue();
   void send_later(decltype(delivery::body) body);
   void leave();

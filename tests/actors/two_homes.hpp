@@ -9,8 +9,8 @@
 #include <fermata/storage/memory_store.hpp>
 #include <fermata/storage/session_slots.hpp>
 
-#include <caf/abstract_actor.hpp>
 #include <caf/actor_registry.hpp>
+#include <caf/local_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 
@@ -31,10 +31,8 @@ public:
 
   std::set<session_id> stale; ///< The commits of these get `conflict`.
   bool is_dead = false;       ///< Nothing is written any more.
-  std::size_t largest = 0;    ///< How many commits there were in one write.
 
   std::vector<commit_outcome> write(std::span<const commit> commits) override {
-    largest = std::max(largest, commits.size());
     std::vector<commit> rest;
     for (const auto& one : commits)
       if (!is_refused(one))
@@ -77,7 +75,6 @@ struct home {
   bool is_certain = true;          ///< What `may_begin_effect` says.
   int stale_commits = 0;           ///< How often it was told of one.
   bool pool_runs = true;           ///< False: blocking functions wait.
-  bool journal_runs = true;        ///< False: transactions do.
   std::vector<std::string> passed; ///< The sessions of what the forwarder got.
   std::vector<fermata::detail::delivery_ptr> kept;
   caf::actor onward; ///< Who gets what the forwarder gets; null: it is kept.
@@ -130,6 +127,7 @@ public:
   two_homes(const two_homes&) = delete;
   two_homes& operator=(const two_homes&) = delete;
   ~two_homes() {
+    held.clear();
     stop(a);
     stop(b);
     CHECK(coro::live_frames() == 0);
@@ -205,6 +203,7 @@ public:
     run();
   }
   int cleared = 0;
+  std::string held; ///< Actors of this name get no turn.
 
   /// Dies without a word; nothing that it had is ever told.
   void kill(home& one) {
@@ -233,10 +232,8 @@ public:
   [[nodiscard]] caf::actor_system& system() { return *system_; }
   bool step() {
     auto& jobs = scheduler_->jobs;
-    const auto next = std::find_if_not(jobs.begin(), jobs.end(), [this](const auto* job) {
-      return (!a.journal_runs && is(job, a.actors.journal))
-             || (!b.journal_runs && is(job, b.actors.journal));
-    });
+    const auto next = std::find_if_not(jobs.begin(), jobs.end(),
+                                       [this](const caf::resumable* job) { return is_held(job); });
     if (next != jobs.end()) {
       std::rotate(jobs.begin(), next, next + 1);
       scheduler_->run_once();
@@ -258,8 +255,9 @@ public:
   }
 
 private:
-  static bool is(const caf::resumable* job, const caf::actor& which) {
-    return job == dynamic_cast<const caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(which));
+  [[nodiscard]] bool is_held(const caf::resumable* job) const {
+    const auto* actor = dynamic_cast<const caf::local_actor*>(job);
+    return actor != nullptr && held == actor->name();
   }
 
   void start(home& one, const setup_function& setup, const limits& bounds) {
@@ -293,7 +291,7 @@ private:
     one.kept.clear();
     one.onward = {};
     one.shared->stopping = true;
-    one.pool_runs = one.journal_runs = true;
+    one.pool_runs = true;
     caf::anon_send(one.actors.directory, atoms::stop_atom_v);
     one.shared->workers.stop_all();
     run();

@@ -6,6 +6,7 @@
 #include <fermata/actors/detail/directory.hpp>
 #include <fermata/actors/detail/node.hpp>
 #include <fermata/actors/sim/detail/simulated_process.hpp>
+#include <fermata/actors/sim/random.hpp>
 #include <fermata/storage/memory_store.hpp>
 #include <fermata/storage/session_slots.hpp>
 
@@ -128,6 +129,7 @@ public:
   two_homes& operator=(const two_homes&) = delete;
   ~two_homes() {
     held.clear();
+    order.reset();
     stop(a);
     stop(b);
     CHECK(coro::live_frames() == 0);
@@ -150,14 +152,13 @@ public:
   void advance(std::chrono::milliseconds duration) {
     for (run(); duration.count() > 0; run()) {
       const auto& schedule = scheduler_->clock().schedule();
-      auto pass = duration;
+      auto passing = duration;
       if (!schedule.empty())
-        pass = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(schedule.begin()->first
-                                                                       - scheduler_->clock().now()),
-                          std::chrono::milliseconds{1}, duration);
-      clock->pass(pass);
-      scheduler_->advance_time(pass);
-      duration -= pass;
+        passing = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(
+                                 schedule.begin()->first - scheduler_->clock().now()),
+                             std::chrono::milliseconds{1}, duration);
+      pass(passing);
+      duration -= passing;
     }
   }
 
@@ -204,6 +205,8 @@ public:
   }
   int cleared = 0;
   std::string held; ///< Actors of this name get no turn.
+  /// Whose turn it is; nothing: who comes first is served first.
+  std::optional<sim::seeded_random> order;
 
   /// Dies without a word; nothing that it had is ever told.
   void kill(home& one) {
@@ -231,6 +234,8 @@ public:
   }
   [[nodiscard]] caf::actor_system& system() { return *system_; }
   bool step() {
+    if (order)
+      return step_in_any_order();
     auto& jobs = scheduler_->jobs;
     const auto next = std::find_if_not(jobs.begin(), jobs.end(),
                                        [this](const caf::resumable* job) { return is_held(job); });
@@ -244,6 +249,11 @@ public:
         return true;
     return false;
   }
+  /// Time passes, and nobody has a turn.
+  void pass(std::chrono::milliseconds duration) {
+    clock->pass(duration);
+    scheduler_->advance_time(duration);
+  }
   /// Runs the first blocking function that waits.
   bool run_function(home& of) {
     if (!of.pool || of.pool->jobs.empty())
@@ -255,6 +265,20 @@ public:
   }
 
 private:
+  bool step_in_any_order() {
+    auto& jobs = scheduler_->jobs;
+    const auto ready = jobs.size() + a.pool->jobs.size() + b.pool->jobs.size();
+    if (ready == 0)
+      return false;
+    const auto chosen = order->below(ready);
+    if (chosen >= jobs.size())
+      return run_function(chosen - jobs.size() < a.pool->jobs.size() ? a : b);
+    const auto next = jobs.begin() + static_cast<std::ptrdiff_t>(chosen);
+    std::rotate(jobs.begin(), next, next + 1);
+    scheduler_->run_once();
+    return true;
+  }
+
   [[nodiscard]] bool is_held(const caf::resumable* job) const {
     const auto* actor = dynamic_cast<const caf::local_actor*>(job);
     return actor != nullptr && held == actor->name();

@@ -139,8 +139,11 @@ void directory::depart(sessions_departed what) {
 void directory::drop_runs(const std::vector<call_id>& calls) {
   for (const auto& call : calls) {
     shared_->workers.forget(call);
+    // At once: a session that comes back may have its next run before the worker hears of this.
+    shared_->workers.stop(call);
     auto stopped = std::make_shared<stop_run>();
     stopped->call = call;
+    stopped->is_told = true;
     self_->send(worker_, std::move(stopped));
   }
 }

@@ -185,8 +185,10 @@ tool_worker::watched& tool_worker::watch(const run_ptr& run) {
   return added;
 }
 
-void tool_worker::stop(const call_id& call) {
-  shared_->workers.stop(call);
+void tool_worker::stop(const stop_run& which) {
+  const auto& call = which.call;
+  if (!which.is_told)
+    shared_->workers.stop(call);
   if (const auto held = held_.extract(call))
     return report(shared_, directory_, *held.mapped(), stopped_early());
   const auto found = watched_.find(call);
@@ -280,7 +282,7 @@ caf::behavior tool_worker_actor(caf::stateful_actor<tool_worker_state>* self, se
       [body](const run_ptr& run) { body->start(run); },
       [body](const run_over_ptr& what) { body->ended(what->run); },
       [body](const run_refused_ptr& what) { body->hold(what->run); },
-      [body](const stop_run_ptr& what) { body->stop(what->call); },
+      [body](const stop_run_ptr& what) { body->stop(*what); },
       [body](atoms::deadline_atom) { body->tick(); },
       [self](atoms::stop_atom) { self->quit(); },
   };

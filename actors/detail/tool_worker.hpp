@@ -29,6 +29,8 @@ using run_ptr = std::shared_ptr<run_request>;
 /// Ends a run that nobody waits for any more.
 struct stop_run {
   call_id call;
+  /// Its token was told already. By the time that this arrives, the call may have another run.
+  bool is_told = false;
   stop_run() = default;
 };
 using stop_run_ptr = std::shared_ptr<stop_run>;
@@ -60,7 +62,7 @@ public:
 
   void start(run_ptr run);
   /// The run is cancelled: a coroutine is destroyed, a blocking function asked to end.
-  void stop(const call_id& call);
+  void stop(const stop_run& which);
   /// A blocking function has ended, and was reported.
   void ended(const run_ptr& run);
   /// A run must not begin now: tries again soon.

@@ -178,7 +178,10 @@ private:
 } // namespace
 
 TEST_CASE("whenever sessions move, all that is asked is answered, and no effect is repeated") {
-  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+  std::vector<std::uint64_t> seeds{1745}; // an order to stop reached the run after the one it meant
+  for (std::uint64_t seed = 1; seed <= 50; ++seed)
+    seeds.push_back(seed);
+  for (const auto seed : seeds) {
     CAPTURE(seed);
     journey one{seed};
     one.travel();

@@ -229,6 +229,8 @@ void postgres_statements::state_slots(const names& of) {
   const auto is_last = "NOT EXISTS (SELECT FROM " + writers + " WHERE node IN ('', '" + of.node
                        + "') AND life > $1::bigint)";
   const auto listed = "slot = ANY (string_to_array($2, ',')::bigint[])";
+  // In the order that names have here, whatever the database's collation is.
+  const std::string name_list = "coalesce(string_agg(node, ',' ORDER BY node COLLATE \"C\"), '')";
   end_other_leases = {"end_other_leases", "DELETE FROM " + nodes + " WHERE node = '" + of.node
                                               + "' AND life <> $1::bigint"};
   const std::string long_ago = " < clock_timestamp() - interval '30 days'";
@@ -277,14 +279,11 @@ void postgres_statements::state_slots(const names& of) {
   count_slots = {"count_slots", "SELECT count(*) FROM " + slots + " WHERE slot >= 0 AND slot < "
                                     + std::to_string(session_slots)};
   own_slots = {"own_slots", "SELECT slot, epoch FROM " + slots + " WHERE owner = $1::bigint"};
-  all_slots = {
-      "all_slots",
-      "SELECT slot, coalesce(node, ''), epoch, coalesce(" + std::string{is_live}
-          + ", false)::text, (SELECT coalesce(string_agg(node, ',' ORDER BY node), '') FROM "
-          + nodes + " WHERE " + is_live
-          + "), (SELECT coalesce(string_agg(node, ',' ORDER BY node), '') FROM " + nodes
-          + " WHERE drains AND " + is_live + ") FROM " + slots + " LEFT JOIN " + nodes
-          + " ON life = owner ORDER BY slot"};
+  all_slots = {"all_slots", "SELECT slot, coalesce(node, ''), epoch, coalesce("
+                                + std::string{is_live} + ", false)::text, (SELECT " + name_list
+                                + " FROM " + nodes + " WHERE " + is_live + "), (SELECT " + name_list
+                                + " FROM " + nodes + " WHERE drains AND " + is_live + ") FROM "
+                                + slots + " LEFT JOIN " + nodes + " ON life = owner ORDER BY slot"};
   holds_lease = {"holds_lease",
                  "SELECT floor(extract(epoch FROM lease_until - clock_timestamp()) * "
                  "1000)::bigint FROM "

@@ -120,6 +120,19 @@ TEST_CASE("leases go by the clock of the database, whatever those of the nodes s
   }
 }
 
+TEST_CASE("a node that drains is no taker, in whatever order the database has names") {
+  const postgres_nodes schema;
+  auto a = schema.join("lima");
+  auto b = schema.join("Tokyo");
+  // As the column is of its own where the database is of a language.
+  schema.sql("ALTER TABLE " + schema.options.schema
+             + ".nodes ALTER COLUMN node TYPE text COLLATE \"en-US-x-icu\"");
+  must(b.sessions->renew(slot_wish::give));
+  const auto table = must(a.sessions->look());
+  CHECK(table.nodes == std::vector{node("Tokyo"), node("lima")});
+  CHECK(table.takers() == std::vector{node("lima")});
+}
+
 TEST_CASE("a lease is not renewed while another node takes its slots") {
   const postgres_nodes schema;
   postgres_proxy proxy{postgres_server::get()};

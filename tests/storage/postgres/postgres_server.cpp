@@ -158,7 +158,7 @@ postgres_server::postgres_server(const std::string& settings, const fs::path& di
         static_cast<void>(::chown(directory_.c_str(), user->pw_uid, user->pw_gid));
   int status = -1;
   ::waitpid(start_program({programs / "initdb", "-D", directory_ / "data", "-U", "admin", "-A",
-                           "trust", "-N", "--no-instructions", "--locale=C"},
+                           "trust", "-N", "--no-instructions", "--locale=C", "-E", "UTF8"},
                           directory_),
             &status, 0);
   if (status != 0)

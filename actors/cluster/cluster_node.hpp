@@ -165,7 +165,8 @@ public:
   void stop();
 
   /// Gives all sessions to the other nodes, and waits until they have them. From then on this node
-  /// forwards, and takes none until it is made anew; it is to be stopped. Errors: `not_allowed`
+  /// forwards, and takes none until it is made anew, or no other node is left that takes them; it
+  /// is to be stopped. Errors: `not_allowed`
   /// where no other node takes them, or this is no cluster that shares a store: it goes on as
   /// before; `timed_out`: so many are left, and it goes on giving; `store_busy`: see `slot_report`;
   /// `shutting_down`.

@@ -365,6 +365,38 @@ TEST_CASE("a node that nobody takes anything from does not drain") {
   CHECK(a.served() == session_slots / 2); // and not all
 }
 
+TEST_CASE("a node that has drained takes slots again when no other node is left") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(lease);
+  const auto drained = w.drain(a);
+  w.advance(5s);
+  REQUIRE(*drained);
+  REQUIRE_FALSE(**drained);
+  SECTION("as the last one has died") {
+    b.store->set_reachable(false);
+    w.advance(lease + one_tick + moment);
+    CHECK(a.served() == session_slots);
+    CHECK_FALSE(a.map->is_draining());
+    b.store->set_reachable(true);
+    w.advance(lease);
+    CHECK(b.served() == session_slots / 2);
+  }
+  SECTION("but not where the store was away for all") {
+    a.store->set_reachable(false);
+    b.store->set_reachable(false);
+    w.advance(1min);
+    a.store->set_reachable(true);
+    w.advance(lease - lease / 4); // a has seen that b has no lease
+    b.store->set_reachable(true);
+    w.advance(2 * lease);
+    CHECK(a.served() == 0);
+    CHECK(a.map->is_draining());
+    CHECK(b.served() == session_slots);
+  }
+}
+
 TEST_CASE("sessions with tools that run are given when these have ended, or after a while") {
   world w;
   auto& a = w.start("a");

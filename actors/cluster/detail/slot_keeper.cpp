@@ -104,7 +104,7 @@ void slot_keeper::act() {
   for (const auto& [to, slots] : plan.give)
     depart(set_of(slots), to);
   arrive();
-  check_drain(sees.table);
+  check_drain(sees);
 }
 
 void slot_keeper::acquire(const std::vector<std::uint32_t>& slots) {
@@ -168,17 +168,25 @@ void slot_keeper::drain(drain_order order) {
   look();
 }
 
-void slot_keeper::check_drain(const ownership_table& table) {
-  if (drains_.empty())
+void slot_keeper::check_drain(const slot_sight& sees) {
+  if (wish_ == slot_wish::take)
     return;
   const auto is_own = [&](const slot_owner& slot) {
     return slot.has_lease && slot.node == options_.ownership->node();
   };
-  // Of what is moved after the table was looked at, the next look tells.
-  if (departures_.empty() && std::none_of(table.slots.begin(), table.slots.end(), is_own))
-    return end_drain({});
-  if (!table.takers().empty())
+  const auto& slots = sees.table.slots;
+  if (!sees.table.takers().empty()) {
+    // Of what is moved after the table was looked at, the next look tells.
+    if (departures_.empty() && std::none_of(slots.begin(), slots.end(), is_own))
+      end_drain({});
     return;
+  }
+  // Those who had the slots may only be late, as this node was.
+  if (sees.may_take_over)
+    end_giving();
+}
+
+void slot_keeper::end_giving() {
   wish_ = slot_wish::take;
   options_.map->set_draining(false);
   end_drain(make_error(errc::not_allowed, "no other node takes the slots of node "

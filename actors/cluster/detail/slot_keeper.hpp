@@ -84,7 +84,9 @@ private:
   void arrive();
   void depart(const slot_set& slots, node_name to);
   void hand_over(const std::vector<std::uint32_t>& slots, const node_name& to);
-  void check_drain(const ownership_table& table);
+  void check_drain(const slot_sight& sees);
+  /// Nobody takes what this node gives, or has given: it takes slots again.
+  void end_giving();
   void end_drain(const caf::error& how);
   void failed(const caf::error& why);
   /// Another process has this node's name.

@@ -116,7 +116,7 @@ memory_ownership::join(std::shared_ptr<memory_ownership_table> table, node_name 
       new memory_ownership{std::move(store), lease, joined}};
   const auto begin = [&] {
     joined->number = ++in.last_life_;
-    in.members_[joined->node] = {joined->number, in.now_() + lease, false};
+    in.members_[joined->node] = {joined->number, in.now_(), false}; // it has run out
     return caf::error{};
   };
   if (auto error = ownership->look_at(begin))

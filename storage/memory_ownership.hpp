@@ -70,11 +70,11 @@ private:
 /// when nothing was done, and `store_unavailable` after a crash. `acquired` always answers.
 class memory_ownership final : public session_ownership {
 public:
-  /// Becomes a node with no slots. What an earlier life of that name owned is free at once, and its
-  /// commits are refused from now on. `store` is this node's own opening of the data that the table
-  /// is about (`memory_store::beside`), which nobody uses yet: it gets a guard (`on_commit`), that
-  /// refuses commits of sessions which this node does not own. `lease`: from 100 ms to 1 h. Also
-  /// refuses: `invalid_field`.
+  /// Becomes a node with no slots, and without a lease until it is renewed. What an earlier life of
+  /// that name owned is free at once, and its commits are refused from now on. `store` is this
+  /// node's own opening of the data that the table is about (`memory_store::beside`), which nobody
+  /// uses yet: it gets a guard (`on_commit`), that refuses commits of sessions which this node does
+  /// not own. `lease`: from 100 ms to 1 h. Also refuses: `invalid_field`.
   [[nodiscard]] static result<std::unique_ptr<memory_ownership>>
   join(std::shared_ptr<memory_ownership_table> table, node_name node,
        std::shared_ptr<memory_store> store, std::chrono::milliseconds lease);

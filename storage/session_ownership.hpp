@@ -59,8 +59,9 @@ enum class slot_wish : std::uint8_t {
 /// sessions any more.
 ///
 /// A node has a lease, until when others leave its slots to it. Leases go by the clock of the store
-/// alone. Renew it several times in its length. One that has run out can still be renewed, and what
-/// nobody has acquired meanwhile is still owned.
+/// alone. One begins with the first `renew`: who has only joined gets no slots, so that one that
+/// does not come to work has cost nobody any. Renew it several times in its length. One that has
+/// run out can still be renewed, and what nobody has acquired meanwhile is still owned.
 ///
 /// An effect outside of the store cannot be taken back by refusing a commit: ask `holds_lease`
 /// immediately before it starts, or go by when the lease was renewed last. A node that freezes
@@ -83,8 +84,8 @@ public:
   [[nodiscard]] virtual const node_name& node() const noexcept = 0;
   [[nodiscard]] virtual std::chrono::milliseconds lease() const noexcept = 0;
 
-  /// Begins the lease anew. Waits for an acquisition by another node that is under way, so that
-  /// none takes a slot for free whose lease has just been renewed.
+  /// Begins the lease, or begins it anew. Waits for an acquisition by another node that is under
+  /// way, so that none takes a slot for free whose lease has just been renewed.
   [[nodiscard]] virtual result<ownership_news> renew(slot_wish wish = slot_wish::take) = 0;
 
   /// Acquires those slots that have no owner, or one whose lease has run out, or that were moved to

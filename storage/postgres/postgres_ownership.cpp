@@ -47,10 +47,9 @@ postgres_ownership::join(std::shared_ptr<postgres_store> store, std::chrono::mil
                       "the store has one owner; open it with postgres_options.node to share it");
   const auto& statements = in.statements();
   const auto life = postgres_parameters{}.number(in.life());
-  const auto begins =
-      postgres_parameters{}.number(in.life()).text(in.node().str()).number(lease.count());
+  const auto joins = postgres_parameters{}.number(in.life()).text(in.node().str());
   if (auto error = in.change({{&statements.end_other_leases, life},
-                              {&statements.begin_lease, begins},
+                              {&statements.join_nodes, joins},
                               {&statements.forget_old_leases, {}},
                               {&statements.forget_old_names, {}}},
                              true, [](const auto&) {}))

@@ -15,9 +15,9 @@ namespace fermata {
 /// for each thread that calls at the same time.
 class postgres_ownership final : public session_ownership {
 public:
-  /// Becomes a node, under the name that the store was opened with, and with no slots. What an
-  /// earlier life of that name owned is free at once. `lease`: from 100 ms to 1 h. Also refuses:
-  /// `invalid_field`.
+  /// Becomes a node, under the name that the store was opened with, with no slots, and without a
+  /// lease until it is renewed. What an earlier life of that name owned is free at once. `lease`:
+  /// from 100 ms to 1 h. Also refuses: `invalid_field`.
   [[nodiscard]] static result<std::unique_ptr<postgres_ownership>>
   join(std::shared_ptr<postgres_store> store, std::chrono::milliseconds lease);
 

@@ -17,7 +17,9 @@ namespace {
 struct two_nodes {
   std::unique_ptr<memory_ownership> join(std::string_view name,
                                          const std::shared_ptr<memory_store>& store) const {
-    return must(memory_ownership::join(table, node(name), store, 10s));
+    auto joined = must(memory_ownership::join(table, node(name), store, 10s));
+    must(joined->renew());
+    return joined;
   }
 
   std::chrono::steady_clock::time_point now;

@@ -106,6 +106,19 @@ CONTRACT(
   CHECK(a.sessions->acquired().size() == session_slots - 1);
 }
 
+CONTRACT("who has joined, and not renewed its lease, takes no share of the slots from anybody") {
+  TestType nodes;
+  auto a = nodes.join("a");
+  must(a.sessions->acquire(slot_list(named("s"))));
+  auto b = nodes.join_without_lease("b");
+  CHECK(must(a.sessions->look()).nodes == std::vector{node("a")});
+  CHECK(must(b.sessions->acquire(all_slots())).empty());
+  CHECK(is(a.sessions->move(slot_list(named("s")), node("b")), errc::not_allowed));
+  CHECK(must(b.sessions->renew()).offered.empty());
+  CHECK(must(a.sessions->look()).takers() == std::vector{node("a"), node("b")});
+  CHECK(must(b.sessions->acquire(all_slots())).size() == session_slots - 1);
+}
+
 CONTRACT("a slot that is moved is refused at once, and written by the next one once acquired") {
   TestType nodes;
   auto a = nodes.join("a");

@@ -36,6 +36,11 @@ public:
   };
 
   [[nodiscard]] member join(std::string_view name) const {
+    auto made = join_without_lease(name);
+    must(made.sessions->renew());
+    return made;
+  }
+  [[nodiscard]] member join_without_lease(std::string_view name) const {
     auto store = data_->beside();
     auto sessions = must(memory_ownership::join(table_, node(name), store, std::chrono::hours{1}));
     return {std::move(store), std::move(sessions)};

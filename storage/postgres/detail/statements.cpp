@@ -223,7 +223,6 @@ void postgres_statements::state_slots(const names& of) {
   const auto nodes = of.path(nodes_table);
   const auto slots = of.path(slots_table);
   const auto writers = of.path(writers_table);
-  const auto after = "clock_timestamp() + $3::bigint * interval '1 ms'";
   const auto is_live = "lease_until > clock_timestamp()";
   // Whoever has come under this node's name since.
   const auto is_last = "NOT EXISTS (SELECT FROM " + writers + " WHERE node IN ('', '" + of.node
@@ -247,11 +246,10 @@ void postgres_statements::state_slots(const names& of) {
                           + " WHERE nodes.node = old.node) "
                             "ORDER BY life LIMIT 100) AS gone WHERE pg_try_advisory_xact_lock("
                           + of.node_lock_of("node") + "))"};
-  begin_lease = {"begin_lease", "INSERT INTO " + nodes
-                                    + " (life, node, lease_until) VALUES ($1::bigint, $2::text, "
-                                    + after
-                                    + ") ON CONFLICT (life) DO UPDATE SET lease_until = "
-                                      "EXCLUDED.lease_until"};
+  join_nodes = {"join_nodes",
+                "INSERT INTO " + nodes
+                    + " (life, node, lease_until) VALUES ($1::bigint, $2::text, clock_timestamp()) "
+                      "ON CONFLICT (life) DO UPDATE SET lease_until = EXCLUDED.lease_until"};
   renew_lease = {"renew_lease",
                  "UPDATE " + nodes
                      + " SET lease_until = clock_timestamp() + $2::bigint * interval "

@@ -85,7 +85,8 @@ public:
   postgres_statement forget_old_leases;
   /// Lives of names that have no lease, and that no process has any more; some at a time.
   postgres_statement forget_old_names;
-  postgres_statement begin_lease;
+  /// With a lease that has run out.
+  postgres_statement join_nodes;
   postgres_statement renew_lease;
   postgres_statement end_lease;
   /// Lets nobody renew a lease until the transaction ends.

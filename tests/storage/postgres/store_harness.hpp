@@ -70,6 +70,7 @@ public:
     store_.reset();
     store_ = open_once_free(options_);
     sessions_ = must(postgres_ownership::join(store_, std::chrono::hours{1}));
+    must(sessions_->renew());
     must(sessions_->acquire(all_slots()));
   }
 
@@ -84,11 +85,13 @@ class postgres_nodes {
 public:
   /// One of them.
   struct member {
-    member(postgres_options options, std::string_view name) {
+    member(postgres_options options, std::string_view name, bool has_lease = true) {
       options.node = node(name);
       store = open_once_free(options);
       // The clock of the database decides: a test that wants a lease to end says so there.
       sessions = must(postgres_ownership::join(store, std::chrono::hours{1}));
+      if (has_lease)
+        must(sessions->renew());
     }
 
     std::shared_ptr<postgres_store> store;
@@ -101,6 +104,9 @@ public:
   postgres_nodes& operator=(const postgres_nodes&) = delete;
 
   [[nodiscard]] member join(std::string_view name) const { return {options, name}; }
+  [[nodiscard]] member join_without_lease(std::string_view name) const {
+    return {options, name, false};
+  }
   /// A node whose name another process can take while it lives.
   [[nodiscard]] member join_replaceable(std::string_view name) {
     auto through = options;

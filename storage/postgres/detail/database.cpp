@@ -109,9 +109,12 @@ result<std::shared_ptr<postgres_database>> postgres_database::open(postgres_opti
   // It is refused if it is of a newer format, and is not touched then.
   if (const auto tables = opened->read(); !tables)
     return tables.error();
-  if (writes)
-    if (auto error = opened->own(std::move(*connection)))
-      return error;
+  if (!writes)
+    return opened;
+  if (auto error = opened->add_what_is_new(**connection))
+    return error;
+  if (auto error = opened->own(std::move(*connection)))
+    return error;
   return opened;
 }
 
@@ -230,6 +233,24 @@ caf::error postgres_database::check_slots(postgres_connection& connection) const
     return make_error(errc::store_corrupt,
                       "the store in " + where() + " has " + std::to_string(count->number(0, 0))
                           + " of " + std::to_string(session_slots) + " slots of sessions");
+  return caf::none;
+}
+
+/// The format is of what is in the tables, and says nothing about their columns.
+caf::error postgres_database::add_what_is_new(postgres_connection& connection) const {
+  const auto found = connection.ask(statements_.find_drains, {}, until());
+  if (!found)
+    return found.error();
+  // Looked for first, as a change of the table waits for all that use it.
+  if (!found->empty())
+    return caf::none;
+  connection.send(statements_.begin);
+  connection.send(statements_.lock_creation);
+  connection.send(statements_.add_drains);
+  connection.send(statements_.commit);
+  if (const auto added = connection.receive(until()); !added)
+    return make_error(code_of(added.error()),
+                      "upgrading the store in " + where() + ": " + message_of(added.error()));
   return caf::none;
 }
 

@@ -92,6 +92,7 @@ private:
   caf::error create(postgres_connection& connection) const;
   caf::error check_tables_of(const postgres_rows& names) const;
   caf::error check_slots(postgres_connection& connection) const;
+  caf::error add_what_is_new(postgres_connection& connection) const;
   /// Whoever has upgraded the store may have done it while this has it open.
   caf::error check_format(table_reader& tables) const;
   caf::error own(connection_ptr connection);

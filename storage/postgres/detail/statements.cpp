@@ -140,8 +140,13 @@ void postgres_statements::state_creation(const names& of) {
                      "process bigint NOT NULL, opened timestamptz NOT NULL DEFAULT "
                      "clock_timestamp(), token bigint "
                      "NOT NULL DEFAULT 0) WITH (fillfactor = 50)");
+  const std::string drains = "drains boolean NOT NULL DEFAULT false";
   add(nodes_table, "life bigint PRIMARY KEY, node text NOT NULL, lease_until timestamptz NOT NULL, "
-                   "drains boolean NOT NULL DEFAULT false)");
+                       + drains + ")");
+  find_drains = {"find_drains", "SELECT FROM pg_attribute WHERE attrelid = '" + of.path(nodes_table)
+                                    + "'::regclass AND attname = 'drains' AND NOT attisdropped"};
+  add_drains = {"add_drains",
+                "ALTER TABLE " + of.path(nodes_table) + " ADD COLUMN IF NOT EXISTS " + drains};
   add(slots_table, "slot bigint PRIMARY KEY, owner bigint NOT NULL, epoch bigint NOT NULL)");
   create_tables.push_back({"fill_slots", "INSERT INTO " + of.path(slots_table)
                                              + " SELECT slot, 0, 0 FROM generate_series(0, "

@@ -45,6 +45,9 @@ public:
   postgres_statement list_tables;
   postgres_statement create_schema;
   std::vector<postgres_statement> create_tables;
+  /// A column that stores of earlier versions lack.
+  postgres_statement find_drains;
+  postgres_statement add_drains;
 
   postgres_statement begin;
   postgres_statement begin_reading;

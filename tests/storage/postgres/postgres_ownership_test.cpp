@@ -89,6 +89,31 @@ TEST_CASE("a store has nodes or one owner, and not both at a time") {
   must_write(*only, change{"s"}.event("1"));
 }
 
+TEST_CASE("a store that was made when nodes did not drain yet gets what it lacks") {
+  const postgres_nodes schema;
+  {
+    const auto a = schema.join("a");
+    CHECK_FALSE(a.sessions->leave());
+  }
+  schema.sql("ALTER TABLE " + schema.options.schema + ".nodes DROP COLUMN drains");
+  auto options = schema.options;
+  SECTION("from a node") {
+    options.node = node("b");
+  }
+  SECTION("from an only owner") {}
+  SECTION("also where none may be made") {
+    options.create = false;
+  }
+  static_cast<void>(open_once_free(options));
+  CHECK(schema.sql("SELECT count(*) FROM information_schema.columns WHERE column_name = 'drains' "
+                   "AND table_schema = '"
+                   + schema.options.schema + "'")
+        == "1");
+  auto a = schema.join("a");
+  must(a.sessions->renew(slot_wish::give));
+  CHECK(must(a.sessions->look()).draining == std::vector{node("a")});
+}
+
 TEST_CASE("leases go by the clock of the database, whatever those of the nodes say") {
   const postgres_nodes schema;
   auto a = schema.join("a");

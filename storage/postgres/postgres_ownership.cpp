@@ -74,6 +74,9 @@ result<ownership_news> postgres_ownership::renew(slot_wish wish) {
   if (!database)
     return std::move(database.error());
   auto& in = **database;
+  // Without its locks others may come under its name, or as the only owner: it would be replaced.
+  if (auto error = in.keep_owning())
+    return error;
   const auto renewed =
       in.ask(in.statements().renew_lease, postgres_parameters{}
                                               .number(in.life())

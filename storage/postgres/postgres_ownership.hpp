@@ -10,6 +10,9 @@ namespace fermata {
 /// What a node owns of a PostgreSQL store that several nodes share. The lease of a node that owns
 /// nothing is forgotten after 30 days.
 ///
+/// `renew` also takes up the connection again, and with it the node's name, where it was lost while
+/// nothing was written; a lease is not renewed without it.
+///
 /// Every call also refuses: `overloaded` when the server takes no more connections. Views that are
 /// open are in nobody's way: `renew`, `look` and `holds_lease` have a connection of their own, one
 /// for each thread that calls at the same time.

@@ -58,7 +58,8 @@ struct postgres_options {
 /// at the latest when the server notices that its machine is gone: within 25 s, or `timeout` where
 /// that is longer (sessions ask for that, by TCP keepalive). An owner that has lost its
 /// connection takes it up again, unless another one has come meanwhile: then its writing is
-/// `store_busy` until it opens the store anew.
+/// `store_busy` until it opens the store anew. Nodes that share the store lose their connections
+/// and stay nodes: while one of them has a lease, nobody becomes the only owner.
 ///
 /// Durability: `write` returns once the database has committed with `synchronous_commit`, which is
 /// switched on where it is off; a server whose `fsync` is off is refused. A commit that waits only

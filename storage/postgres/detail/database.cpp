@@ -343,8 +343,14 @@ caf::error postgres_database::busy_error(postgres_connection& connection,
   auto message = "the store in " + where() + ' ' + what;
   const auto owner = connection.ask(statements_.show_owner, {}, until());
   if (owner && !owner->empty())
-    message += ": by " + owner->text(0, 2) + " (session " + owner->text(0, 0)
-               + " of the database, application " + owner->text(0, 1) + ')';
+    return make_error(errc::store_busy, message + ": by " + owner->text(0, 2) + " (session "
+                                            + owner->text(0, 0) + " of the database, application "
+                                            + owner->text(0, 1) + ')');
+  if (options_.node.empty())
+    if (const auto lease = connection.ask(statements_.show_lease, {}, until());
+        lease && !lease->empty())
+      message += ": node " + lease->text(0, 0) + " is not connected, and has a lease for another "
+                 + std::to_string(lease->number(0, 1)) + " s";
   return make_error(errc::store_busy, message);
 }
 
@@ -539,8 +545,10 @@ caf::error postgres_database::own_again(postgres_connection& connection, time_po
       return caf::none;
     if (is_first)
       end_old_sessions(connection, until);
-    if (postgres_clock::now() >= until)
-      return busy_error(connection, "cannot be owned again");
+    // Nobody has come since, so a later call may try again.
+    if (postgres_clock::now() + pause_between_attempts >= until)
+      return make_error(errc::io_error,
+                        message_of(busy_error(connection, "cannot be owned again yet")));
     std::this_thread::sleep_for(pause_between_attempts);
   }
 }
@@ -627,6 +635,24 @@ caf::error postgres_database::change(const std::vector<order>& orders, bool is_r
     is_done(*answers);
     return caf::error{};
   });
+}
+
+caf::error postgres_database::keep_owning() {
+  if (auto error = check_not_inherited())
+    return error;
+  const std::unique_lock lock{writer_mutex_, std::try_to_lock};
+  if (!lock)
+    return caf::none;
+  for (auto is_first = true;; is_first = false) {
+    if (auto error = ensure_usable(patience::one_attempt))
+      return error;
+    const auto answer =
+        writer_->ask(statements_.find_life, postgres_parameters{}.number(life_), until());
+    if (answer)
+      return caf::none;
+    if (!writer_->is_lost() || !is_first)
+      return answer.error();
+  }
 }
 
 result<postgres_rows> postgres_database::ask(const postgres_statement& statement,

@@ -62,6 +62,11 @@ public:
   [[nodiscard]] result<postgres_rows> ask(const postgres_statement& statement,
                                           const postgres_parameters& parameters);
 
+  /// Makes sure that the session is there which owns the store, by a round trip on it: one that was
+  /// lost, with its locks, is noticed only by use. Where a call is using it, that call does.
+  /// Errors: `io_error`; `store_busy` when another process has come since.
+  [[nodiscard]] caf::error keep_owning();
+
   [[nodiscard]] const postgres_statements& statements() const noexcept { return statements_; }
   [[nodiscard]] const node_name& node() const noexcept { return options_.node; }
   [[nodiscard]] std::int64_t life() const noexcept { return life_; }

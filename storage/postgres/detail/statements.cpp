@@ -63,6 +63,8 @@ std::string set_up(const std::string& timeouts) {
 /// identifies the schema, or 0 for whoever makes one.
 constexpr std::string_view lock_number = "(1717924461::bigint << 32)";
 
+constexpr const char* is_live = "lease_until > clock_timestamp()";
+
 } // namespace
 
 /// What the statements are made of.
@@ -191,13 +193,16 @@ void postgres_statements::state_lives(const names& of) {
 
 void postgres_statements::state_ownership(const names& of) {
   const auto is_node = !of.node.empty();
-  try_ownership = {"try_ownership",
-                   // Who gets one of both keeps none.
-                   is_node ? "SELECT (CASE WHEN NOT pg_try_advisory_lock(" + of.node_lock()
-                                 + ") THEN false WHEN pg_try_advisory_lock_shared("
-                                 + of.store_lock() + ") THEN true ELSE NOT pg_advisory_unlock("
-                                 + of.node_lock() + ") END)::text"
-                           : "SELECT pg_try_advisory_lock(" + of.store_lock() + ")::text"};
+  try_ownership = {
+      "try_ownership",
+      // Who gets one of both keeps none.
+      is_node ? "SELECT (CASE WHEN NOT pg_try_advisory_lock(" + of.node_lock()
+                    + ") THEN false WHEN pg_try_advisory_lock_shared(" + of.store_lock()
+                    + ") THEN true ELSE NOT pg_advisory_unlock(" + of.node_lock() + ") END)::text"
+              : "SELECT (CASE WHEN NOT pg_try_advisory_lock(" + of.store_lock()
+                    + ") THEN false WHEN NOT EXISTS (SELECT FROM " + of.path(nodes_table)
+                    + " WHERE " + is_live + ") THEN true ELSE NOT pg_advisory_unlock("
+                    + of.store_lock() + ") END)::text"};
   end_ownership = {"end_ownership", "SELECT pg_advisory_unlock_all()::text"};
   // A number of 64 bits is shown in two parts.
   const std::string holders =
@@ -215,6 +220,10 @@ void postgres_statements::state_ownership(const names& of) {
       "' on ' || host || ', since ' || date_trunc('second', opened) FROM "
           + of.path(writers_table) + (is_node ? " WHERE node IN ('', '" + of.node + "')" : "")
           + " ORDER BY life DESC LIMIT 1)" + holders + in_the_way + " LIMIT 1"};
+  show_lease = {"show_lease", "SELECT node, ceil(extract(epoch FROM lease_until - "
+                              "clock_timestamp()))::bigint FROM "
+                                  + of.path(nodes_table) + " WHERE " + is_live
+                                  + " ORDER BY lease_until DESC LIMIT 1"};
   end_frozen_owners = {"end_frozen_owners",
                        "SELECT pg_terminate_backend(holder.pid)::text" + holders + lock + " = "
                            + of.store_lock()
@@ -228,7 +237,6 @@ void postgres_statements::state_slots(const names& of) {
   const auto nodes = of.path(nodes_table);
   const auto slots = of.path(slots_table);
   const auto writers = of.path(writers_table);
-  const auto is_live = "lease_until > clock_timestamp()";
   // Whoever has come under this node's name since.
   const auto is_last = "NOT EXISTS (SELECT FROM " + writers + " WHERE node IN ('', '" + of.node
                        + "') AND life > $1::bigint)";

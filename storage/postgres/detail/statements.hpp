@@ -69,9 +69,12 @@ public:
   postgres_statement slots_of_batch;
 
   postgres_statement lock_creation;
+  /// The only owner does not get it while a node has a lease, whether or not that is connected.
   postgres_statement try_ownership;
   postgres_statement end_ownership;
   postgres_statement show_owner;
+  /// Of the leases that last, the one that ends last: whose, and how many seconds it lasts.
+  postgres_statement show_lease;
   /// Ends the sessions of owners that, amid a transaction, have been waiting for their client for
   /// longer than so many milliseconds. The server's own timeout does not count between the messages
   /// of a pipeline.

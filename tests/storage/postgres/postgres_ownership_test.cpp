@@ -79,6 +79,7 @@ TEST_CASE("a store has nodes or one owner, and not both at a time") {
   {
     auto a = schema.join("a");
     CHECK(is(postgres_store::open(schema.options).error(), errc::store_busy));
+    CHECK_FALSE(a.sessions->leave());
   }
   const auto only = must(postgres_store::open(schema.options));
   auto options = schema.options;
@@ -86,6 +87,69 @@ TEST_CASE("a store has nodes or one owner, and not both at a time") {
   CHECK(is(postgres_store::open(options).error(), errc::store_busy));
   CHECK(is(postgres_ownership::join(only, 1h).error(), errc::invalid_field));
   // The only owner needs no slots.
+  must_write(*only, change{"s"}.event("1"));
+}
+
+TEST_CASE("a node that lost its connections while nothing was written has its name again") {
+  const postgres_nodes schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  member a{options, "a"};
+  must(a.sessions->acquire(all_slots()));
+  proxy.cut_all();
+  must(a.sessions->renew());
+  auto same = schema.options;
+  same.node = node("a");
+  CHECK(is(postgres_store::open(same).error(), errc::store_busy));
+  // So it is not for its lease that nobody can be the only owner.
+  schema.end_lease_of("a");
+  CHECK(is(postgres_store::open(schema.options).error(), errc::store_busy));
+  CHECK(must(a.sessions->renew()).lost.empty());
+  must_write(*a.store, change{"s"}.event("1"));
+}
+
+TEST_CASE("a lease is not renewed without the node's name, and is once that can be had again") {
+  const postgres_nodes schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  options.timeout = 1s;
+  member a{options, "a"};
+  const auto lease = [&] {
+    return schema.sql("SELECT lease_until FROM " + schema.options.schema + ".nodes");
+  };
+  const auto before = lease();
+  const session_of_database holder{schema};
+  proxy.cut_all();
+  holder.sql("SELECT pg_advisory_lock(hashtextextended('fermata " + schema.options.schema
+             + " a', 0))");
+  const auto refused = a.sessions->renew().error();
+  CHECK(is(refused, errc::io_error));
+  CHECK(says(refused, "cannot be owned again yet"));
+  CHECK(lease() == before);
+  holder.sql("SELECT pg_advisory_unlock_all()");
+  must(a.sessions->renew());
+  CHECK(lease() != before);
+}
+
+TEST_CASE("nobody is the only owner while a node has a lease, connected or not") {
+  const postgres_nodes schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  member a{options, "a"};
+  proxy.accept(false);
+  proxy.cut_all();
+  const auto refused = postgres_store::open(schema.options).error();
+  CHECK(is(refused, errc::store_busy));
+  CHECK(says(refused, "node a is not connected, and has a lease for another"));
+  proxy.accept(true);
+  must(a.sessions->renew()); // nobody has taken its place
+  proxy.accept(false);
+  proxy.cut_all();
+  schema.end_lease_of("a");
+  const auto only = open_once_free(schema.options);
   must_write(*only, change{"s"}.event("1"));
 }
 
@@ -199,6 +263,26 @@ TEST_CASE("a lease is not renewed while another node takes its slots") {
   CHECK(acquired == session_slots);
   CHECK_FALSE(failed);
   CHECK_FALSE(must(a.sessions->holds_lease(named("s"), 0s)));
+}
+
+TEST_CASE("a batch that is slow keeps no lease from being renewed") {
+  const postgres_nodes schema;
+  postgres_proxy proxy{postgres_server::get()};
+  auto options = schema.options;
+  options.connection = proxy.connection();
+  options.timeout = 2s;
+  member a{options, "a"};
+  must(a.sessions->acquire(all_slots()));
+  std::atomic<bool> is_written = false;
+  proxy.hold(postgres_proxy::kept::commit);
+  std::jthread writing{[&] {
+    static_cast<void>(write(*a.store, change{"s"}.event("1")));
+    is_written = true;
+  }};
+  proxy.wait_until_held();
+  CHECK(a.sessions->renew());
+  CHECK_FALSE(is_written);
+  proxy.hold(postgres_proxy::kept::nothing);
 }
 
 TEST_CASE("views that are open keep no lease from being renewed") {

@@ -15,7 +15,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::milliseconds lease{2'000};
+/// No thread of a slow machine is so late that it runs out.
+constexpr std::chrono::milliseconds long_lease{10'000};
+
+/// Where a test waits for a takeover.
+constexpr std::chrono::milliseconds short_lease{2'000};
 
 std::string why(const result<receipt>& answer) {
   return answer ? "accepted" : message_of(answer.error());
@@ -129,6 +133,7 @@ struct shared_node {
   std::string name;
   member_list members;
   approval_policy policy = approval_policy::allow_everything();
+  std::chrono::milliseconds lease = long_lease;
   std::chrono::milliseconds handover_patience{30'000};
   std::chrono::milliseconds handover_wait{patience}; ///< Machines may be slow.
   std::function<void(runtime&)> setup;
@@ -139,9 +144,11 @@ struct shared_node {
 };
 
 struct shared_cluster {
-  explicit shared_cluster(const std::vector<std::string>& names) : members{members_named(names)} {
+  explicit shared_cluster(const std::vector<std::string>& names,
+                          std::chrono::milliseconds lease = long_lease)
+      : members{members_named(names)} {
     for (const auto& name : names)
-      nodes.try_emplace(name, common, name, members);
+      nodes.try_emplace(name, common, name, members).first->second.lease = lease;
   }
   /// Starts those, and waits until they know each other and have their shares.
   void start(const std::vector<std::string>& names) {
@@ -277,7 +284,7 @@ TEST_CASE("a dead node's sessions go on elsewhere, and a person is asked about i
 }
 
 TEST_CASE("a node that the store was away from comes back, and gets its share again") {
-  shared_cluster all{{"a", "b"}};
+  shared_cluster all{{"a", "b"}, short_lease};
   all.start({"a", "b"});
   const auto id = all.session_on("a");
   accept(all["b"].session(id).send(propose_plan{shop_plan()}));
@@ -296,7 +303,7 @@ TEST_CASE("a node that the store was away from comes back, and gets its share ag
 }
 
 TEST_CASE("a node that is late for its lease changes nothing, and begins no tool") {
-  shared_cluster all{{"a", "b"}};
+  shared_cluster all{{"a", "b"}, short_lease};
   std::atomic<int> runs{0};
   for (auto& [name, one] : all.nodes)
     one.setup = [&runs](runtime& in) {
@@ -434,12 +441,12 @@ TEST_CASE("nodes that do not reach each other have no session both") {
 }
 
 TEST_CASE("a second process of a name takes the first one's place") {
-  shared_cluster all{{"a", "b"}};
+  shared_cluster all{{"a", "b"}, short_lease};
   all.start({"a", "b"});
   const auto id = all.session_on("a");
   accept(all["a"].session(id).send(propose_plan{shop_plan()}));
-  const auto again =
-      memory_ownership::join(all.common.table, node_named("a"), all.common.data->beside(), lease);
+  const auto again = memory_ownership::join(all.common.table, node_named("a"),
+                                            all.common.data->beside(), short_lease);
   REQUIRE(again);
   REQUIRE(all["a"].log.wait_for("replaced"));
   CHECK(all["a"].slots() == 0);
@@ -450,7 +457,7 @@ TEST_CASE("a second process of a name takes the first one's place") {
 }
 
 TEST_CASE("what has no home for longer than it may wait is unavailable, and nothing is done") {
-  shared_cluster all{{"a", "b"}};
+  shared_cluster all{{"a", "b"}, short_lease};
   all["b"].handover_wait = 50ms;
   all.start({"a", "b"});
   const auto id = all.session_on("a");
@@ -482,7 +489,7 @@ TEST_CASE("an ownership under another name than the node's is refused") {
   net.members = members_named({"a", "b"});
   net.name = node_named("a");
   net.ownership = std::move(
-      *memory_ownership::join(common.table, node_named("b"), common.data->beside(), lease));
+      *memory_ownership::join(common.table, node_named("b"), common.data->beside(), long_lease));
   CHECK(mentions(message_of(check(net)), "it was joined as \"b\", and the node is a"));
   net.ownership.reset();
   net.handover_wait = -1ms;

@@ -242,6 +242,12 @@ struct cluster_node::implementation {
     return keeper;
   }
 
+  /// Whoever ends it must not hold the mutex: those whose orders end with it may come back here.
+  [[nodiscard]] caf::actor take_keeper() {
+    const std::lock_guard lock{keeper_mutex};
+    return std::exchange(keeper, {});
+  }
+
   /// Gives the port back.
   void hang_up() {
     if (!gate)
@@ -265,17 +271,18 @@ struct cluster_node::implementation {
     const logger_guest guest;
     // Nobody new comes in, then what is here ends, and says so, then what goes out.
     hang_up();
+    // A tool that does not listen may run on for long, and nobody is to wait for it with what comes
+    // before the last line: without a directory the node has no use for its slots.
+    auto pool = local->implementation_->shared->options.pool;
     local->stop();
-    {
-      // Before the others see that it is gone, and look what has become of its slots.
-      const std::lock_guard lock{keeper_mutex};
-      end(std::exchange(keeper, {}));
-    }
+    // Before the others see that it is gone, and look what has become of its slots.
+    end(take_keeper());
     end(gate);
     gate = {};
     request_pool.reset(); // waits for the handler, which nobody calls any more
     lanes->close();
     end(links);
+    pool.reset(); // waits for tools that run, unless the host has the pool as well
   }
 
   cluster_options net;

@@ -250,8 +250,35 @@ TEST_CASE("a node that joins gets its share, and what it leaves goes to the othe
     CHECK(paused(all["b"].session(id)).state == session_state::completed);
 }
 
-TEST_CASE("a dead node's sessions go on elsewhere, and a person is asked about its tools") {
+TEST_CASE("a node that stops gives its slots back before its last tool has ended") {
   shared_cluster all{{"a", "b"}};
+  std::promise<void> begun;
+  std::promise<void> ends;
+  all["a"].setup = [&begun, end = ends.get_future().share()](runtime& in) {
+    add_tool(in, "pay", blocking_tool{[&begun, end](const tool_context&) {
+               begun.set_value();
+               end.wait();
+               return result<json>{json{"paid"}};
+             }});
+  };
+  all.start({"a", "b"});
+  accept(all["a"].session(all.session_on("a")).send(propose_plan{tool_plan("pay")}));
+  REQUIRE(begun.get_future().wait_for(patience) == std::future_status::ready);
+  std::promise<void> stops;
+  auto stopped = stops.get_future();
+  std::thread host{[&] {
+    all["a"].stop();
+    stops.set_value();
+  }};
+  CHECK(all.common.slots.wait_until([&] { return all["b"].slots() == session_slots; }));
+  CHECK(all["b"].log.wait_for("a apart"));
+  CHECK(stopped.wait_for(0ms) == std::future_status::timeout);
+  ends.set_value();
+  host.join();
+}
+
+TEST_CASE("a dead node's sessions go on elsewhere, and a person is asked about its tools") {
+  shared_cluster all{{"a", "b"}, short_lease};
   std::promise<void> begun;
   std::promise<void> ends;
   auto end = ends.get_future().share();

@@ -622,6 +622,37 @@ TEST_CASE("sessions of a dead home go on where they arrive, without anybody addr
   }
 }
 
+TEST_CASE("sessions that arrive go on beside those whose records are damaged") {
+  village of;
+  two_homes world{people_of(of)};
+  world.a.pool_runs = false;
+  const std::vector<std::string> names{"s1", "s2", "s3", "s4", "s5"};
+  for (const auto& name : names)
+    world.accept(world.a, calling("put"), name);
+  world.kill(world.a);
+  const std::set<std::string> damaged{"s2", "s3", "s5"};
+  for (const auto& name : damaged)
+    REQUIRE(world.stored->corrupt_record(must(world.stored->find(sid(name)))->number,
+                                         record_key{record_kind::head, 0, 0}));
+  fermata::detail::sessions_arrived all;
+  for (std::uint32_t slot = 0; slot < session_slots; ++slot)
+    all.slots.push_back(slot);
+  world.b.slots = {all.slots.begin(), all.slots.end()};
+  caf::anon_send(world.b.actors.directory, all);
+  SECTION("which are passed over") {}
+  SECTION("also where the store fails amid that") {
+    for (int i = 0; i < 2; ++i)
+      REQUIRE(world.step());
+    world.stored->fail_next_read(memory_read_fault::io_error);
+  }
+  world.advance(10s);
+  for (const auto& name : names)
+    if (!damaged.contains(name)) {
+      CHECK(world.state(name) == "completed");
+      CHECK(of.effects_of(1, name) == 1);
+    }
+}
+
 // -- commits that come too late
 
 TEST_CASE("a commit that comes too late is refused, and what it had claimed is released") {

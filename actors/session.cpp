@@ -340,7 +340,9 @@ void session::claim_queued() {
     }
     // What an earlier run reported has been taken: nobody runs a queued call.
     shared_->workers.forget(id_of(number));
-    if (stopping_
+    // The next home claims it: of a claim that was never begun a person would be asked there.
+    const bool has_moved = shared_->shares_store() && !shared_->is_home_of(id_);
+    if (stopping_ || has_moved
         || !shared_->workers.reserve(id_of(number), call.runs + 1,
                                      std::holds_alternative<blocking_tool>(tool->run)))
       continue;

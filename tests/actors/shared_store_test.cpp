@@ -546,6 +546,24 @@ TEST_CASE("a session that comes back is not told that a run from before is overd
   CHECK(world.state() == "completed");
 }
 
+TEST_CASE("a call that is to be claimed when its session has moved is claimed where it lives") {
+  village of;
+  two_homes world{people_of(of)};
+  world.accept(world.a, propose_plan{script_plan(R"({"tool": "ask"}, {"tool": "pay"})")});
+  world.held = "fermata.session";
+  const auto answered = world.send(world.a, sid(), tool_result{cid(1), 1});
+  world.run();
+  world.a.slots.erase(slot_of(sid())); // the message that says so is on its way
+  world.held.clear();
+  world.run();
+  REQUIRE(is_accepted(answered));
+  CHECK(world.call(2).status == call_status::queued);
+  CHECK(world.a.runs() == 0);
+  world.move(sid(), world.a, world.b);
+  CHECK(world.state() == "completed");
+  CHECK(of.effects_of(2) == 1);
+}
+
 // -- arriving
 
 TEST_CASE("sessions of a dead home go on where they arrive, without anybody addressing them") {

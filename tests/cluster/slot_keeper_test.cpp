@@ -64,12 +64,49 @@ caf::behavior fake_directory(caf::event_based_actor*, std::shared_ptr<directory_
   };
 }
 
+/// Tells of calls before they are made.
+class told_ownership final : public session_ownership {
+public:
+  explicit told_ownership(std::unique_ptr<session_ownership> behind) : behind_{std::move(behind)} {}
+
+  std::function<void()> before_look;
+  std::function<void()> before_acquire;
+
+  const node_name& node() const noexcept override { return behind_->node(); }
+  std::chrono::milliseconds lease() const noexcept override { return behind_->lease(); }
+  result<ownership_news> renew(slot_wish wish) override { return behind_->renew(wish); }
+  result<std::vector<std::uint32_t>> acquire(std::span<const std::uint32_t> slots) override {
+    if (before_acquire)
+      before_acquire();
+    return behind_->acquire(slots);
+  }
+  caf::error release(std::span<const std::uint32_t> slots) override {
+    return behind_->release(slots);
+  }
+  caf::error move(std::span<const std::uint32_t> slots, const node_name& to) override {
+    return behind_->move(slots, to);
+  }
+  caf::error leave() override { return behind_->leave(); }
+  result<ownership_table> look() override {
+    if (before_look)
+      before_look();
+    return behind_->look();
+  }
+  result<bool> holds_lease(const session_id& session, std::chrono::milliseconds least) override {
+    return behind_->holds_lease(session, least);
+  }
+  std::vector<std::uint32_t> acquired() const override { return behind_->acquired(); }
+
+private:
+  std::unique_ptr<session_ownership> behind_;
+};
+
 class world;
 
 /// One node: its keeper, and what that deals with.
 struct test_keeper {
   std::shared_ptr<memory_store> store;
-  std::shared_ptr<session_ownership> ownership;
+  std::shared_ptr<told_ownership> ownership;
   std::shared_ptr<slot_map> map;
   std::shared_ptr<directory_script> script = std::make_shared<directory_script>();
   std::vector<std::string> reports;
@@ -102,7 +139,8 @@ public:
   test_keeper& start(const std::string& name) {
     auto& one = keepers_[name];
     one.store = data_->beside();
-    one.ownership = std::move(*memory_ownership::join(table, node(name), one.store, lease));
+    one.ownership = std::make_shared<told_ownership>(
+        std::move(*memory_ownership::join(table, node(name), one.store, lease)));
     one.map = std::make_shared<slot_map>(node(name), members(), clock_);
     one.directory = system_.spawn(fake_directory, one.script, one.map);
     one.links = system_.spawn([this](caf::event_based_actor*) -> caf::behavior {

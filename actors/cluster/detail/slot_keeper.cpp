@@ -98,11 +98,12 @@ void slot_keeper::act() {
   if (options_.busy)
     sees.busy = options_.busy();
   const auto plan = planner_.next(sees, now());
+  // At once: of the slots to be given no run is under way now, which may not be so for long.
+  for (const auto& [to, slots] : plan.give)
+    depart(set_of(slots), to);
   acquire(plan.acquire);
   if (is_replaced_)
     return;
-  for (const auto& [to, slots] : plan.give)
-    depart(set_of(slots), to);
   arrive();
   check_drain(sees);
 }

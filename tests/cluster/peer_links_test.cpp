@@ -146,7 +146,8 @@ caf::behavior fake_directory(caf::event_based_actor* self, std::shared_ptr<gate_
 /// Node a, whose only peer is b.
 class world {
 public:
-  explicit world(std::size_t max_errands = 100, bool shares_store = false) {
+  explicit world(std::size_t max_errands = 100, bool shares_store = false,
+                 std::chrono::milliseconds handover_wait = 2s) {
     if (shares_store)
       homes = std::make_shared<slot_map>(node("a"), two(), std::make_shared<standing_clock>());
     link_options options;
@@ -162,6 +163,7 @@ public:
     options.board = board;
     options.counters = counters;
     options.homes = homes;
+    options.handover_wait = handover_wait;
     options.on_contact = [this](const peer_report& report) {
       contacts.push_back(enum_name(report.state));
       if (throws)
@@ -228,6 +230,12 @@ public:
   }
   /// The keeper has looked: the session of `session_on_b` has this owner.
   void show_owner(std::string_view name) {
+    set_owner(name);
+    caf::anon_send(links, fermata::detail::homes_changed{});
+    run();
+  }
+  /// The same before the links are told.
+  void set_owner(std::string_view name) {
     const auto slot = slot_of(session_on_b());
     ownership_table table;
     table.slots.resize(session_slots);
@@ -240,8 +248,6 @@ public:
       homes->serve(served);
     else
       homes->withdraw(served);
-    caf::anon_send(links, fermata::detail::homes_changed{});
-    run();
   }
   void run() { scheduler().run(); }
   void advance(caf::timespan duration) {
@@ -731,6 +737,36 @@ TEST_CASE("what a node says that it has no more is asked again when homes were l
     w.advance(100ms);
     CHECK(said(answer) == "node_unavailable");
   }
+}
+
+TEST_CASE("a command waits no longer than it may, however often it is refused") {
+  const auto handover_wait = GENERATE(0ms, 100ms);
+  world w{100, true, handover_wait};
+  w.start_gate();
+  w.show_owner("b");
+  w.open();
+  w.script->answers = false;
+  const auto answer = w.send(5s);
+  SECTION("at once") {
+    w.script->moved = 1'000;
+    w.keep(0, make_error(errc::node_unavailable, "it has moved"));
+    for (int i = 0; i < 49; ++i) {
+      w.advance(100ms);
+      w.show_owner("b");
+    }
+  }
+  SECTION("or late, after which it begins to wait anew once") {
+    w.advance(2s);
+    w.keep(0, make_error(errc::node_unavailable, "it has moved"));
+    w.advance(3s);
+    w.show_owner("b");
+    w.advance(1'900ms);
+    CHECK(said(answer) == "nothing");
+    w.keep(1, make_error(errc::node_unavailable, "it has moved"));
+  }
+  CHECK(said(answer) == "nothing");
+  w.advance(100ms);
+  CHECK(said(answer) == "node_unavailable");
 }
 
 TEST_CASE("in an LMDB cluster nothing is asked twice") {

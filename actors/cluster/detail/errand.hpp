@@ -11,6 +11,7 @@
 #include <caf/sec.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,8 +27,10 @@ struct errand_route {
   std::chrono::milliseconds patience{0};
   caf::actor_clock::time_point since{};
   caf::actor_clock::time_point sent_at{};
-  caf::actor sent_to;      ///< Null: it has not been sent yet.
-  bool stays_here = false; ///< It was sent to this node's own directory.
+  std::uint64_t number = 0; ///< Of the errands of this node, in the order in which they came.
+  caf::actor sent_to;       ///< Null: it has not been sent yet.
+  bool waits_anew = false;  ///< It has waited at a node, and begun to wait for the next one.
+  bool stays_here = false;  ///< It was sent to this node's own directory.
   bool is_abandoned = false;
 
   errand_route() = default;

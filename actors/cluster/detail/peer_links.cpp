@@ -16,6 +16,9 @@ namespace {
 constexpr std::chrono::milliseconds longest_wait = std::chrono::hours{24 * 365};
 constexpr std::chrono::minutes longest_sleep{1};
 
+/// Who has an answer sooner has not waited for it at a node.
+constexpr std::chrono::milliseconds shortest_stay{1'000};
+
 /// Of a node that was frozen, or cut off, for so long that the other one gave its connection up.
 constexpr auto forgotten = "it does not know this node any more";
 
@@ -306,8 +309,10 @@ void peer_links::wait_for_home(errand_ptr what) {
 bool peer_links::goes_on(const errand_ptr& what, const caf::error& why) {
   auto& route = what->route;
   const bool has_moved = shares_store() && route.session && is(why, errc::node_unavailable);
-  // One that was taken and had to wait there begins to wait anew.
-  if (now() - route.sent_at >= options_.handover_wait)
+  // One that was taken and had to wait there begins to wait anew: a reader each time, since it
+  // waits for what may never come, and others once.
+  if (now() - route.sent_at >= std::max(options_.handover_wait, shortest_stay)
+      && (what->is_reading() || !std::exchange(route.waits_anew, true)))
     route.since = now();
   if (!has_moved || route.is_abandoned || home_until(*what) <= now()) {
     --count_of(*what);

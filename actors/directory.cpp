@@ -70,11 +70,19 @@ void directory::deliver(delivery_ptr message) {
     return; // its answer says so when it is dropped
   // What this runtime says to a session that has not left memory yet may still be recorded.
   if (message->is_own() ? is_away(message->session) : !shared_->is_home_of(message->session))
-    return send_away(std::move(message));
+    return send_on(std::move(message));
   if (message->is_command())
     take_in(std::move(message));
   else
     forward(std::move(message));
+}
+
+void directory::send_on(delivery_ptr message) {
+  const auto found = residents_.find(message->session);
+  if (!shared_->shares_store() || found == residents_.end())
+    return send_away(std::move(message));
+  self_->send(found->second.actor, atoms::stop_atom_v);
+  pass_on(found->second, std::move(message));
 }
 
 void directory::send_away(delivery_ptr message) {
@@ -121,7 +129,7 @@ void directory::depart(sessions_departed what) {
     return true;
   });
   for (auto& message : messages)
-    send_away(std::move(message));
+    send_on(std::move(message));
   followers_.depart();
   auto leaving = leaving_;
   for (const auto& [id, one] : residents_)

@@ -71,6 +71,9 @@ private:
   /// For a session that lives elsewhere: what people ask goes there, and what this runtime has to
   /// say to it is of no account there.
   void send_away(delivery_ptr message);
+  /// The same where the session may still be in memory: then it comes behind what waits in the
+  /// session's queue, all of which that hands back when it leaves.
+  void send_on(delivery_ptr message);
   /// Tells runs of sessions that live elsewhere to stop, and forgets what they report.
   void drop_runs(const std::vector<call_id>& calls);
   /// False: it is unknown.

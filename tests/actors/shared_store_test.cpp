@@ -277,6 +277,41 @@ TEST_CASE("commands that wait for a turn when their session departs go on to whe
   world.accept(world.a, post_message{"3"}, "s2");
 }
 
+TEST_CASE("the commands of a session that departs go on in the order in which they came") {
+  village of;
+  limits bounds;
+  bounds.commands_at_once = 2;
+  two_homes world{people_of(of), bounds};
+  world.accept(world.a, calling("ask"));
+  world.accept(world.a, calling("ask"), "s2");
+  world.held = "fermata.journal";
+  const auto first = world.send(world.a, sid(), post_message{"is written"});
+  world.send(world.a, sid(), post_message{"1"}); // waits in the session's queue
+  world.run();
+  world.send(world.a, sid("s2"), post_message{"is for the next turn"});
+  world.send(world.a, sid(), post_message{"2"}); // waits for a turn
+  world.run();
+  SECTION("whenever it is said that it departs") {
+    world.depart(world.a, sid());
+    world.run();
+    world.send(world.a, sid(), post_message{"3"});
+  }
+  SECTION("also before that is said") {
+    world.a.slots.erase(slot_of(sid()));
+    world.send(world.a, sid(), post_message{"3"});
+    world.tell_departed(world.a);
+  }
+  world.run();
+  CHECK(world.a.kept.empty());
+  world.held.clear();
+  world.run();
+  CHECK(is_accepted(first));
+  std::vector<std::string> texts;
+  for (const auto& one : world.a.kept)
+    texts.push_back(std::get<post_message>(std::get<command>(one->body)).text);
+  CHECK(texts == std::vector<std::string>{"1", "2", "3"});
+}
+
 TEST_CASE("a command whose turn comes when its session has departed does not activate it") {
   village of;
   limits bounds;

@@ -769,6 +769,29 @@ TEST_CASE("a command waits no longer than it may, however often it is refused") 
   CHECK(said(answer) == "node_unavailable");
 }
 
+TEST_CASE("a command comes behind those that waited for the home of its session") {
+  world w{100, true};
+  w.start_gate();
+  w.open();
+  const auto first = w.send();
+  SECTION("on another node") {
+    w.set_owner("b");
+  }
+  SECTION("on this one") {
+    w.set_owner("a");
+  }
+  const auto second = w.send(1s);
+  CHECK(said(second) == "nothing");
+  CHECK(w.script->got.empty());
+  CHECK(w.here->got.empty());
+  caf::anon_send(w.links, fermata::detail::homes_changed{});
+  w.run();
+  CHECK(said(first) == "value");
+  CHECK(said(second) == "value");
+  CHECK(w.script->got.size() + w.here->got.size() == 2);
+  CHECK(w.counters->errands == 0);
+}
+
 TEST_CASE("in an LMDB cluster nothing is asked twice") {
   world w;
   w.start_gate();

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
+#include <utility>
 
 namespace fermata::detail {
 
@@ -108,7 +110,7 @@ caf::error peer_links::unavailable(const peer& one) const {
 
 void peer_links::take(delivery_ptr message) {
   // With its place among the commands under way, which it has already.
-  if (directory_ && home_of(message->session).is_here)
+  if (directory_ && !homeless_.contains(message->session) && home_of(message->session).is_here)
     return hand_on(self_, directory_, std::move(message));
   auto answer = [message](result<receipt> given) { message->answer(std::move(given)); };
   const auto& session = message->session;
@@ -192,7 +194,13 @@ void peer_links::unfollow(const reader_key& key) {
 }
 
 bool peer_links::withdraw(const errand_ptr& what) {
-  bool has_waited = take_out(homeless_, what);
+  bool has_waited = false;
+  if (const auto& session = what->route.session)
+    if (const auto found = homeless_.find(*session); found != homeless_.end()) {
+      has_waited = take_out(found->second, what);
+      if (found->second.empty())
+        homeless_.erase(found);
+    }
   for (auto one = peers_.begin(); one != peers_.end() && !has_waited; ++one)
     has_waited = take_out(one->waiting, what);
   if (has_waited)
@@ -245,6 +253,7 @@ void peer_links::ask(errand_ptr what, std::chrono::milliseconds wait_for_node, p
   ++count;
   what->route.patience = std::min(wait_for_node, longest_wait);
   what->route.since = now();
+  what->route.number = ++errands_begun_;
   if (to != nullptr)
     go_to(*to, std::move(what));
   else
@@ -252,6 +261,9 @@ void peer_links::ask(errand_ptr what, std::chrono::milliseconds wait_for_node, p
 }
 
 void peer_links::go(errand_ptr what) {
+  // Until `homes_changed` sends those that came before it.
+  if (homeless_.contains(*what->route.session))
+    return wait_for_home(std::move(what));
   const auto home = home_of(*what->route.session);
   if (home.is_here)
     go_here(std::move(what));
@@ -302,8 +314,17 @@ void peer_links::wait_for_home(errand_ptr what) {
                                        + " at this moment: its node is gone, or cannot reach the "
                                          "store; nothing was done, and it goes on when another "
                                          "node has it"));
-  homeless_.push_back(std::move(what));
+  put_homeless(std::move(what));
   arm_for(until);
+}
+
+void peer_links::put_homeless(errand_ptr what) {
+  auto& waiting = homeless_[*what->route.session];
+  const auto place = std::upper_bound(waiting.begin(), waiting.end(), what,
+                                      [](const errand_ptr& one, const errand_ptr& other) {
+                                        return one->route.number < other->route.number;
+                                      });
+  waiting.insert(place, std::move(what));
 }
 
 bool peer_links::goes_on(const errand_ptr& what, const caf::error& why) {
@@ -318,7 +339,7 @@ bool peer_links::goes_on(const errand_ptr& what, const caf::error& why) {
     --count_of(*what);
     return false;
   }
-  homeless_.push_back(what);
+  put_homeless(what);
   arm_for(home_until(*what));
   look();
   return true;
@@ -330,7 +351,9 @@ void peer_links::look() {
 }
 
 void peer_links::homes_changed() {
-  auto all = std::exchange(homeless_, {});
+  std::deque<errand_ptr> all;
+  for (auto& [session, waiting] : std::exchange(homeless_, {}))
+    std::move(waiting.begin(), waiting.end(), std::back_inserter(all));
   for (auto& one : peers_) {
     std::deque<errand_ptr> stays;
     for (auto& errand : one.waiting) {
@@ -397,8 +420,9 @@ void peer_links::refuse_waiting(peer& of) {
 }
 
 void peer_links::refuse_homeless() {
-  for (auto& one : std::exchange(homeless_, {}))
-    wait_for_home(std::move(one));
+  for (auto& [session, waiting] : std::exchange(homeless_, {}))
+    for (auto& one : waiting)
+      wait_for_home(std::move(one));
 }
 
 // -- connections
@@ -554,8 +578,9 @@ void peer_links::arm() {
       for (const auto& errand : one.waiting)
         consider(contact_until(*errand));
   }
-  for (const auto& errand : homeless_)
-    consider(home_until(*errand));
+  for (const auto& [session, waiting] : homeless_)
+    for (const auto& errand : waiting)
+      consider(home_until(*errand));
   if (earliest)
     arm_for(*earliest);
 }
@@ -584,7 +609,8 @@ void peer_links::stop() {
     one.dialer = {};
   }
   end_all(under_way_here_);
-  end_all(homeless_);
+  for (auto& [session, waiting] : std::exchange(homeless_, {}))
+    end_all(waiting);
   directory_ = {};
   keeper_ = {};
   own_gate_ = {};

@@ -29,6 +29,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 namespace fermata::detail {
@@ -135,7 +136,7 @@ struct open_links {
 ///
 /// Where nodes share a store, what is for a session waits while no node has it, and is asked again
 /// where a node says that it has it no more; and what is for a session that lives here comes back
-/// to the directory.
+/// to the directory. What comes for the session meanwhile waits behind it.
 class peer_links {
 public:
   peer_links(caf::event_based_actor* self, link_options options);
@@ -216,6 +217,8 @@ private:
   void go_to(peer& of, errand_ptr what);
   void go_here(errand_ptr what);
   void wait_for_home(errand_ptr what);
+  /// Among those of its session that have no home, in the order in which they came.
+  void put_homeless(errand_ptr what);
   /// It has its answer, an error or none. True: it is to be sent again.
   [[nodiscard]] bool goes_on(const errand_ptr& what, const caf::error& why);
   void refuse(const errand_ptr& what, caf::error why);
@@ -265,10 +268,12 @@ private:
   caf::actor keeper_;
   std::list<peer> peers_; ///< In the order of the members, without this node.
   std::list<errand_ptr> under_way_here_;
-  std::deque<errand_ptr> homeless_; ///< To be sent when homes have changed.
+  /// To be sent when homes have changed; none is empty.
+  std::unordered_map<session_id, std::deque<errand_ptr>> homeless_;
   std::map<reader_key, reader> readers_;
   std::map<const void*, errand_ptr> inquiries_; ///< For a status.
   std::uint64_t readers_begun_ = 0;
+  std::uint64_t errands_begun_ = 0;
   std::optional<time> next_tick_;
   bool stopping_ = false;
   coro::actor_scope scope_;

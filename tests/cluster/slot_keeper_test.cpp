@@ -453,6 +453,47 @@ TEST_CASE("sessions with tools that run are given when these have ended, or afte
   CHECK(b.served() == session_slots);
 }
 
+TEST_CASE("slots without runs are given before the store is asked for others") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(lease);
+  const auto first = listed(b.map->served()).at(0);
+  b.map->withdraw(set_of({first}));
+  REQUIRE_FALSE(b.ownership->move(std::vector{first}, node("a")));
+  std::size_t served = 0;
+  a.ownership->before_acquire = [&] { served = a.served(); };
+  static_cast<void>(w.drain(a));
+  w.advance(moment);
+  CHECK(served == session_slots / 2 - slot_planner::given_at_once);
+  a.ownership->before_acquire = {};
+}
+
+TEST_CASE("a table that came when the lease had run out moves nothing") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(lease);
+  a.reports.clear();
+  const auto ends_lease = [&] { w.table->end_lease(node("a")); };
+  SECTION("as if all were for others") {
+    a.ownership->before_look = ends_lease;
+    caf::anon_send(a.keeper, look_at_slots{});
+    w.advance(moment);
+  }
+  SECTION("and ends no drain") {
+    a.busy.set();
+    a.ownership->before_look = ends_lease;
+    const auto drained = w.drain(a);
+    w.advance(moment);
+    CHECK_FALSE(*drained);
+  }
+  CHECK(a.served() == session_slots / 2);
+  CHECK_FALSE(a.reported("given"));
+  CHECK_FALSE(b.reported("lost"));
+  a.ownership->before_look = {};
+}
+
 TEST_CASE("what a node gives back when it leaves is free at once") {
   world w;
   auto& a = w.start("a");

@@ -88,7 +88,10 @@ void slot_keeper::act() {
   if (!table)
     return failed(table.error());
   options_.map->show(*table);
-  if (is_replaced_)
+  // By a table that came so late that the lease had run out, its slots would all be for others.
+  const auto& nodes = table->nodes;
+  if (is_replaced_
+      || std::find(nodes.begin(), nodes.end(), options_.ownership->node()) == nodes.end())
     return;
   slot_sight sees;
   sees.table = std::move(*table);
@@ -173,12 +176,13 @@ void slot_keeper::check_drain(const slot_sight& sees) {
   if (wish_ == slot_wish::take)
     return;
   const auto is_own = [&](const slot_owner& slot) {
-    return slot.has_lease && slot.node == options_.ownership->node();
+    return slot.node == options_.ownership->node();
   };
   const auto& slots = sees.table.slots;
   if (!sees.table.takers().empty()) {
     // Of what is moved after the table was looked at, the next look tells.
-    if (departures_.empty() && std::none_of(slots.begin(), slots.end(), is_own))
+    if (departures_.empty() && acquired().none()
+        && std::none_of(slots.begin(), slots.end(), is_own))
       end_drain({});
     return;
   }

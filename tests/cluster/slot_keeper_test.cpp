@@ -494,6 +494,40 @@ TEST_CASE("a table that came when the lease had run out moves nothing") {
   a.ownership->before_look = {};
 }
 
+TEST_CASE("what is thrown by who is told of a drain's end ends nothing") {
+  world w;
+  auto& a = w.start("a");
+  caf::anon_send(a.keeper, drain_order{[](const caf::error&) {
+                   throw std::runtime_error{"the host's own affair"};
+                 }});
+  w.advance(2 * lease);
+  CHECK(a.served() == session_slots);
+  CHECK(w.may_begin(a));
+}
+
+TEST_CASE("a node whose directory has ended has a successor at once") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(lease);
+  caf::anon_send_exit(a.directory, caf::exit_reason::kill);
+  w.run();
+  CHECK(a.served() == 0);
+  caf::anon_send(b.keeper, look_at_slots{});
+  w.advance(moment);
+  CHECK(b.served() == session_slots);
+}
+
+TEST_CASE("a node whose keeper has ended serves nothing") {
+  world w;
+  auto& a = w.start("a");
+  REQUIRE(w.may_begin(a));
+  caf::anon_send_exit(a.keeper, caf::exit_reason::kill);
+  w.run();
+  CHECK(a.served() == 0);
+  CHECK(a.script->arrived.none());
+}
+
 TEST_CASE("what a node gives back when it leaves is free at once") {
   world w;
   auto& a = w.start("a");

@@ -165,7 +165,7 @@ void slot_keeper::hand_over(const std::vector<std::uint32_t>& slots, const node_
 
 void slot_keeper::drain(drain_order order) {
   if (is_replaced_)
-    return order.ended(make_error(errc::store_busy, reason_));
+    return tell(order.ended, make_error(errc::store_busy, reason_));
   wish_ = slot_wish::give;
   options_.map->set_draining(true);
   drains_.push_back(std::move(order));
@@ -202,7 +202,7 @@ void slot_keeper::end_giving() {
 
 void slot_keeper::end_drain(const caf::error& how) {
   for (const auto& order : std::exchange(drains_, {}))
-    order.ended(how);
+    tell(order.ended, how);
 }
 
 void slot_keeper::leave() {
@@ -260,8 +260,19 @@ slot_set slot_keeper::leaving() const {
 
 caf::behavior slot_keeper_actor(caf::stateful_actor<slot_keeper_state>* self,
                                 keeper_options options) {
+  const auto map = options.map;
+  const auto directory = options.directory;
   self->state.body = std::make_unique<slot_keeper>(self, std::move(options));
   auto* body = self->state.body.get();
+  // A node that answers nothing is to have a successor.
+  self->set_down_handler([body](const caf::down_msg&) { body->leave(); });
+  self->monitor(directory);
+  // However it ends: nobody else would ever say that sessions have left.
+  self->attach_functor([map, directory] {
+    map->set_lease(no_lease);
+    map->withdraw(~slot_set{});
+    caf::anon_send(directory, sessions_departed{[] {}});
+  });
   return {
       [body](look_at_slots) { body->look(); },
       [body](atoms::tick_atom) { body->tick(); },

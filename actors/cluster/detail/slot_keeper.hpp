@@ -118,7 +118,8 @@ struct slot_keeper_state {
   std::unique_ptr<slot_keeper> body;
 };
 
-/// Gives its slots back and ends when it gets `close_down`.
+/// Gives its slots back and ends when it gets `close_down`, or the directory has ended. Whatever
+/// ends it, nothing is served from then on.
 caf::behavior slot_keeper_actor(caf::stateful_actor<slot_keeper_state>* self,
                                 keeper_options options);
 

@@ -116,7 +116,9 @@ private:
 
 /// How a command is sent.
 struct send_options {
-  /// How long it may wait where the session's node cannot be reached. 0: not at all.
+  /// How long it may wait where the session's node cannot be reached. 0: not at all. Where nodes
+  /// share a store, one that believes to have the session, and has it no more, answers
+  /// `node_unavailable` at once all the same; nothing was done, and it is safe to send it again.
   std::chrono::milliseconds wait_for_node{0};
 
   send_options() = default;

@@ -161,7 +161,7 @@ public:
 
   /// As `runtime::stop`. To the others it is a node that cannot be reached from then on. Of a
   /// shared store it gives all back that it owns, so that they need not wait for the end of its
-  /// lease.
+  /// lease, nor for tools that run on here: those are waited for last.
   void stop();
 
   /// Gives all sessions to the other nodes, and waits until they have them. From then on this node

@@ -15,7 +15,9 @@ namespace fermata {
 ///
 /// Every call also refuses: `overloaded` when the server takes no more connections. Views that are
 /// open are in nobody's way: `renew`, `look` and `holds_lease` have a connection of their own, one
-/// for each thread that calls at the same time.
+/// for each thread that calls at the same time. `acquire`, `move`, `release` and `leave` wait for
+/// what the store writes, and for a node that is frozen amid a transaction: for
+/// `transaction_timeout`. Whoever renews on the same thread needs a lease of more than twice that.
 class postgres_ownership final : public session_ownership {
 public:
   /// Becomes a node, under the name that the store was opened with, with no slots, and without a

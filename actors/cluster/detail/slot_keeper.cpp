@@ -40,7 +40,7 @@ void slot_keeper::tick() {
   next_round_.reset();
   round();
   self_->send(options_.links, homes_changed{});
-  arm(now() + options_.ownership->lease() / 4);
+  arm(*looked_at_ + options_.ownership->lease() / 4);
 }
 
 void slot_keeper::arm(time at) {

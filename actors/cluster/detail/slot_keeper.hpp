@@ -47,8 +47,10 @@ struct keeper_options {
 
 /// Keeps a node's lease and its slots, in a cluster whose nodes share a store: it renews the lease
 /// four times in its length, looks who owns what, and acquires and gives what `slot_planner` says.
-/// It calls the store, which blocks; and waits for nothing else, so that the lease is renewed in
-/// time. A call that fails is tried again when the next one is due.
+/// It calls the store, which blocks, and waits for nothing else. What it acquires and gives may
+/// wait there for whatever else is written, and the lease with it: so that must be long beside the
+/// time that the store waits for a node that is frozen amid a transaction. A call that fails is
+/// tried again when the next one is due.
 ///
 /// A slot is served from its acquisition until it is to be given, or found to be lost; then its
 /// sessions leave memory (`sessions_departed`), and only when they have is it moved to its next

@@ -96,6 +96,9 @@ struct import_options {
   /// The largest export that is read, and the longest line of a file; an import holds two to three
   /// times as much in memory. An `lmdb_store` takes about 500 MB in one transaction.
   std::size_t max_size_bytes = 256'000'000;
+  /// Asked whether a session of this id may be imported, before anything is stored; its error is
+  /// the import's. Absent: any.
+  std::function<caf::error(const session_id&)> check_session;
 
   import_options() = default;
 };

@@ -332,6 +332,9 @@ result<imported_session> import_session(store& into, const line_source& lines,
   importer reader{lines, options};
   if (auto error = reader.read())
     return error;
+  if (options.check_session)
+    if (auto error = options.check_session(reader.content().session))
+      return error;
   auto outcomes = into.write({&reader.content(), 1});
   if (outcomes.front().error)
     return std::move(outcomes.front().error);

@@ -1,6 +1,7 @@
 #include "import.hpp"
 
 #include "escape.hpp"
+#include "membership.hpp"
 #include "stores.hpp"
 
 #include <fermata/storage/session_export.hpp>
@@ -32,11 +33,17 @@ caf::error import_into(const std::filesystem::path& store, const arguments& give
   if (given.export_file != "-")
     if (auto error = check_readable(given.export_file))
       return error;
+  const auto node = read_membership(store);
+  if (!node)
+    return node.error();
   const auto into = open_store(store, store_purpose::create);
   if (!into)
     return into.error();
   import_options how;
   how.accept_edited = given.accept_edited;
+  how.check_session = [&](const session_id& session) {
+    return check_home(store, *node, session, ", where nobody would find it");
+  };
   const auto done = read_export(**into, given.export_file, how);
   if (!done)
     return done.error();

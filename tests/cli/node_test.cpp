@@ -1,12 +1,10 @@
 // `fermata node` as processes: three of them on loopback ports, and what any of them answers.
 #include "../cluster/certificates.hpp"
-#include "sandbox.hpp"
-#include "service_support.hpp"
+#include "node_support.hpp"
 
 #include <fermata/messages/cluster.hpp>
 
 #include <fermata_catch.hpp>
-#include <free_port.hpp>
 #include <gateway.hpp>
 #include <membership.hpp>
 #include <records.hpp>
@@ -24,51 +22,6 @@ using namespace fermata::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-node_name node_named(std::string_view text) {
-  return node_name::parse(text).value();
-}
-
-member_list members_named(const std::vector<std::string>& names) {
-  member_list list;
-  list.cluster = node_named("market");
-  for (const auto& name : names)
-    list.members.emplace_back(node_named(name), "127.0.0.1", free_port());
-  return list;
-}
-
-/// A node's store, and the node as long as it runs.
-class node_process {
-public:
-  node_process(std::string called, const member_list& members) : name{std::move(called)} {
-    file_ = box.write("members.json", to_text(to_json(members)));
-  }
-
-  void start(std::vector<std::string> options = {}) {
-    options.insert(options.begin(), {"--json", "node", "--members", file_, "--name", name});
-    running_ = std::make_unique<child>(box.invocation(std::move(options)));
-    if (!running_->expect("\"serving\""))
-      throw std::runtime_error{name + " does not start: " + running_->error_output()};
-  }
-  void kill() {
-    running_->signal(SIGKILL);
-    running_->wait();
-    running_.reset();
-  }
-  [[nodiscard]] child& process() { return *running_; }
-  [[nodiscard]] http_client client() const { return http_client{box.store() / "service.sock"}; }
-  [[nodiscard]] http_answer get(const std::string& target) const {
-    return client().call("GET", target);
-  }
-  [[nodiscard]] const std::string& members_file() const { return file_; }
-
-  std::string name;
-  sandbox box;
-
-private:
-  std::string file_;
-  std::unique_ptr<child> running_;
-};
 
 /// Three nodes that reach each other.
 class three_nodes {
@@ -599,6 +552,27 @@ TEST_CASE("a node does not start on a store that has sessions of other nodes, an
   CHECK(lima.box.run({"delete", there}).status == 0);
   lima.start();
   CHECK(lima.get("/v1/sessions").value().at("sessions").size() == 1);
+}
+
+TEST_CASE("a session is not imported into the store of a node that it would not live on") {
+  const auto members = members_named({"lima", "paris"});
+  const auto there = session_of(members, "paris");
+  const sandbox from;
+  REQUIRE(from.run({"run", "-", "--session", there}, seed_plan()).status == 3);
+  const auto file = (from.workspace() / "exported").string();
+  REQUIRE(from.run({"export", there, "--out", file}).status == 0);
+  for (const auto* name : {"lima", "paris"}) {
+    CAPTURE(name);
+    node_process into{name, members};
+    into.start();
+    into.kill();
+    const auto imported = into.box.run({"import", file});
+    const bool lives_there = std::string_view{name} == "paris";
+    CHECK(imported.status == (lives_there ? 0 : 2));
+    CHECK(into.box.run({"sessions"}).lines.size() == (lives_there ? 1 : 0));
+    if (!lives_there)
+      CHECK(contains(imported.error().at("message"), "lives on node paris"));
+  }
 }
 
 TEST_CASE("a node.json that names no node is refused by whoever reads it") {

@@ -59,6 +59,22 @@ public:
   ~logger_guest() { caf::logger::set_current_actor_system(nullptr); }
 };
 
+/// What `drain` calls back, once: also where the keeper has ended when the order comes.
+class drain_answer {
+public:
+  explicit drain_answer(std::function<void(const caf::error&)> ended) : ended_{std::move(ended)} {}
+  drain_answer(const drain_answer&) = delete;
+  drain_answer& operator=(const drain_answer&) = delete;
+  ~drain_answer() {
+    if (ended_)
+      give(make_error(errc::shutting_down, "the node is not started, or stopped"));
+  }
+  void give(const caf::error& how) { detail::tell(std::exchange(ended_, nullptr), how); }
+
+private:
+  std::function<void(const caf::error&)> ended_;
+};
+
 } // namespace
 
 caf::error check(const cluster_options& net) {
@@ -350,27 +366,26 @@ void cluster_node::stop() {
   implementation_->stop();
 }
 
-caf::error cluster_node::drain(std::chrono::milliseconds timeout) {
+void cluster_node::drain(std::function<void(const caf::error&)> ended) {
   auto& self = *implementation_;
   if (!self.slots)
-    return make_error(
-        errc::not_allowed,
-        "the sessions of an LMDB cluster stay on their nodes: nothing is to be given");
+    return ended(
+        make_error(errc::not_allowed,
+                   "the nodes of this cluster do not share a store: each keeps its own sessions"));
   const auto keeper = self.current_keeper();
-  if (!keeper)
-    return make_error(errc::shutting_down, "the node is not started, or stopped");
-  auto ended = std::make_shared<std::promise<caf::error>>();
-  auto future = ended->get_future();
-  caf::anon_send(keeper, detail::drain_order{[ended = std::move(ended)](const caf::error& how) {
-                   ended->set_value(how);
-                 }});
-  if (future.wait_for(timeout) == std::future_status::ready) {
-    try {
-      return future.get();
-    } catch (const std::future_error&) { // the keeper had ended when the order came
-      return make_error(errc::shutting_down, "the node is stopping");
-    }
-  }
+  const auto answer = std::make_shared<drain_answer>(std::move(ended));
+  if (keeper)
+    caf::anon_send(keeper,
+                   detail::drain_order{[answer](const caf::error& how) { answer->give(how); }});
+}
+
+caf::error cluster_node::drain(std::chrono::milliseconds timeout) {
+  const auto promise = std::make_shared<std::promise<caf::error>>();
+  auto future = promise->get_future();
+  drain([promise](const caf::error& how) { promise->set_value(how); });
+  if (future.wait_for(timeout) == std::future_status::ready)
+    return future.get();
+  const auto& self = *implementation_;
   return make_error(errc::timed_out, "node " + self.net.name.str() + " still serves "
                                          + std::to_string(self.slots->served().count()) + " of "
                                          + std::to_string(session_slots)
@@ -383,6 +398,10 @@ const cluster_member* cluster_node::home_of(const session_id& session) const {
     return &fermata::home_of(self.net.members, session);
   const auto home = self.slots->home_of(session);
   return home ? find_member(self.net.members, *home) : nullptr;
+}
+
+bool cluster_node::shares_store() const noexcept {
+  return implementation_->slots != nullptr;
 }
 
 std::vector<peer_report> cluster_node::peers() const {
@@ -475,6 +494,8 @@ cluster_traffic cluster_node::traffic() const {
   made.slots_acquired = slots.acquired;
   made.slots_given = slots.given;
   made.slots_lost = slots.lost;
+  if (implementation_->slots)
+    made.slots_served = implementation_->slots->served().count();
   return made;
 }
 

@@ -114,6 +114,7 @@ struct cluster_traffic {
   std::uint64_t slots_acquired = 0; ///< Taken over, or moved to this node.
   std::uint64_t slots_given = 0;    ///< Moved to another one.
   std::uint64_t slots_lost = 0;     ///< Lost to another one, as the lease had run out.
+  std::size_t slots_served = 0;     ///< That this node has now.
 
   cluster_traffic() = default;
 };
@@ -172,11 +173,18 @@ public:
   /// `shutting_down`.
   [[nodiscard]] caf::error drain(std::chrono::milliseconds timeout);
 
+  /// The same without an end to the waiting: `ended` is called once, on a thread of the node or the
+  /// caller's own, with none of the errors or what ended it; it must not block.
+  void drain(std::function<void(const caf::error&)> ended);
+
   [[nodiscard]] session_handle session(session_id id) { return local().session(std::move(id)); }
 
   /// The member that a session lives on, as far as is known here, whether or not there is such a
   /// session. Null, of a shared store: none at this moment.
   [[nodiscard]] const cluster_member* home_of(const session_id& session) const;
+
+  /// Whether it is a node of a cluster that shares a store, and sessions move.
+  [[nodiscard]] bool shares_store() const noexcept;
 
   /// How this node stands with each of the others, in the order of the member list.
   [[nodiscard]] std::vector<peer_report> peers() const;

@@ -51,6 +51,8 @@ std::string metrics_text(const cluster_node& node) {
             traffic.readings);
   add_alone(text, "cluster_contacts_lost_total", "counter", "Connections with other nodes lost",
             traffic.contacts_lost);
+  add_alone(text, "cluster_slots", "gauge",
+            "Slots of sessions of a shared store that this node serves", traffic.slots_served);
   add_alone(text, "cluster_slots_acquired_total", "counter",
             "Slots of sessions of a shared store taken over, or moved to this node",
             traffic.slots_acquired);

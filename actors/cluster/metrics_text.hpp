@@ -19,6 +19,7 @@ namespace fermata {
 ///     cluster_errands_under_way      gauge    commands and questions without an answer yet
 ///     cluster_readers                gauge    of streams, that wait for more from other nodes
 ///     cluster_contacts_lost_total    counter
+///     cluster_slots                  gauge    of a shared store, that this node serves: 256 in all
 ///     cluster_slots_acquired_total   counter  of a shared store
 ///     cluster_slots_given_total      counter  the same, moved to other nodes
 ///     cluster_slots_lost_total       counter  the same, as the lease had run out

@@ -269,6 +269,15 @@ void add_operations(CLI::App& app, arguments& given) {
   add_approve(message, given);
 }
 
+/// Refuses an empty text, as a variable of the shell that is not set gives one.
+CLI::Validator says_something() {
+  return CLI::Validator{[](const std::string& text) {
+                          return text.empty() ? std::string{"is empty; leave it out, or say which"}
+                                              : std::string{};
+                        },
+                        "", ""};
+}
+
 /// What `serve` and `node` have in common.
 void add_serving(CLI::App* serve, arguments& given) {
   serve->add_option("--socket", given.socket, "Absent: service.sock in the store's folder")
@@ -277,6 +286,15 @@ void add_serving(CLI::App* serve, arguments& given) {
       ->add_option("--listen", given.listen,
                    "Also listen on a loopback address; needs --token-file")
       ->option_text("ADDRESS:PORT");
+  serve
+      ->add_option("--database", given.database,
+                   "Keep sessions in PostgreSQL instead of the store's folder, which remembers it")
+      ->option_text("CONNECTION")
+      ->check(says_something());
+  serve
+      ->add_option("--schema", given.schema, "Of the database; absent: the remembered one, or fermata")
+      ->option_text("NAME")
+      ->check(says_something());
   serve->add_option("--token-file", given.token_file, "What clients that come by --listen show")
       ->option_text("FILE");
   serve->add_option("--connections", given.connections, "At most so many (1024)")
@@ -299,8 +317,8 @@ void add_service(CLI::App& app, arguments& given) {
                           "SIGINT or SIGTERM"),
               given);
   auto* node = add_command(app, "node",
-                           "Serve as one node of a cluster: each has a store of its own, and any "
-                           "of them takes what is for any session");
+                           "Serve as one node of a cluster: each has a store of its own, or they "
+                           "share a database, and any of them takes what is for any session");
   add_serving(node, given);
   node->add_option("--members", given.members, "Who belongs to the cluster: the same for all nodes")
       ->option_text("FILE")
@@ -308,6 +326,17 @@ void add_service(CLI::App& app, arguments& given) {
   node->add_option("--name", given.name, "Which of the members this is")
       ->option_text("NAME")
       ->required();
+  node->add_option_function<std::string>(
+          "--lease",
+          [&given](const std::string& text) {
+            const auto duration = parse_duration(text);
+            if (!duration)
+              throw CLI::ValidationError{"--lease", message_of(duration.error())};
+            given.lease = *duration;
+            given.gives_lease = true;
+          },
+          "With a database: for how long other nodes leave a silent one its sessions (10s)")
+      ->option_text("DURATION");
   node->add_option("--certificate", given.certificate, "Of this node, for the others, in PEM")
       ->option_text("FILE");
   node->add_option("--key", given.key, "The certificate's private key")->option_text("FILE");
@@ -318,9 +347,13 @@ void add_service(CLI::App& app, arguments& given) {
   node->add_option("--listen-address", given.listen_address,
                    "Take the other nodes' connections at this address only")
       ->option_text("IP");
-  auto* cluster = add_command(app, "cluster", "Look at a cluster");
+  auto* cluster = add_command(app, "cluster", "Look at a cluster, or take a node out of it");
   cluster->require_subcommand(1);
   cluster->add_subcommand("status", "Ask the node that runs on the store how all nodes are");
+  cluster
+      ->add_subcommand("drain", "Have the node that runs on the store give its sessions to the "
+                                "others, where all share a database")
+      ->callback([&given] { given.drains = true; });
 }
 
 /// Reads places in a list: `3,17`, or `none`.
@@ -519,6 +552,8 @@ caf::error check_together(const arguments& given) {
     return usage(given.command + " approves nothing by itself; --approve takes none or reads");
   if (serves && !given.listen.empty() && given.token_file.empty())
     return usage("--listen needs --token-file FILE: the secret that clients show");
+  if (!given.schema.empty() && given.database.empty())
+    return usage("--schema goes with --database CONNECTION");
   if (given.command == "sim")
     return check_simulation(given);
   if (given.command == "delete" && given.finished == !given.ids.empty())

@@ -90,6 +90,11 @@ struct arguments {
   std::string listen;     ///< ADDRESS:PORT; empty: none.
   std::string token_file; ///< Empty: none.
   std::size_t connections = 1'024;
+  std::string database; ///< Where `serve` and `node` keep sessions; empty: not given.
+  std::string schema;   ///< Of that; empty: not given.
+  std::chrono::milliseconds lease = std::chrono::seconds{10}; ///< Of a node's sessions there.
+  bool gives_lease = false;                                   ///< It was said.
+  bool drains = false;                                        ///< `cluster drain`, not `status`.
   std::string members;     ///< The member list of `node`, a file.
   std::string name;        ///< Which of the members it is.
   std::string certificate; ///< Files of TLS; empty: not given.

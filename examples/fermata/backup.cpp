@@ -1,5 +1,6 @@
 #include "backup.hpp"
 
+#include "databases.hpp"
 #include "escape.hpp"
 #include "interruption.hpp"
 
@@ -14,6 +15,10 @@ constexpr std::uint64_t bytes_per_megabyte = 1'000'000;
 } // namespace
 
 caf::error back_up(const std::filesystem::path& store, const arguments& given, console& out) {
+  if (auto error = refuse_database(store, "backup",
+                                   "back the database up as PostgreSQL's manual says, with "
+                                   "pg_dump or continuous archiving"))
+    return error;
   lmdb_options reading;
   reading.access = store_access::read_only;
   reading.create = false;

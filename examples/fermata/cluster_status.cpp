@@ -7,6 +7,7 @@
 
 #include <fermata/actors/cluster/contact.hpp>
 #include <fermata/messages/cluster.hpp>
+#include <fermata/storage/session_slots.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -43,17 +44,20 @@ struct shown_cluster {
   node_name cluster;
   std::uint32_t version = 0;
   node_name name;
+  bool shares_store = false;
   std::vector<shown_member> members;
 
   shown_cluster() = default;
   static constexpr auto fields() {
     return std::tuple{
         field("cluster", &shown_cluster::cluster), field("version", &shown_cluster::version),
-        field("name", &shown_cluster::name), field("members", &shown_cluster::members)};
+        field("name", &shown_cluster::name),
+        optional_field("shares_store", &shown_cluster::shares_store),
+        field("members", &shown_cluster::members)};
   }
 };
 
-result<std::string> ask_node(const std::filesystem::path& store) {
+result<std::string> ask_node(const std::filesystem::path& store, service_request request) {
   const auto socket = find_service(store);
   if (!socket)
     return socket.error();
@@ -62,14 +66,26 @@ result<std::string> ask_node(const std::filesystem::path& store) {
                       "no service of this store answers; the state of a cluster is what one of its "
                       "nodes says, which `fermata node --store "
                           + store.string() + "` starts");
-  service_request request;
-  request.target = "/v1/cluster";
-  return ask_service(**socket, request, max_answer_bytes);
+  service_patience patience;
+  patience.answer = std::chrono::seconds{90}; // it has 60 s itself
+  return ask_service(**socket, request, max_answer_bytes, patience);
 }
 
 std::string padded(std::string text, std::size_t width) {
   text.resize(std::max(text.size(), width), ' ');
   return text;
+}
+
+std::string slots_of(const node_status& of) {
+  return ", " + std::to_string(of.slots) + " slots of sessions" + (of.draining ? ", draining" : "");
+}
+
+/// How many slots of a shared store the nodes that answer serve together.
+std::size_t slots_of(const shown_cluster& cluster) {
+  std::size_t sum = 0;
+  for (const auto& one : cluster.members)
+    sum += one.status ? one.status->slots : 0;
+  return sum;
 }
 
 void show(console& out, const shown_cluster& cluster) {
@@ -93,11 +109,17 @@ void show(console& out, const shown_cluster& cluster) {
     if (one.status)
       line += "  in memory " + std::to_string(one.status->resident) + ", under way "
               + std::to_string(one.status->under_way) + ", Fermata "
-              + escape_line(one.status->software) + " since " + show_time(one.status->started_at);
+              + escape_line(one.status->software) + " since " + show_time(one.status->started_at)
+              + (cluster.shares_store ? slots_of(*one.status) : "");
     else
       line += "  " + escape_line(one.reason);
     out.say(line);
   }
+  if (const auto served = slots_of(cluster); cluster.shares_store && served != session_slots)
+    out.say(out.painted(paint::bad, "Of " + std::to_string(session_slots)
+                                        + " slots of sessions these nodes serve "
+                                        + std::to_string(served)
+                                        + ": for the others there is no node at the moment."));
 }
 
 } // namespace
@@ -106,7 +128,9 @@ result<exit_status> run_cluster_status(const arguments& given, console& out) {
   const auto store = locate_store(given.store);
   if (!store)
     return store.error();
-  const auto text = ask_node(*store);
+  service_request request;
+  request.target = "/v1/cluster";
+  const auto text = ask_node(*store, std::move(request));
   if (!text)
     return text.error();
   const auto value = parse_json(*text);
@@ -121,7 +145,27 @@ result<exit_status> run_cluster_status(const arguments& given, console& out) {
   const bool all_answer =
       std::all_of(cluster->members.begin(), cluster->members.end(),
                   [](const shown_member& one) { return one.status.has_value(); });
-  return all_answer ? exit_status::done : exit_status::attention;
+  const bool all_served = !cluster->shares_store || slots_of(*cluster) == session_slots;
+  return all_answer && all_served ? exit_status::done : exit_status::attention;
+}
+
+result<exit_status> drain_node(const arguments& given, console& out) {
+  const auto store = locate_store(given.store);
+  if (!store)
+    return store.error();
+  service_request request;
+  request.is_post = true;
+  request.target = "/v1/cluster/drain";
+  const auto text = ask_node(*store, std::move(request));
+  if (!text)
+    return text.error();
+  const auto value = parse_json(*text);
+  if (!value)
+    return value.error();
+  out.print(*value);
+  out.say("The other nodes have its sessions now. It passes on what comes for them until it is "
+          "stopped; started again, it gets its share.");
+  return exit_status::done;
 }
 
 } // namespace fermata::command_line

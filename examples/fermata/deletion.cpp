@@ -1,5 +1,6 @@
 #include "deletion.hpp"
 
+#include "databases.hpp"
 #include "escape.hpp"
 #include "gateway.hpp"
 #include "inputs.hpp"
@@ -195,6 +196,8 @@ result<exit_status> run_deletion(const arguments& given, console& out) {
 }
 
 caf::error compact(const std::filesystem::path& store, console& out) {
+  if (auto error = refuse_database(store, "compact", "PostgreSQL vacuums by itself"))
+    return error;
   backup_options options;
   options.goes_on = [](std::uint64_t) { return !was_interrupted(); };
   const auto done = lmdb_store::compact(store, options);

@@ -134,6 +134,13 @@ caf::error read_files(gateway_options& options, const arguments& given, const co
 /// `store_busy` when another process owns the store. It is let go of again: what is wrong with a
 /// file is to be said before there is a store.
 caf::error check_free(const std::filesystem::path& store) {
+  // A database's owner is waited for, who may be about to go; a service says at once that it is
+  // there.
+  const auto database = read_database(store);
+  if (database && *database)
+    if (const auto socket = find_service(store); socket && *socket)
+      return make_error(errc::store_busy,
+                        "the service of " + store.string() + " owns its sessions");
   const auto opened = open_store(store, store_purpose::change);
   return !opened && is(opened.error(), errc::store_busy) ? opened.error() : caf::error{};
 }

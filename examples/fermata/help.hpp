@@ -177,17 +177,27 @@ inline constexpr std::array<command_help, 44> command_helps{{
      "owns the store, fires its timers, and is what other commands on this store go through. It "
      "deletes\n"
      "sessions a month after their plan was over, and keeps a thousand events of each:\n"
-     "  fermata serve --delete-finished-after 30d --keep-events 1000\n"},
+     "  fermata serve --delete-finished-after 30d --keep-events 1000\n"
+     "keeps sessions in PostgreSQL, which all commands on this store know from then on:\n"
+     "  fermata serve --store /var/lib/fermata --database 'host=/run/postgresql dbname=work'\n"},
     {"node", serving,
      "  fermata node --members members.json --name lima --store /var/lib/fermata\n"
      "serves as node lima of the cluster in members.json, which all of its nodes have:\n"
      "  {\"cluster\": \"market\", \"version\": 1, \"members\": [\n"
      "    {\"name\": \"lima\", \"host\": \"10.0.0.1\", \"port\": 4242},\n"
      "    {\"name\": \"paris\", \"host\": \"10.0.0.2\", \"port\": 4242}]}\n"
-     "Elsewhere than on loopback addresses it takes --certificate, --key and --authority.\n"},
+     "Elsewhere than on loopback addresses it takes --certificate, --key and --authority. Nodes "
+     "that\n"
+     "share a database share their sessions: each has its part of them, and of those of a node "
+     "that "
+     "ends:\n"
+     "  fermata node --members members.json --name lima --store /var/lib/fermata \\\n"
+     "    --database 'host=db dbname=work' --lease 10s\n"},
     {"cluster", serving,
      "  fermata cluster status --store /var/lib/fermata\n"
-     "asks the node that runs there how all nodes of its cluster are.\n"},
+     "asks the node that runs there how all nodes of its cluster are.\n"
+     "  fermata cluster drain --store /var/lib/fermata\n"
+     "has it give its sessions to the others, before it is stopped.\n"},
     {"metrics", serving,
      "  fermata metrics --store /var/lib/fermata\n"
      "prints what the service there counts, as Prometheus reads it.\n"},
@@ -255,7 +265,8 @@ Ctrl-C ends the command, and not the session; `fermata watch` shows it again. --
 $FERMATA_POLICY are not looked at: the service has its own.
 `fermata node` is a service that is one node of a cluster: it answers for all sessions, and so do commands
 on its store while it runs; a session without a name begins on that node. When it does not run, they
-are for the sessions that live there, and say of others on which node these do.
+are for the sessions that live there, and say of others on which node these do. With --database all
+nodes have the same sessions, and queries work on the store of each, also while it does not run.
 The service fires timers itself; `resume --due` follows what is due until it pauses.
 
 At a terminal, run, resume, revise and message ask at each pause. Elsewhere, and with --json, they
@@ -322,7 +333,8 @@ With --json, standard output has one JSON object per line:
   timers       {session, due, is_due, damage}, earliest first
   serve        {"serving": {store, socket, port}} once it serves
   node         the same with node: {name, cluster, host, port}; on standard error
-               {"contact": {node, host, port, state, reason}} for each change of it, and
+               {"contact": {node, host, port, state, reason}} for each change of it,
+               {"slots": {change, slots, to, served, reason}} for its part of a shared database, and
                {"refused": {node, reason}}
   cluster status  {cluster, version, name, members: [{name, host, port, contact, status, reason}]};
                contact: here, connecting, connected, silent, apart, refused; status: null or {name,

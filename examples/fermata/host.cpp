@@ -16,16 +16,33 @@ approval_policy policy_of(const host_options& options) {
                                                 : options.policy.policy;
 }
 
+/// The sessions, and what a node owns of them where it shares them.
+result<shared_store> open_sessions(const host_options& options,
+                                   const std::optional<database_setting>& database) {
+  if (options.cluster && database)
+    return open_shared_store(options.store, *database, options.cluster->name, options.lease);
+  auto opened =
+      open_store(options.store,
+                 options.create_store ? store_purpose::create : store_purpose::change, database);
+  if (!opened)
+    return std::move(opened.error());
+  shared_store alone;
+  alone.store = std::move(*opened);
+  return alone;
+}
+
 /// The files that are to be remembered, ready to be.
-result<store_memory> prepare_memory(const host_options& options) {
+result<store_memory> prepare_memory(const host_options& options, bool is_shared) {
   store_memory memory;
   std::string node;
   if (options.cluster)
-    node = to_text(to_json(membership{options.cluster->name, options.cluster->members}));
+    node = to_text(to_json(membership{options.cluster->name, options.cluster->members, is_shared}));
+  const auto database = options.database ? to_text(to_json(*options.database)) : std::string{};
   for (const auto& [name, text] :
        {std::pair{remembered_models, &options.models.to_remember},
         std::pair{remembered_policy, &options.policy.to_remember},
-        std::pair{remembered_node, static_cast<const std::string*>(&node)}})
+        std::pair{remembered_node, static_cast<const std::string*>(&node)},
+        std::pair{remembered_database, &database}})
     if (!text->empty())
       if (auto error = memory.prepare(options.store, name, *text))
         return error;
@@ -35,15 +52,18 @@ result<store_memory> prepare_memory(const host_options& options) {
 } // namespace
 
 result<std::unique_ptr<host>> host::prepare(const host_options& options) {
-  auto store = open_store(options.store,
-                          options.create_store ? store_purpose::create : store_purpose::change);
-  if (!store)
-    return std::move(store.error());
+  auto database = options.database ? result<std::optional<database_setting>>{options.database}
+                                   : read_database(options.store);
+  if (!database)
+    return std::move(database.error());
+  auto sessions = open_sessions(options, *database);
+  if (!sessions)
+    return std::move(sessions.error());
   auto runner = supervised_process_runner::create(options.store / "commands.lock");
   if (!runner)
     return std::move(runner.error());
   runtime_options made;
-  made.store = *store;
+  made.store = sessions->store;
   made.policy = policy_of(options);
   // Whoever applies a command to one session is not to set others going: `resume --due` is for
   // those, and a service.
@@ -52,22 +72,25 @@ result<std::unique_ptr<host>> host::prepare(const host_options& options) {
   made.planner = options.models.setup.planner;
   made.observer = options.observer;
   std::unique_ptr<host> owner{new host};
-  owner->store_ = *store;
+  owner->store_ = sessions->store;
   owner->live_ = std::make_shared<live_feed>();
   if (options.on_live)
     made.on_live = options.on_live;
   else if (options.watches)
     made.on_live = [live = owner->live_](const live_update& update) { live->push(update); };
-  if (options.cluster)
-    owner->node_ = std::make_unique<cluster_node>(*options.cluster, std::move(made));
-  else
+  const bool is_shared = sessions->ownership != nullptr;
+  if (options.cluster) {
+    auto net = *options.cluster;
+    net.ownership = std::move(sessions->ownership);
+    owner->node_ = std::make_unique<cluster_node>(std::move(net), std::move(made));
+  } else
     owner->runtime_ = std::make_unique<runtime>(std::move(made));
   for (auto& tool : make_tools(*runner, options.workspace))
     if (auto error = owner->running().tools().add(std::move(tool)))
       return error;
   if (auto error = add_models(owner->running(), options.models.setup))
     return error;
-  auto memory = prepare_memory(options);
+  auto memory = prepare_memory(options, is_shared);
   if (!memory)
     return std::move(memory.error());
   owner->memory_ = std::move(*memory);

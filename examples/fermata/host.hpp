@@ -1,6 +1,7 @@
 #pragma once
 
 #include "arguments.hpp"
+#include "databases.hpp"
 #include "live_feed.hpp"
 #include "models.hpp"
 #include "policies.hpp"
@@ -9,6 +10,7 @@
 #include <fermata/actors/cluster/cluster_node.hpp>
 #include <fermata/actors/runtime.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -29,6 +31,9 @@ struct host_options {
   chosen_models models;
   chosen_policy policy;
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
+  /// Where sessions are, as was said now; nothing: where the store remembers.
+  std::optional<database_setting> database;
+  std::chrono::milliseconds lease = std::chrono::seconds{10}; ///< Of a node's sessions there.
   /// The runtime is this node's; nothing: it is one alone.
   std::optional<cluster_options> cluster; ///< That `check` accepts.
 };

@@ -44,7 +44,7 @@ exit_status run(const arguments& given, console& out) {
     return ended ? *ended : report(out, ended.error());
   }
   if (given.command == "cluster") {
-    const auto ended = run_cluster_status(given, out);
+    const auto ended = given.drains ? drain_node(given, out) : run_cluster_status(given, out);
     return ended ? *ended : report(out, ended.error());
   }
   if (given.command == "sim") {

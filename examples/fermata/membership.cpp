@@ -150,6 +150,11 @@ caf::error check_store_of(const std::filesystem::path& store, const std::optiona
   if ((*known)->name != as->name || (*known)->members.cluster != as->members.cluster)
     return refuse(", and not of " + as->text()
                   + ": its sessions would not be found, and others begun beside them");
+  if ((*known)->shares_store != as->shares_store)
+    return refuse(as->shares_store ? ", with sessions of its own, and not in a database"
+                                   : ", whose sessions are in a database");
+  if (as->shares_store)
+    return caf::none; // they live wherever there is a node
   auto names = [](const member_list& list) {
     std::vector<node_name> all;
     for (const auto& one : list.members)

@@ -20,15 +20,19 @@ inline constexpr const char* remembered_node = "node.json";
 struct membership {
   node_name name;
   member_list members;
+  bool shares_store = false; ///< All nodes have the same sessions.
 
   membership() = default;
-  membership(node_name called, member_list of) : name{std::move(called)}, members{std::move(of)} {}
+  membership(node_name called, member_list of, bool shares = false)
+      : name{std::move(called)}, members{std::move(of)}, shares_store{shares} {}
   static constexpr auto fields() {
-    return std::tuple{field("name", &membership::name), field("members", &membership::members)};
+    return std::tuple{field("name", &membership::name), field("members", &membership::members),
+                      optional_field("shares_store", &membership::shares_store)};
   }
 
+  /// Whether the store has what there is of it.
   [[nodiscard]] bool is_home_of(const session_id& session) const {
-    return home_of(members, session).name == name;
+    return shares_store || home_of(members, session).name == name;
   }
   /// As a person reads it: `lima of cluster market`.
   [[nodiscard]] std::string text() const {

@@ -205,7 +205,7 @@ void show_missing(console& out, const std::vector<missing_node>& missing) {
 }
 
 caf::error verify(const std::filesystem::path& folder, console& out) {
-  const auto report = verify_store(folder);
+  const auto report = verify_store_of(folder);
   if (!report)
     return report.error();
   if (!report->sound()) {

@@ -302,7 +302,7 @@ result<std::unique_ptr<records>> choose_records(const std::filesystem::path& fol
   const auto of = read_membership(folder);
   if (!of)
     return of.error();
-  if (*of && !(session && (*of)->is_home_of(*session))) {
+  if (*of && !(*of)->shares_store && !(session && (*of)->is_home_of(*session))) {
     const auto socket = find_service(folder);
     if (!socket)
       return socket.error();

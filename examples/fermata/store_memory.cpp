@@ -76,6 +76,8 @@ void store_memory::forget() noexcept {
 caf::error store_memory::prepare(const std::filesystem::path& store, const std::string& name,
                                  const std::string& text) {
   const auto kept = store / name;
+  // Where a database is may come with its password.
+  const file_descriptor made{::open(prepared(kept).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
   std::ofstream out{prepared(kept), std::ios::binary | std::ios::trunc};
   out << text << std::flush;
   if (!out || !synced(prepared(kept)))

@@ -1,6 +1,12 @@
 #pragma once
 
+#include "databases.hpp"
+
+#include <fermata/storage/session_ownership.hpp>
 #include <fermata/storage/store.hpp>
+#include <fermata/storage/verify_store.hpp>
+
+#include <chrono>
 
 #include <filesystem>
 #include <memory>
@@ -19,9 +25,34 @@ enum class store_purpose {
   create  ///< To own a store, which is made when it does not exist.
 };
 
-/// Errors: `store_unavailable` when there is none, or it cannot be opened or made; `store_busy`
-/// when another process owns it; `store_corrupt`, `store_too_new`.
+/// Opens the sessions of a folder, wherever they are: in it, or in the database that it remembers.
+/// Errors: `store_unavailable` when there are none, or they cannot be opened or made; `store_busy`
+/// when another process owns them; `store_corrupt`, `store_too_new`; those of `read_database`.
 [[nodiscard]] result<std::shared_ptr<store>> open_store(const std::filesystem::path& folder,
                                                         store_purpose purpose);
+
+/// The same of a database that is known already; nothing: in the folder.
+[[nodiscard]] result<std::shared_ptr<store>>
+open_store(const std::filesystem::path& folder, store_purpose purpose,
+           const std::optional<database_setting>& database);
+
+/// A store that several nodes share, and what one of them owns of it.
+struct shared_store {
+  std::shared_ptr<fermata::store> store;
+  std::shared_ptr<session_ownership> ownership;
+
+  shared_store() = default;
+};
+
+/// Opens or makes the sessions in a database for one of the nodes that share it. Errors: as
+/// `open_store`.
+[[nodiscard]] result<shared_store> open_shared_store(const std::filesystem::path& folder,
+                                                     const database_setting& database,
+                                                     const node_name& node,
+                                                     std::chrono::milliseconds lease);
+
+/// Checks all that is stored, beside whoever owns it. Errors: those of `verify_store` and
+/// `open_store`.
+[[nodiscard]] result<verify_report> verify_store_of(const std::filesystem::path& folder);
 
 } // namespace fermata::command_line

@@ -9,8 +9,10 @@
 namespace fermata::service {
 
 const node_name* cluster_side::elsewhere(const session_id& session) const {
+  if (shares_store())
+    return nullptr;
   const auto* home = node_->home_of(session);
-  return home == nullptr || home->name == node_->name() ? nullptr : &home->name;
+  return home->name == node_->name() ? nullptr : &home->name;
 }
 
 void cluster_side::ask(const node_name& node, const node_question& what,
@@ -130,6 +132,7 @@ json cluster_side::describe(const std::vector<member_status>& members) const {
   return {{"cluster", node_->members().cluster.str()},
           {"version", node_->members().version},
           {"name", node_->name().str()},
+          {"shares_store", shares_store()},
           {"members", std::move(array)}};
 }
 

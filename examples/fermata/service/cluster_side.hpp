@@ -29,9 +29,12 @@ public:
     store_ = &of_node;
   }
 
+  /// All nodes have the same sessions: nobody need be asked for what another one has.
+  [[nodiscard]] bool shares_store() const { return node_->shares_store(); }
+
   [[nodiscard]] cluster_node& node() const noexcept { return *node_; }
 
-  /// The node that a session lives on; null: this one.
+  /// The node that has a session; null: this one.
   [[nodiscard]] const node_name* elsewhere(const session_id& session) const;
 
   /// Asks the service of another node. The callback is called once, on a thread of the node or the

@@ -315,7 +315,8 @@ route_context connection::context() const {
   made.is_stopping = setting_->phase != service_phase::serving;
   made.metrics = setting_->options.metrics;
   made.redaction = setting_->options.redaction;
-  if (const auto* others = setting_->cluster)
+  made.is_node = setting_->cluster != nullptr;
+  if (const auto* others = setting_->cluster; others != nullptr && !others->shares_store())
     made.is_elsewhere = [others](const session_id& session) {
       return others->elsewhere(session) != nullptr;
     };
@@ -489,6 +490,8 @@ awaitable<bool> connection::carry_out(std::unique_ptr<received> request) {
     co_return co_await show_list(std::move(*order), keep);
   if (std::holds_alternative<cluster_order>(todo))
     co_return co_await show_cluster(keep);
+  if (std::holds_alternative<drain_order>(todo))
+    co_return co_await drain_node(keep);
   co_return co_await write(std::move(std::get<http_response>(todo)), keep);
 }
 
@@ -642,6 +645,24 @@ awaitable<bool> connection::show_cluster(bool keep) {
     co_return co_await write(std::move(refusal), keep);
   }
   auto response = json_response(setting_->cluster->describe(*given));
+  co_return co_await write(std::move(response), keep);
+}
+
+awaitable<bool> connection::drain_node(bool keep) {
+  const auto awaited = std::make_shared<letter_box<caf::error>>();
+  auto& node = setting_->cluster->node();
+  node.drain([awaited, to_ring = bell_](const caf::error& how) {
+    awaited->put(how);
+    to_ring->ring();
+  });
+  auto given = co_await await_others(awaited);
+  if (is_gone())
+    co_return false; // it goes on giving
+  if (!given)
+    given = make_error(errc::timed_out, "the node has not given all of its sessions to the others "
+                                        "yet, and goes on; ask again, or look at /v1/cluster");
+  auto response = *given ? error_response(*given, setting_->options.redaction)
+                         : json_response({{"drained", {{"node", node.name().str()}}}});
   co_return co_await write(std::move(response), keep);
 }
 

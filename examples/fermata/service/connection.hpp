@@ -94,6 +94,7 @@ private:
   boost::asio::awaitable<bool> carry_out(std::unique_ptr<received> request);
   boost::asio::awaitable<bool> show_session(stream_order order, bool keep);
   boost::asio::awaitable<bool> show_elsewhere(elsewhere_order order, bool keep);
+  boost::asio::awaitable<bool> drain_node(bool keep);
   boost::asio::awaitable<bool> show_list(gather_order order, bool keep);
   boost::asio::awaitable<bool> show_cluster(bool keep);
   template <class Answer>

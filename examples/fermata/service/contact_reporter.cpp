@@ -2,6 +2,8 @@
 
 #include "../escape.hpp"
 
+#include <fermata/storage/session_slots.hpp>
+
 #include <cstdio>
 
 namespace fermata::service {
@@ -10,6 +12,28 @@ namespace {
 
 /// Of strangers that are remembered; they name themselves as they like.
 constexpr std::size_t max_refusals = 64;
+
+/// For people.
+std::string text_of(const slot_report& report) {
+  const auto count = std::to_string(report.slots.size()) + " of "
+                     + std::to_string(session_slots) + " slots of sessions";
+  const auto left = "; it serves " + std::to_string(report.served);
+  switch (report.change) {
+  case slot_change::acquired:
+    return "this node has " + count + " more" + left;
+  case slot_change::given:
+    return "this node has given " + count + " to node " + report.to.str() + left;
+  case slot_change::lost:
+    return "this node has lost " + count + ", since its lease had run out" + left;
+  case slot_change::not_renewed:
+    return "this node cannot renew its lease, and tries again: " + report.reason;
+  case slot_change::renewed:
+    return "this node has renewed its lease" + left;
+  case slot_change::replaced:
+    return "this node serves nothing more: " + report.reason;
+  }
+  return {};
+}
 
 } // namespace
 
@@ -33,6 +57,22 @@ void contact_reporter::changed(const peer_report& report) {
           + (report.reason.empty() ? "" : ": " + report.reason));
   if (log_)
     log_->note("contact_changed", report.state != contact_state::connected, fields);
+}
+
+void contact_reporter::slots_changed(const slot_report& report) {
+  json fields{{"change", enum_name(report.change)}, {"served", report.served}};
+  if (!report.slots.empty())
+    fields["slots"] = report.slots.size();
+  if (!report.to.empty())
+    fields["to"] = report.to.str();
+  if (!report.reason.empty())
+    fields["reason"] = report.reason;
+  say("slots", fields, text_of(report));
+  const bool is_trouble = report.change == slot_change::lost
+                          || report.change == slot_change::not_renewed
+                          || report.change == slot_change::replaced;
+  if (log_)
+    log_->note("slots_changed", is_trouble, fields);
 }
 
 void contact_reporter::refused(const node_name& who, const std::string& why) {

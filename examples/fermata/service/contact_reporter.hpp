@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/cluster/contact.hpp>
+#include <fermata/actors/cluster/slots.hpp>
 #include <fermata/actors/event_log.hpp>
 #include <fermata/messages/redaction.hpp>
 
@@ -12,7 +13,7 @@
 namespace fermata::service {
 
 /// Says on standard error, a line for each, and in the log, how this node comes to stand with the
-/// others, and who is refused. What comes from them is escaped. From any thread.
+/// others, who is refused, and what becomes of its sessions in a shared store. What comes from them is escaped. From any thread.
 class contact_reporter {
 public:
   /// `log`: null: there is none.
@@ -20,6 +21,7 @@ public:
       : redaction_{std::move(redaction)}, log_{std::move(log)}, as_json_{as_json} {}
 
   void changed(const peer_report& report);
+  void slots_changed(const slot_report& report);
 
   /// A stranger tries again and again: he is told of when he, or the reason, is another one.
   void refused(const node_name& who, const std::string& why);

@@ -145,11 +145,13 @@ answer metrics(const matched& request) {
   return response;
 }
 
+answer refuse_alone(const matched& request) {
+  return respond(request, make_error(errc::not_allowed, "this service is no node of a cluster; "
+                                                        "`fermata node` starts one that is"));
+}
+
 answer cluster(const matched& request) {
-  if (!request.context->is_elsewhere)
-    return respond(request, make_error(errc::not_allowed, "this service is no node of a cluster; "
-                                                          "`fermata node` starts one that is"));
-  return cluster_order{};
+  return request.context->is_node ? cluster_order{} : refuse_alone(request);
 }
 
 answer description(const matched&) {
@@ -404,6 +406,16 @@ answer send_command(const matched& request) {
   return order;
 }
 
+answer drain(const matched& request) {
+  if (!request.context->is_node)
+    return refuse_alone(request);
+  if (!request.request->body.empty())
+    return respond(request, make_error(errc::invalid_field, "draining a node takes no body"));
+  if (request.context->is_stopping)
+    return refuse_while_stopping(request);
+  return drain_order{};
+}
+
 answer wake(const matched& request) {
   const auto form = form_of(request);
   if (const auto* response = std::get_if<http_response>(&form))
@@ -435,6 +447,7 @@ constexpr std::array table{
     route_entry{"GET", "/metrics", {}, metrics},
     route_entry{"GET", "/openapi.json", {}, description},
     route_entry{"GET", "/v1/cluster", {}, cluster},
+    route_entry{"POST", "/v1/cluster/drain", {}, drain},
     route_entry{"GET", "/v1/sessions", {"state", "after", "limit"}, sessions},
     route_entry{"GET", "/v1/pending", {"after", "limit"}, pending},
     route_entry{"GET", "/v1/audit", {"after", "limit"}, audit},

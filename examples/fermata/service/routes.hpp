@@ -28,9 +28,10 @@ struct route_context {
   bool is_stopping = false; ///< Commands and streams are refused with `shutting_down`.
   /// The text of `/metrics` (Prometheus 0.0.4); absent: an empty one.
   std::function<std::string()> metrics;
-  redactor redaction; ///< Of what clients are shown.
-  /// Of a node of a cluster: true where a session lives on another one. Absent: it is no node, and
-  /// has all sessions.
+  redactor redaction;   ///< Of what clients are shown.
+  bool is_node = false; ///< Of a cluster.
+  /// Of a node with a store of its own: true where a session lives on another one. Absent: what
+  /// there is can be read here.
   std::function<bool(const session_id&)> is_elsewhere;
 
   route_context() = default;
@@ -78,9 +79,14 @@ struct cluster_order {
   cluster_order() = default;
 };
 
-/// A response, or what is to be done to make one. The last three are of a node of a cluster.
+/// This node is to give its sessions to the others.
+struct drain_order {
+  drain_order() = default;
+};
+
+/// A response, or what is to be done to make one. The last four are of a node of a cluster.
 using answer = std::variant<http_response, stream_order, command_order, elsewhere_order,
-                            gather_order, cluster_order>;
+                            gather_order, cluster_order, drain_order>;
 
 /// Says what a request is to be answered with. Reads the store, and changes nothing.
 [[nodiscard]] answer route(const http_request& request, const route_context& context);

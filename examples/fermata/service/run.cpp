@@ -25,6 +25,7 @@
 #include <cstdio>
 #include <cstring>
 #include <future>
+#include <mutex>
 #include <vector>
 
 namespace fermata::service {
@@ -176,8 +177,8 @@ void say_where(console& out, const std::filesystem::path& store, const server_op
 
 /// What a node is to be; nothing: it is a service alone. Errors: those of the options, also where
 /// the store is another node's.
-result<std::optional<cluster_options>> read_member(const arguments& given,
-                                                   const std::filesystem::path& store) {
+result<std::optional<cluster_options>>
+read_member(const arguments& given, const std::filesystem::path& store, bool is_shared) {
   if (given.command != "node") {
     if (auto error = command_line::check_store_of(store, std::nullopt))
       return error;
@@ -187,7 +188,7 @@ result<std::optional<cluster_options>> read_member(const arguments& given,
   if (!member)
     return std::move(member.error());
   if (auto error = command_line::check_store_of(
-          store, command_line::membership{member->name, member->members}))
+          store, command_line::membership{member->name, member->members, is_shared}))
     return error;
   return std::optional{std::move(*member)};
 }
@@ -195,25 +196,41 @@ result<std::optional<cluster_options>> read_member(const arguments& given,
 /// Where a node starts on a store that is nobody's. Errors: those of `check_sessions_of`.
 caf::error check_taking_over(host& owner, const std::filesystem::path& store) {
   const auto* node = owner.node();
-  if (node == nullptr)
+  if (node == nullptr || node->shares_store())
     return caf::none;
   const auto known = command_line::read_membership(store);
   if (!known)
     return known.error();
   return *known ? caf::error{}
                 : command_line::check_sessions_of(
-                    owner.store(), command_line::membership{node->name(), node->members()});
+                    owner.store(), command_line::membership{node->name(), node->members(), false});
 }
+
+/// Why a service ends by itself; empty: it does not.
+struct own_end {
+  std::mutex mutex;
+  std::string reason;
+};
 
 /// Lets the node of these options tell of others, and answer them.
 void connect(cluster_options& net, const std::shared_ptr<cluster_side>& others,
-             const std::shared_ptr<contact_reporter>& reporter) {
+             const std::shared_ptr<contact_reporter>& reporter,
+             const std::shared_ptr<own_end>& ending) {
   net.on_contact = [others, reporter](const peer_report& report) {
     others->contact_changed(report);
     reporter->changed(report);
   };
   net.on_refused = [reporter](const node_name& who, const std::string& why) {
     reporter->refused(who, why);
+  };
+  net.on_slots = [reporter, ending](const slot_report& report) {
+    reporter->slots_changed(report);
+    if (report.change != slot_change::replaced)
+      return;
+    // It would serve nothing any more.
+    const std::lock_guard lock{ending->mutex};
+    ending->reason = report.reason;
+    stop_by_itself();
   };
   net.on_request = [others](const std::string& question) { return others->answer(question); };
 }
@@ -233,7 +250,13 @@ result<exit_status> run_service(const arguments& given, console& out) {
     return error;
   if (auto error = allow_files(options->connections))
     return error;
-  auto member = read_member(given, *store);
+  auto database = command_line::choose_database(given, *store);
+  if (!database)
+    return std::move(database.error());
+  if (given.gives_lease && !*database)
+    return make_error(errc::invalid_field, "--lease is of sessions in a database, which --database "
+                                           "names: in a store of its own a node has them for good");
+  auto member = read_member(given, *store, database->has_value());
   if (!member)
     return std::move(member.error());
   auto models = command_line::choose_models(given.models, *store);
@@ -268,10 +291,14 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.observer = observe_with({counted, *log, live});
   where.on_live = [live](const live_update& update) { live->show(update); };
   where.cluster = std::move(*member);
+  if (!given.database.empty())
+    where.database = *database;
+  where.lease = given.lease;
   const auto others = where.cluster ? std::make_shared<cluster_side>(out.redaction()) : nullptr;
+  const auto ending = std::make_shared<own_end>();
   if (where.cluster)
     connect(*where.cluster, others,
-            std::make_shared<contact_reporter>(out.redaction(), *log, out.as_json()));
+            std::make_shared<contact_reporter>(out.redaction(), *log, out.as_json()), ending);
   auto owner = host::prepare(where);
   if (!owner)
     return std::move(owner.error());
@@ -300,14 +327,18 @@ result<exit_status> run_service(const arguments& given, console& out) {
     return error;
   (*serving)->start();
   say_where(out, *store, *options, (*serving)->port(), (*owner)->node());
-  if (auto error = wake_running_sessions(running, out.redaction()))
-    return error;
+  // A node that shares them wakes those that it gets.
+  if (const auto* node = (*owner)->node(); node == nullptr || !node->shares_store())
+    if (auto error = wake_running_sessions(running, out.redaction()))
+      return error;
 
   wait_for_stop_signal();
   (*serving)->drain();
   (*owner)->stop();
   (*serving)->stop();
-  return exit_status::done;
+  const std::lock_guard lock{ending->mutex};
+  return ending->reason.empty() ? result<exit_status>{exit_status::done}
+                                : make_error(errc::store_busy, ending->reason);
 }
 
 } // namespace fermata::service

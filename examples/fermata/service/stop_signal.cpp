@@ -21,13 +21,17 @@ std::atomic<bool> asked{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 int waker = -1; ///< An eventfd, which a handler may write to.
 
-void note(int) {
-  if (asked.exchange(true))
-    ::_exit(static_cast<int>(command_line::exit_status::interrupted));
+void wake() {
   const int saved = errno;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(waker, &one, sizeof one);
   errno = saved;
+}
+
+void note(int) {
+  if (asked.exchange(true))
+    ::_exit(static_cast<int>(command_line::exit_status::interrupted));
+  wake();
 }
 
 } // namespace
@@ -47,6 +51,11 @@ caf::error watch_for_stop_signals() {
 
 bool stop_was_asked_for() noexcept {
   return asked;
+}
+
+void stop_by_itself() noexcept {
+  asked = true;
+  wake();
 }
 
 void wait_for_stop_signal() {

@@ -11,6 +11,9 @@ namespace fermata::service {
 /// True once one has come.
 [[nodiscard]] bool stop_was_asked_for() noexcept;
 
+/// As if one had come. From any thread.
+void stop_by_itself() noexcept;
+
 /// Waits until one comes, or has come.
 void wait_for_stop_signal();
 

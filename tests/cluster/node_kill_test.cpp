@@ -2,16 +2,11 @@
 // another one.
 
 #include "support.hpp"
+#include "victim_process.hpp"
 
 #include <fermata_catch.hpp>
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
-#include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <set>
 
 using namespace fermata;
@@ -20,53 +15,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The node of a name, which is killed and begins anew.
-class victim {
-public:
-  victim(const temporary_directory& folder, std::string name)
-      : folder_{folder.path()}, name_{std::move(name)} {
-    begin();
-  }
-  victim(const victim&) = delete;
-  victim& operator=(const victim&) = delete;
-  ~victim() { end(SIGKILL); }
-
-  void kill_and_begin_anew() {
-    end(SIGKILL);
-    begin();
-  }
-  void freeze() const { ::kill(process_, SIGSTOP); }
-  void thaw() const { ::kill(process_, SIGCONT); }
-
-private:
-  void begin() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0)
-      throw std::runtime_error{"no pipe"};
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-    std::string program{FERMATA_CLUSTER_VICTIM};
-    char* arguments[] = {program.data(), folder_.data(), name_.data(), nullptr};
-    const auto failed =
-        ::posix_spawn(&process_, program.c_str(), &actions, nullptr, arguments, environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[0]);
-    life_ = ends[1];
-    if (failed != 0)
-      throw std::runtime_error{"the victim does not start"};
-  }
-  void end(int signal) {
-    ::kill(process_, signal);
-    ::waitpid(process_, nullptr, 0);
-    ::close(life_);
-  }
-
-  std::string folder_;
-  std::string name_;
-  pid_t process_ = -1;
-  int life_ = -1; ///< Closed with this process, however that ends.
-};
+/// Starts the node of a name.
+std::vector<std::string> victim_of(const temporary_directory& folder, std::string name) {
+  return {FERMATA_CLUSTER_VICTIM, folder.path().string(), std::move(name)};
+}
 
 /// Sends until there is an answer that says what became of it.
 result<receipt> insist(const session_handle& session, const command& body) {
@@ -109,8 +61,8 @@ TEST_CASE("P1 P4 P6 what a cluster acknowledges is there, whichever nodes are ki
   temporary_directory folder;
   folder.put("members.json", to_json(all.members).dump());
   all["a"].start();
-  victim b{folder, "b"};
-  victim c{folder, "c"};
+  victim_process b{victim_of(folder, "b")};
+  victim_process c{victim_of(folder, "c")};
   std::atomic<bool> enough{false};
   std::atomic<int> next{0};
   std::mutex mutex;
@@ -179,7 +131,7 @@ TEST_CASE("a node that freezes is unavailable, loses its connection, and goes on
   a.timing.silence = 300ms;
   a.timing.connection_timeout = 1s;
   a.start();
-  const victim b{folder, "b"};
+  const victim_process b{victim_of(folder, "b")};
   REQUIRE(a.log.wait_for("b connected"));
   const auto id = all.session_on("b");
   accept(a.session(id).send(propose_plan{shop_plan()}));

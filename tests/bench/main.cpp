@@ -21,11 +21,15 @@ constexpr std::array all_subjects{&throughput, &sweep,         &no_fsync,   &alo
                                   &observer,
 #endif
 #ifdef FERMATA_BENCH_POSTGRES
-                                  &postgres,
+                                  &postgres,   &sharing,
 #endif
                                   &simulation};
-constexpr std::array all_children{&resident_child, &passivated_child, &start_child,
-                                  &timers_child,   &pending_child,    &overload_child};
+constexpr std::array all_children{
+#ifdef FERMATA_BENCH_POSTGRES
+    &sharing_child,
+#endif
+    &resident_child, &passivated_child, &start_child,
+    &timers_child,   &pending_child,    &overload_child};
 
 std::string number_text(double number) {
   std::array<char, 32> text{};

@@ -40,6 +40,9 @@ extern const child_task timers_child;
 extern const child_task pending_child;
 // postgres.cpp, where there is libpq
 extern const subject postgres;
+// sharing.cpp, likewise
+extern const subject sharing;
+extern const child_task sharing_child;
 // simulation.cpp
 extern const subject simulation;
 #ifdef FERMATA_BENCH_OBSERVER

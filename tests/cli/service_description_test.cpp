@@ -219,10 +219,12 @@ TEST_CASE("every operation of the description answers as it says") {
   const auto metrics = hosted.client().call("GET", "/metrics");
   CHECK(metrics.status == 200);
 
-  // Of a node; node_test has its answer.
+  // Of a node; node_test and database_test have their answers.
   CHECK(hosted.client().call("GET", "/v1/cluster").error() == "not_allowed");
+  CHECK(hosted.client().call("POST", "/v1/cluster/drain").error() == "not_allowed");
 
-  std::set<std::string> called{"GET " + session + "/stream", "GET /metrics", "GET /v1/cluster"};
+  std::set<std::string> called{"GET " + session + "/stream", "GET /metrics", "GET /v1/cluster",
+                               "POST /v1/cluster/drain"};
   for (const auto& one : samples)
     if (one.status == 200)
       called.insert(one.method + " " + one.path);

@@ -49,26 +49,31 @@ struct shown_cluster {
 
   shown_cluster() = default;
   static constexpr auto fields() {
-    return std::tuple{
-        field("cluster", &shown_cluster::cluster), field("version", &shown_cluster::version),
-        field("name", &shown_cluster::name),
-        optional_field("shares_store", &shown_cluster::shares_store),
-        field("members", &shown_cluster::members)};
+    return std::tuple{field("cluster", &shown_cluster::cluster),
+                      field("version", &shown_cluster::version),
+                      field("name", &shown_cluster::name),
+                      optional_field("shares_store", &shown_cluster::shares_store),
+                      field("members", &shown_cluster::members)};
   }
 };
 
-result<std::string> ask_node(const std::filesystem::path& store, service_request request) {
-  const auto socket = find_service(store);
+/// Asks the node that runs on the store which is meant.
+result<json> ask_node(const arguments& given, const service_request& request) {
+  const auto store = locate_store(given.store);
+  if (!store)
+    return store.error();
+  const auto socket = find_service(*store);
   if (!socket)
     return socket.error();
   if (!*socket)
     return make_error(errc::store_unavailable,
                       "no service of this store answers; the state of a cluster is what one of its "
                       "nodes says, which `fermata node --store "
-                          + store.string() + "` starts");
+                          + store->string() + "` starts");
   service_patience patience;
   patience.answer = std::chrono::seconds{90}; // it has 60 s itself
-  return ask_service(**socket, request, max_answer_bytes, patience);
+  const auto text = ask_service(**socket, request, max_answer_bytes, patience);
+  return text ? parse_json(*text) : text.error();
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -125,15 +130,9 @@ void show(console& out, const shown_cluster& cluster) {
 } // namespace
 
 result<exit_status> run_cluster_status(const arguments& given, console& out) {
-  const auto store = locate_store(given.store);
-  if (!store)
-    return store.error();
   service_request request;
   request.target = "/v1/cluster";
-  const auto text = ask_node(*store, std::move(request));
-  if (!text)
-    return text.error();
-  const auto value = parse_json(*text);
+  const auto value = ask_node(given, request);
   if (!value)
     return value.error();
   const auto cluster = from_json<shown_cluster>(*value, unknown_fields::keep);
@@ -150,16 +149,10 @@ result<exit_status> run_cluster_status(const arguments& given, console& out) {
 }
 
 result<exit_status> drain_node(const arguments& given, console& out) {
-  const auto store = locate_store(given.store);
-  if (!store)
-    return store.error();
   service_request request;
   request.is_post = true;
   request.target = "/v1/cluster/drain";
-  const auto text = ask_node(*store, std::move(request));
-  if (!text)
-    return text.error();
-  const auto value = parse_json(*text);
+  const auto value = ask_node(given, request);
   if (!value)
     return value.error();
   out.print(*value);

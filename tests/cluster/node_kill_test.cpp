@@ -1,12 +1,11 @@
 // Nodes in processes of their own, which are killed again and again while sessions go on by way of
 // another one.
 
-#include "support.hpp"
+#include "drivers.hpp"
 #include "victim_process.hpp"
 
 #include <fermata_catch.hpp>
 
-#include <cstdlib>
 #include <set>
 
 using namespace fermata;
@@ -31,27 +30,16 @@ result<receipt> insist(const session_handle& session, const command& body) {
 
 /// Takes a session from its plan to its end. What it was acknowledged.
 std::vector<receipt> drive(const session_handle& session) {
-  std::vector<receipt> acknowledged;
-  const auto note = [&](const result<receipt>& answered, errc accepted) {
-    if (answered)
-      acknowledged.push_back(*answered);
-    else if (!is(answered.error(), accepted))
-      throw std::runtime_error{session.id().str() + ": " + message_of(answered.error())};
-  };
+  acknowledgements acknowledged{session.id().str()};
   // The first one may have been taken, and its receipt lost.
-  note(insist(session, propose_plan{shop_plan()}), errc::session_busy);
+  acknowledged.note(insist(session, propose_plan{shop_plan()}), errc::session_busy);
   for (;;) {
-    note(insist(session, tool_result{call(session.id().str(), 1), "green"}), errc::unknown_call);
+    acknowledged.note(insist(session, tool_result{call(session.id().str(), 1), "green"}),
+                      errc::unknown_call);
     const auto status = session.wait_until_paused(patience);
     if (status && *status && (*status)->state == session_state::completed)
-      return acknowledged;
+      return std::move(acknowledged.receipts);
   }
-}
-
-/// How many are to be killed: a few, or as FERMATA_CLUSTER_KILLS says.
-int kills() {
-  const auto* text = std::getenv("FERMATA_CLUSTER_KILLS");
-  return text != nullptr ? std::max(1, std::atoi(text)) : 6;
 }
 
 } // namespace
@@ -63,41 +51,15 @@ TEST_CASE("P1 P4 P6 what a cluster acknowledges is there, whichever nodes are ki
   all["a"].start();
   victim_process b{victim_of(folder, "b")};
   victim_process c{victim_of(folder, "c")};
-  std::atomic<bool> enough{false};
-  std::atomic<int> next{0};
-  std::mutex mutex;
-  std::map<std::string, std::vector<receipt>> acknowledged;
-  std::condition_variable_any changed;
-  std::string failure;
-  std::vector<std::jthread> drivers;
-  for (int i = 0; i < 4; ++i)
-    drivers.emplace_back([&] {
-      try {
-        while (!enough) {
-          const auto id = "s" + std::to_string(next++);
-          auto receipts = drive(all["a"].session(id));
-          const std::lock_guard lock{mutex};
-          acknowledged.emplace(id, std::move(receipts));
-          changed.notify_all();
-        }
-      } catch (const std::exception& error) {
-        const std::lock_guard lock{mutex};
-        failure = error.what();
-        changed.notify_all();
-      }
-    });
-  for (int i = 0; i < kills() && failure.empty(); ++i) {
+  drivers driving{[&](const std::string& id) { return drive(all["a"].session(id)); }};
+  for (int i = 0; i < kills(6) && driving.failure().empty(); ++i) {
     (i % 2 == 0 ? b : c).kill_and_begin_anew();
     // The next one when some have come to their end meanwhile.
-    std::unique_lock lock{mutex};
-    const auto before = acknowledged.size();
-    changed.wait_for(lock, patience,
-                     [&] { return acknowledged.size() >= before + 8 || !failure.empty(); });
-    CHECK(acknowledged.size() > before);
+    const auto before = driving.done();
+    CHECK(driving.wait_for(before + 8) > before);
   }
-  enough = true;
-  drivers.clear();
-  CHECK(failure == "");
+  const auto& acknowledged = driving.finish();
+  CHECK(driving.failure() == "");
   CHECK(acknowledged.size() >= 8);
   std::set<std::string> homes;
   for (const auto& [id, receipts] : acknowledged) {

@@ -1,15 +1,13 @@
 // Nodes that share a PostgreSQL store, in processes of their own: killed, and frozen.
 
 #include "../../storage/postgres/postgres_server.hpp"
-#include "../support.hpp"
+#include "../drivers.hpp"
 #include "../victim_process.hpp"
 #include "effects.hpp"
 
 #include <fermata/storage/postgres/postgres_ownership.hpp>
 
 #include <fermata_catch.hpp>
-
-#include <cstdlib>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -129,36 +127,25 @@ result<receipt> insist(const session_handle& session, const command& body) {
 /// before he says what became of it. What it was acknowledged.
 std::vector<receipt> drive(const shared_database& all, const std::string& id) {
   const auto session = all.session(id);
-  std::vector<receipt> acknowledged;
-  const auto note = [&](const result<receipt>& answered, errc accepted) {
-    if (answered)
-      acknowledged.push_back(*answered);
-    else if (!is(answered.error(), accepted))
-      throw std::runtime_error{id + ": " + message_of(answered.error())};
-  };
-  note(insist(session, propose_plan{painting()}), errc::session_busy);
+  acknowledgements acknowledged{id};
+  acknowledged.note(insist(session, propose_plan{painting()}), errc::session_busy);
   for (;;) {
     const auto status = session.wait_until_paused(patience);
     if (!status || !*status)
       continue; // its node has gone
     if ((*status)->state == session_state::completed)
-      return acknowledged;
+      return std::move(acknowledged.receipts);
     if ((*status)->waiting.outcome > 0) {
       const auto painted = all.effects().counts().contains(id + ":c1");
-      note(insist(session, painted ? resolve_outcome{call(id, 1), outcome_resolution::happened,
-                                                     json{"painted"}}
-                                   : resolve_outcome{call(id, 1), outcome_resolution::rerun}),
-           errc::already_answered);
+      acknowledged.note(
+          insist(session, painted ? resolve_outcome{call(id, 1), outcome_resolution::happened,
+                                                    json{"painted"}}
+                                  : resolve_outcome{call(id, 1), outcome_resolution::rerun}),
+          errc::already_answered);
     } else if ((*status)->waiting.result > 0) {
-      note(insist(session, tool_result{call(id, 2), "green"}), errc::unknown_call);
+      acknowledged.note(insist(session, tool_result{call(id, 2), "green"}), errc::unknown_call);
     }
   }
-}
-
-/// How many are to be killed: a few, or as FERMATA_CLUSTER_KILLS says.
-int kills() {
-  const auto* text = std::getenv("FERMATA_CLUSTER_KILLS");
-  return text != nullptr ? std::max(1, std::atoi(text)) : 3;
 }
 
 } // namespace
@@ -168,49 +155,21 @@ TEST_CASE("P1 P4 P6 P8 nodes that share a database lose and repeat nothing when 
   all.start();
   victim_process b{all.victim("b")};
   victim_process c{all.victim("c")};
-  std::atomic<bool> enough{false};
-  std::atomic<int> next{0};
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::map<std::string, std::vector<receipt>> acknowledged;
-  std::string failure;
-  std::vector<std::jthread> drivers;
-  for (int i = 0; i < 4; ++i)
-    drivers.emplace_back([&] {
-      try {
-        while (!enough) {
-          const auto id = "s" + std::to_string(next++);
-          auto receipts = drive(all, id);
-          const std::lock_guard lock{mutex};
-          acknowledged.emplace(id, std::move(receipts));
-          changed.notify_all();
-        }
-      } catch (const std::exception& error) {
-        const std::lock_guard lock{mutex};
-        failure = error.what();
-        changed.notify_all();
-      }
-    });
-  for (int i = 0; i < kills() && failure.empty(); ++i) {
+  drivers driving{[&](const std::string& id) { return drive(all, id); }};
+  for (int i = 0; i < kills(3) && driving.failure().empty(); ++i) {
     const std::string name = i % 2 == 0 ? "b" : "c";
     all.wait_for_share_of(name);
-    std::unique_lock lock{mutex};
-    const auto before = acknowledged.size();
-    lock.unlock();
+    const auto before = driving.done();
     auto& victim = name == "b" ? b : c;
     victim.kill();
     // Some come back at once, and some when others have what they had.
     if (i % 4 < 2)
       all.wait_for_all_at({"a", name == "b" ? "c" : "b"});
     victim.begin();
-    lock.lock();
-    changed.wait_for(lock, patience,
-                     [&] { return acknowledged.size() >= before + 8 || !failure.empty(); });
-    CHECK(acknowledged.size() >= before + 8);
+    CHECK(driving.wait_for(before + 8) >= before + 8);
   }
-  enough = true;
-  drivers.clear();
-  CHECK(failure == "");
+  const auto& acknowledged = driving.finish();
+  CHECK(driving.failure() == "");
   const auto effects = all.effects().counts();
   for (const auto& [id, receipts] : acknowledged) {
     CAPTURE(id);

@@ -18,7 +18,7 @@ constexpr std::size_t page_size = 256;
 constexpr std::size_t woken_at_once = 64;
 
 /// When a page is read again that could not be read.
-constexpr std::chrono::seconds retry_interval{5};
+constexpr std::chrono::seconds page_retry_interval{5};
 
 /// How long after its first wake one is woken again that could not be.
 constexpr std::chrono::milliseconds wake_again_after{1'000};
@@ -78,7 +78,7 @@ void arrivals::look() {
   if (!page)
     return view && is_damage(page.error())
                ? pass_over(**view, page.error())
-               : self_->delayed_send(self_, retry_interval, next_arrivals{});
+               : self_->delayed_send(self_, page_retry_interval, next_arrivals{});
   view->reset(); // those that are woken write
   for (auto& one : *page)
     if (slots_.test(slot_of(one.id)))
@@ -98,7 +98,7 @@ void arrivals::pass_over(store::view& view, const caf::error& damage) {
     const auto number =
         damaged_behind(view, static_cast<std::uint8_t>(states[state_]), behind_, damage);
     if (!number)
-      return self_->delayed_send(self_, retry_interval, next_arrivals{});
+      return self_->delayed_send(self_, page_retry_interval, next_arrivals{});
     behind_ = *number;
   }
   one_by_one_ = !one_by_one_;

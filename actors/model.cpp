@@ -17,13 +17,13 @@ namespace fermata {
 
 namespace {
 
-caf::error refuse(const std::string& name, const std::string& why) {
+caf::error refuse_call(const std::string& name, const std::string& why) {
   return make_error(errc::model_failed, "model " + quoted_excerpt(name) + " " + why);
 }
 
 caf::error too_much(const std::string& name, std::size_t limit) {
-  return refuse(name,
-                "said more than it may: the limit reply_size_bytes is " + std::to_string(limit));
+  return refuse_call(name, "said more than it may: the limit reply_size_bytes is "
+                               + std::to_string(limit));
 }
 
 std::size_t size_of(const std::string& text, const std::vector<model_call>& calls) {
@@ -69,7 +69,7 @@ private:
     rest_.append(part);
     const auto whole = std::string_view{rest_}.substr(0, rest_.size() - incomplete_tail(rest_));
     if (!is_utf8(whole))
-      return refuse(name_, "said something that is not UTF-8");
+      return refuse_call(name_, "said something that is not UTF-8");
     if (ctx_.show_text && !whole.empty())
       ctx_.show_text(whole);
     rest_.erase(0, whole.size());
@@ -114,11 +114,11 @@ caf::error check_reply(const model_reply& reply, const std::string& name,
   for (const auto& call : reply.calls)
     readable = readable && is_utf8(call.id) && is_utf8(call.name) && is_utf8(call.arguments);
   if (!readable)
-    return refuse(name, "said something that is not UTF-8");
+    return refuse_call(name, "said something that is not UTF-8");
   if (reply.calls.empty() && reply.text.find_first_not_of(" \t\r\n") == std::string::npos)
-    return refuse(name, reply.stop == model_stop::cut_off
-                            ? "was cut off at its limit of output before it said anything"
-                            : "said nothing at all");
+    return refuse_call(name, reply.stop == model_stop::cut_off
+                                 ? "was cut off at its limit of output before it said anything"
+                                 : "said nothing at all");
   return caf::none;
 }
 
@@ -134,8 +134,8 @@ coro::task<model_reply> within(caf::event_based_actor* self, coro::task<model_re
     co_return co_await std::move(asked);
   auto first = co_await coro::when_any(std::move(asked), coro::delay(self, limit));
   if (first.index() != 0)
-    throw coro::failure{refuse(name, "did not answer within its time limit of "
-                                         + std::to_string(limit.count()) + " ms")};
+    throw coro::failure{refuse_call(name, "did not answer within its time limit of "
+                                              + std::to_string(limit.count()) + " ms")};
   co_return std::get<0>(std::move(first));
 }
 

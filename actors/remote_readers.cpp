@@ -20,7 +20,7 @@ constexpr std::uint32_t at_once = 16;
 constexpr auto for_ever = std::chrono::milliseconds::max();
 
 /// When a watch asks again that got an error.
-constexpr std::chrono::seconds retry_interval{1};
+constexpr std::chrono::seconds status_retry_interval{1};
 
 /// When a stream asks again whose session is on its way to another node.
 constexpr std::chrono::milliseconds moving_interval{100};
@@ -184,7 +184,7 @@ private:
                if (now || is(now.error(), errc::unknown_session))
                  tell(of, now ? now->events : 0);
                else if (goes_on(of, now.error()))
-                 ask_status(of, retry_interval);
+                 ask_status(of, status_retry_interval);
              }));
   }
 
@@ -200,7 +200,7 @@ private:
            else if (!more && is(more.error(), errc::unknown_session))
              tell(of, 0);
            else if (!more && goes_on(of, more.error()))
-             ask_status(of, retry_interval);
+             ask_status(of, status_retry_interval);
          }));
   }
 

@@ -9,7 +9,9 @@ endforeach()
 
 # Compile and link options of our own targets; never exported to users.
 add_library(fermata_build_options INTERFACE)
-target_compile_options(fermata_build_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+target_compile_options(fermata_build_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion
+  # Where several sources are compiled as one, what one has for itself looks like a global or a header's to the next.
+  $<IF:$<BOOL:${CMAKE_UNITY_BUILD}>,-Wshadow=local;-Wno-subobject-linkage,-Wshadow>
   $<$<BOOL:${FERMATA_WARNINGS_AS_ERRORS}>:-Werror>)
 # g++ collects garbage once it has so many KB: never, of what is compiled here, which saves a tenth of the time.
 target_compile_options(fermata_build_options INTERFACE

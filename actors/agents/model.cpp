@@ -74,7 +74,7 @@ struct turn {
   turn() = default;
 };
 
-caf::error refuse(const std::string& path, const std::string& why) {
+caf::error refuse_reply(const std::string& path, const std::string& why) {
   return make_error(errc::invalid_field, path + ": " + why);
 }
 
@@ -87,11 +87,11 @@ result<model_parameters> read_parameters(const model_agent_options& options,
   if (!read)
     return read;
   if (read->max_steps && (*read->max_steps == 0 || *read->max_steps > options.max_steps))
-    return refuse("parameters.max_steps",
-                  "expected a number from 1 to " + std::to_string(options.max_steps));
+    return refuse_reply("parameters.max_steps",
+                        "expected a number from 1 to " + std::to_string(options.max_steps));
   if (!options.planner && (!read->revises.is_null() || !read->feedback.empty()))
-    return refuse(read->revises.is_null() ? "parameters.feedback" : "parameters.revises",
-                  "this is for the agent that plans");
+    return refuse_reply(read->revises.is_null() ? "parameters.feedback" : "parameters.revises",
+                        "this is for the agent that plans");
   return read;
 }
 
@@ -99,8 +99,8 @@ caf::error check_subtask(const model_agent_options& options, const subtask_spec&
   for (const auto& [name, value] :
        {std::pair{"steps", &subtask.steps}, std::pair{"result", &subtask.result}})
     if (!value->is_null())
-      return refuse(name, "this field is for agent \"" + default_agent().str()
-                              + "\"; an agent that asks a model takes parameters");
+      return refuse_reply(name, "this field is for agent \"" + default_agent().str()
+                                    + "\"; an agent that asks a model takes parameters");
   auto read = read_parameters(options, subtask);
   return read ? caf::error{} : std::move(read.error());
 }
@@ -218,8 +218,8 @@ result<std::vector<model_tool>> offered_tools(const model_agent_options& options
     const auto name = *tool_name::parse(each.name);
     if ((ctx.tools != nullptr && ctx.tools->find(name) != nullptr)
         || (ctx.declared_tools != nullptr && ctx.declared_tools->contains(each.name)))
-      return refuse("tools", "there is a tool called \"" + each.name
-                                 + "\", a name that this agent needs for itself");
+      return refuse_reply("tools", "there is a tool called \"" + each.name
+                                       + "\", a name that this agent needs for itself");
     if (name != refused_call())
       tools->push_back(std::move(each));
   }

@@ -68,7 +68,7 @@ std::string member_path(const std::string& path, const std::string& key) {
   return path + "." + (check_id("key", key) ? quoted_excerpt(key) : key);
 }
 
-caf::error refuse(const std::string& path, const std::string& why) {
+caf::error refuse_step(const std::string& path, const std::string& why) {
   return make_error(errc::invalid_field, path + ": " + why);
 }
 
@@ -88,12 +88,12 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
   if (!read)
     return read;
   if (int{read->tool.has_value()} + is_several(written) + is_sleep(written) != 1)
-    return refuse(path, "a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
+    return refuse_step(path, "a step has one of \"tool\", \"calls\" and \"sleep_ms\"");
   if (is_sleep(written)) {
     if (written.size() != 1)
-      return refuse(path, "a step with \"sleep_ms\" has nothing else");
+      return refuse_step(path, "a step with \"sleep_ms\" has nothing else");
     if (!read->sleep)
-      return refuse(path + ".sleep_ms", "expected milliseconds, got null");
+      return refuse_step(path + ".sleep_ms", "expected milliseconds, got null");
     return read;
   }
   if (read->tool) {
@@ -103,11 +103,11 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
     only.expires_after = read->expires_after;
     read->calls.push_back(std::move(only));
   } else if (written.contains("arguments")) {
-    return refuse(path + ".arguments", "each of \"calls\" has arguments of its own");
+    return refuse_step(path + ".arguments", "each of \"calls\" has arguments of its own");
   } else if (written.contains("expires_after_ms")) {
-    return refuse(path + ".expires_after_ms", "each of \"calls\" has an expiry of its own");
+    return refuse_step(path + ".expires_after_ms", "each of \"calls\" has an expiry of its own");
   } else if (read->calls.empty()) {
-    return refuse(path + ".calls", "at least one call is needed");
+    return refuse_step(path + ".calls", "at least one call is needed");
   }
   return read;
 }
@@ -174,11 +174,11 @@ result<reference> read_reference(const json& value, const subtask_spec& subtask,
                                  std::size_t steps_before, const std::string& path) {
   const auto& pointer = value[reference_key];
   if (!pointer.is_string())
-    return refuse(path, std::string{"a $ref must be a string, not "} + pointer.type_name());
+    return refuse_step(path, std::string{"a $ref must be a string, not "} + pointer.type_name());
   reference read;
   read.text = &pointer.get_ref<const std::string&>();
   const auto refuse_reference = [&](const std::string& why) {
-    return refuse(path, "the reference " + quoted_excerpt(*read.text) + " " + why);
+    return refuse_step(path, "the reference " + quoted_excerpt(*read.text) + " " + why);
   };
   auto tokens = pointer_tokens(*read.text);
   if (!tokens)
@@ -406,10 +406,11 @@ private:
         next = index && *index < at->size() ? &(*at)[*index] : nullptr;
       }
       if (next == nullptr)
-        return refuse(path, "the reference " + quoted_excerpt(*wanted.text)
-                                + " names nothing: there is no " + quoted_excerpt(token) + " in "
-                                + (at->is_array() ? "an array of " + std::to_string(at->size())
-                                                  : std::string{at->type_name()}));
+        return refuse_step(path, "the reference " + quoted_excerpt(*wanted.text)
+                                     + " names nothing: there is no " + quoted_excerpt(token)
+                                     + " in "
+                                     + (at->is_array() ? "an array of " + std::to_string(at->size())
+                                                       : std::string{at->type_name()}));
       at = next;
     }
     return *at;
@@ -434,9 +435,9 @@ private:
 
 caf::error check_script(const subtask_spec& subtask) {
   if (!subtask.parameters.is_null())
-    return refuse("parameters", "this field is for other agents; agent \"script\" has steps");
+    return refuse_step("parameters", "this field is for other agents; agent \"script\" has steps");
   if (!subtask.steps.is_null() && !subtask.steps.is_array())
-    return refuse("steps", std::string{"expected an array, got "} + subtask.steps.type_name());
+    return refuse_step("steps", std::string{"expected an array, got "} + subtask.steps.type_name());
   for (std::size_t i = 0; i < subtask.steps.size(); ++i) {
     const auto step = read_step(subtask, i);
     if (!step)
@@ -445,7 +446,7 @@ caf::error check_script(const subtask_spec& subtask) {
       const auto& arguments = step->calls[k].arguments;
       const auto path = arguments_path(subtask, i, k);
       if (!arguments.is_object())
-        return refuse(path, std::string{"expected an object, got "} + arguments.type_name());
+        return refuse_step(path, std::string{"expected an object, got "} + arguments.type_name());
       if (auto error = check_references(arguments, subtask, i, path))
         return error;
     }

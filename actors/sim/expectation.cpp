@@ -378,7 +378,7 @@ bool is_bad(const std::string& text, const limits& limits) {
 }
 
 bool is_bad(const json& value, std::size_t limit) {
-  return check_depth(value) || check_utf8(value) || to_text(value).size() > limit;
+  return check_depth(value) || check_utf8(value) || fermata::to_text(value).size() > limit;
 }
 
 template <class Body>

@@ -6,12 +6,13 @@ namespace fermata::sim {
 
 seeded_random::seeded_random(std::uint64_t seed, std::string_view name) : state_{seed} {
   for (const char letter : name)
-    state_ = detail::mixed(state_ ^ static_cast<std::uint8_t>(letter)) + 0x9E3779B97F4A7C15u;
+    state_ =
+        fermata::detail::mixed(state_ ^ static_cast<std::uint8_t>(letter)) + 0x9E3779B97F4A7C15u;
 }
 
 std::uint64_t seeded_random::next() {
   state_ += 0x9E3779B97F4A7C15u;
-  return detail::mixed(state_);
+  return fermata::detail::mixed(state_);
 }
 
 bool seeded_random::chance(double probability) {

@@ -784,9 +784,9 @@ private:
       return {};
     const auto expected = last_script_result(spec.steps.back());
     if (expected != fact.result)
-      return wrong("P3", named(fact.subtask) + " is done with the result " + to_text(fact.result)
-                             + ", but its last step brought " + to_text(expected)
-                             + ": its agent has not seen it");
+      return wrong("P3", named(fact.subtask) + " is done with the result "
+                             + fermata::to_text(fact.result) + ", but its last step brought "
+                             + fermata::to_text(expected) + ": its agent has not seen it");
     return {};
   }
 

@@ -14,7 +14,7 @@ namespace fermata::command_line {
 namespace {
 
 /// How many are read at a time: a screenful is there at once.
-constexpr std::size_t page = 256;
+constexpr std::size_t records_page = 256;
 /// Moves are short, and each page costs a walk to where it begins.
 constexpr std::size_t moves_at_once = 10'000;
 
@@ -71,7 +71,7 @@ public:
   caf::error read_pending(const std::optional<session_id>& session, std::size_t limit,
                           const reader<pending_item>& use) override {
     for (std::optional<pending_cursor> after{std::in_place}; after && limit > 0;) {
-      auto read = query_pending_page(from_, session, *after, std::min(limit, page));
+      auto read = query_pending_page(from_, session, *after, std::min(limit, records_page));
       if (!read)
         return std::move(read.error());
       limit -= read->items.size();
@@ -84,7 +84,7 @@ public:
   caf::error read_audit(const std::optional<session_id>& session, std::size_t limit,
                         const reader<audit_entry>& use) override {
     for (std::optional<audit_cursor> after{std::in_place}; after && limit > 0;) {
-      auto read = query_audit(from_, session, *after, std::min(limit, page));
+      auto read = query_audit(from_, session, *after, std::min(limit, records_page));
       if (!read)
         return std::move(read.error());
       limit -= read->entries.size();
@@ -129,8 +129,8 @@ public:
     std::vector<event> all;
     // A page may end earlier, where events are large.
     while (all.size() < limit) {
-      const auto body = ask(path_of(session) + "/chunks?first=" + std::to_string(first)
-                            + "&limit=" + std::to_string(std::min(limit - all.size(), page)));
+      const auto body = ask(path_of(session) + "/chunks?first=" + std::to_string(first) + "&limit="
+                            + std::to_string(std::min(limit - all.size(), records_page)));
       if (!body)
         return body.error();
       const auto chunks = body->value("chunks", json::array());
@@ -259,7 +259,8 @@ private:
                         std::size_t limit, const reader<T>& use) {
     const std::string joint = path.find('?') == std::string::npos ? "?" : "&";
     for (std::string from; limit > 0;) {
-      const auto body = ask(path + joint + "limit=" + std::to_string(std::min(limit, page)) + from);
+      const auto body =
+          ask(path + joint + "limit=" + std::to_string(std::min(limit, records_page)) + from);
       if (!body)
         return body.error();
       auto items = items_of<T>(*body, name);

@@ -21,7 +21,7 @@ constexpr auto signal_interval = 50ms;
 constexpr auto return_interval = 100ms;
 
 /// How many recorded events are read at a time.
-constexpr std::size_t page = 256;
+constexpr std::size_t events_page = 256;
 
 /// How many live updates are shown together at most.
 constexpr std::size_t max_live_updates = 256;
@@ -332,9 +332,9 @@ caf::error remote_link::show_chunk(const json& data) {
 /// before the service began to tell.
 caf::error remote_link::show_recorded(std::uint64_t end) {
   while (*next_event_ < end) {
-    const auto events =
-        beside_.events(session_, *next_event_,
-                       static_cast<std::size_t>(std::min<std::uint64_t>(page, end - *next_event_)));
+    const auto events = beside_.events(
+        session_, *next_event_,
+        static_cast<std::size_t>(std::min<std::uint64_t>(events_page, end - *next_event_)));
     if (!events)
       return events.error();
     if (events->empty())

@@ -16,6 +16,10 @@ using byte_view = std::span<const std::uint8_t>;
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
+[[nodiscard]] inline bytes copy_of(byte_view value) {
+  return {value.begin(), value.end()};
+}
+
 /// Appends a number in little-endian order, as in the values of records.
 template <std::unsigned_integral Number>
 void append_little_endian(bytes& out, Number number) {

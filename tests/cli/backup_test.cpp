@@ -12,7 +12,7 @@ using namespace fermata::test;
 namespace {
 
 /// A session that waits for a result, in a store of some megabytes.
-void prepare(const sandbox& box) {
+void prepare_backup(const sandbox& box) {
   auto plan = json{{"goal", "much"}, {"tools", {{"ask", {{"kind", "client"}}}}}};
   for (int i = 1; i <= 20; ++i)
     plan["subtasks"].push_back({{"id", "t" + std::to_string(i)},
@@ -26,7 +26,7 @@ void prepare(const sandbox& box) {
 
 TEST_CASE("a backup is a store, on which whoever has it goes on") {
   const sandbox box;
-  prepare(box);
+  prepare_backup(box);
   const auto copy = (box.workspace() / "copies" / "monday").string();
   const auto made = box.run({"backup", copy});
   INFO(made.out << made.err);
@@ -42,7 +42,7 @@ TEST_CASE("a backup is a store, on which whoever has it goes on") {
 
 TEST_CASE("a backup is made beside the service that owns the store") {
   const sandbox box;
-  prepare(box);
+  prepare_backup(box);
   child service{box.invocation({"serve"})};
   REQUIRE(service.expect("service.sock"));
   const auto copy = (box.workspace() / "copy").string();
@@ -58,7 +58,7 @@ TEST_CASE("a backup does not overwrite one, and needs a store, a folder and a ra
   const auto copy = (box.workspace() / "copy").string();
   CHECK(box.run({"backup", copy}).error()["error"] == "store_unavailable");
   CHECK_FALSE(std::filesystem::exists(copy));
-  prepare(box);
+  prepare_backup(box);
   REQUIRE(box.run({"backup", copy, "--rate", "1000"}).status == 0);
   const auto again = box.run({"backup", copy});
   CHECK(again.status == 4);
@@ -71,7 +71,7 @@ TEST_CASE("a backup does not overwrite one, and needs a store, a folder and a ra
 
 TEST_CASE("a backup that is interrupted leaves nothing that looks like one") {
   const sandbox box;
-  prepare(box);
+  prepare_backup(box);
   const auto copy = box.workspace() / "copy";
   child process{box.invocation({"backup", copy.string(), "--rate", "1"})}; // takes seconds
   const auto begun = [&] {

@@ -10,7 +10,7 @@ using namespace fermata::test;
 namespace {
 
 /// The error that a plan is refused with, or "" when it is not.
-std::string refusal_of(const sandbox& box, std::string_view plan) {
+std::string plan_refusal(const sandbox& box, std::string_view plan) {
   const auto ended = box.run({"run", box.write("bad.json", plan), "--session", "s"});
   INFO(ended.out << ended.err);
   CHECK(ended.status == 2);
@@ -20,12 +20,6 @@ std::string refusal_of(const sandbox& box, std::string_view plan) {
 
 std::string plan_with(const std::string& subtasks) {
   return R"({"goal": "g", "subtasks": )" + subtasks + "}";
-}
-
-/// A session whose call `s:c1` waits for a decision.
-void stop_at_call(const sandbox& box) {
-  REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"}).status == 3);
-  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
 }
 
 std::uint64_t events_of(const sandbox& box) {
@@ -60,32 +54,32 @@ TEST_CASE("a plan that is not JSON is refused with line, column and file name") 
 
 TEST_CASE("a plan is refused for duplicate keys, depth, unknown fields and odd ids") {
   const sandbox box;
-  CHECK(refusal_of(box, R"({"goal": "a", "goal": "b", "subtasks": []})") == "invalid_json");
-  CHECK(refusal_of(box, std::string(100'000, '[')) == "invalid_json");
-  CHECK(refusal_of(box, R"({"goal": "g", "subtask": []})") == "invalid_field");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "depend_on": []}])")) == "invalid_field");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a\u0000b"}])")) == "invalid_id");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "../a"}])")) == "invalid_id");
-  CHECK(refusal_of(box, plan_with(R"([{"id": ")" + std::string(65, 'a') + R"("}])"))
+  CHECK(plan_refusal(box, R"({"goal": "a", "goal": "b", "subtasks": []})") == "invalid_json");
+  CHECK(plan_refusal(box, std::string(100'000, '[')) == "invalid_json");
+  CHECK(plan_refusal(box, R"({"goal": "g", "subtask": []})") == "invalid_field");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "depend_on": []}])")) == "invalid_field");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a\u0000b"}])")) == "invalid_id");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "../a"}])")) == "invalid_id");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": ")" + std::string(65, 'a') + R"("}])"))
         == "invalid_id");
-  CHECK(refusal_of(box, "") == "invalid_json");
-  CHECK(refusal_of(box, "{\"goal\": \"\xff\", \"subtasks\": []}") == "invalid_json");
+  CHECK(plan_refusal(box, "") == "invalid_json");
+  CHECK(plan_refusal(box, "{\"goal\": \"\xff\", \"subtasks\": []}") == "invalid_json");
 }
 
 TEST_CASE("a plan is refused for what is wrong with its subtasks, each with an error of its own") {
   const sandbox box;
-  CHECK(refusal_of(box, plan_with("[]")) == "empty_plan");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a"}, {"id": "a"}])")) == "duplicate_subtask");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "depends_on": ["b"]}])"))
+  CHECK(plan_refusal(box, plan_with("[]")) == "empty_plan");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a"}, {"id": "a"}])")) == "duplicate_subtask");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "depends_on": ["b"]}])"))
         == "unknown_dependency");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "depends_on": ["a"]}])")) == "self_dependency");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "depends_on": ["b"]},
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "depends_on": ["a"]}])")) == "self_dependency");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "depends_on": ["b"]},
                                       {"id": "b", "depends_on": ["a"]}])"))
         == "dependency_cycle");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "agent": "nobody"}])")) == "unknown_agent");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "steps": [{"tool": "nothing"}]}])"))
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "agent": "nobody"}])")) == "unknown_agent");
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "steps": [{"tool": "nothing"}]}])"))
         == "unknown_tool");
-  CHECK(refusal_of(box, plan_with(R"([{"id": "a", "result": {"$ref": "/results/b"}}])"))
+  CHECK(plan_refusal(box, plan_with(R"([{"id": "a", "result": {"$ref": "/results/b"}}])"))
         == "invalid_field");
 }
 

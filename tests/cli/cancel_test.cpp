@@ -6,16 +6,6 @@
 using namespace fermata;
 using namespace fermata::test;
 
-namespace {
-
-/// A session whose call `s:c1` of a client tool waits for a decision.
-void stop_at_call(const sandbox& box) {
-  REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"}).status == 3);
-  REQUIRE(box.run({"approve", "s:p1"}).status == 3);
-}
-
-} // namespace
-
 TEST_CASE("a person responds in place of a tool, which does not run") {
   const sandbox box;
   const auto plan =

@@ -21,7 +21,7 @@ using namespace fermata::test;
 namespace {
 
 /// Session `s`, whose first call waits for a decision.
-void prepare(const sandbox& box) {
+void prepare_export(const sandbox& box) {
   REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"}).status == 3);
   REQUIRE(box.run({"approve", "s:p1"}).status == 3);
   std::filesystem::remove(box.workspace() / "plan.json");
@@ -55,7 +55,7 @@ result<imported_session> import_text(store& into, const std::string& text) {
 
 TEST_CASE("export prints all of a session as JSON lines, whatever --json says") {
   const sandbox box;
-  prepare(box);
+  prepare_export(box);
   REQUIRE(box.run({"run", "-", "--session", "other"}, seed_plan()).status == 3);
   const auto printed = box.run({"export", "s"});
   CHECK(printed.status == 0);
@@ -77,7 +77,7 @@ TEST_CASE("export prints all of a session as JSON lines, whatever --json says") 
 
 TEST_CASE("export --out makes a file for nobody else, and says what is in it") {
   const sandbox box;
-  prepare(box);
+  prepare_export(box);
   const auto made = box.run({"export", "s", "--out", "s.jsonl"});
   CHECK(made.status == 0);
   REQUIRE(made.lines.size() == 1);
@@ -102,7 +102,7 @@ TEST_CASE("export --out makes a file for nobody else, and says what is in it") {
 
 TEST_CASE("export replaces nothing that exists, and makes no folders") {
   const sandbox box;
-  prepare(box);
+  prepare_export(box);
   box.write("there", "mine");
   std::filesystem::create_directory(box.workspace() / "folder");
   std::filesystem::create_symlink("nowhere", box.workspace() / "link");
@@ -210,7 +210,7 @@ TEST_CASE("an export that is interrupted ends, and what it has written is no exp
 
 TEST_CASE("a session that is not there, or is damaged, is not exported, and no file is left") {
   const sandbox box;
-  prepare(box);
+  prepare_export(box);
   const auto refused = [&](const std::string& session) {
     const auto ended = box.run({"export", session, "--out", "s.jsonl"});
     INFO(ended.out << ended.err);
@@ -235,7 +235,7 @@ TEST_CASE("a session that is not there, or is damaged, is not exported, and no f
 TEST_CASE("a redacted export hides secrets, says so, and can be imported") {
   const sandbox box;
   const auto rules = box.write("rules.json", R"({"patterns": ["why"]})");
-  prepare(box);
+  prepare_export(box);
   const auto digest = box.run({"pending"}).last()["digest"].get<std::string>();
   REQUIRE(contains(box.run({"export", "s"}).out, "why"));
   REQUIRE(box.run({"export", "s", "--redact", rules, "--out", "s.jsonl"}).status == 0);

@@ -11,7 +11,7 @@ using namespace fermata::test;
 namespace {
 
 /// A session that waits for a decision, and its export.
-std::string prepare(const sandbox& box) {
+std::string prepare_import(const sandbox& box) {
   REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", "s"}).status == 3);
   auto exported = (box.workspace() / "s.jsonl").string();
   REQUIRE(box.run({"export", "s", "--out", exported}).status == 0);
@@ -22,7 +22,7 @@ std::string prepare(const sandbox& box) {
 
 TEST_CASE("an imported session goes on in its new store, and stays as it was in the old one") {
   const sandbox box;
-  const auto file = prepare(box);
+  const auto file = prepare_import(box);
   const auto other = (box.workspace() / "other").string();
   const auto done = box.run({"import", file, "--store", other});
   INFO(done.out << done.err);
@@ -38,7 +38,7 @@ TEST_CASE("an imported session goes on in its new store, and stays as it was in 
 
 TEST_CASE("an import comes from standard input as well, and only once") {
   const sandbox box;
-  const auto text = box.read(std::filesystem::path{prepare(box)}.filename());
+  const auto text = box.read(std::filesystem::path{prepare_import(box)}.filename());
   const auto other = (box.workspace() / "other").string();
   REQUIRE(box.run({"import", "-", "--store", other}, text).status == 0);
   const auto again = box.run({"import", "-", "--store", other}, text);
@@ -49,7 +49,7 @@ TEST_CASE("an import comes from standard input as well, and only once") {
 
 TEST_CASE("an import that was edited, or is none, is refused and changes nothing") {
   const sandbox box;
-  const auto file = prepare(box);
+  const auto file = prepare_import(box);
   auto text = box.read(std::filesystem::path{file}.filename());
   const auto edited = text.find("awaiting_plan_decision");
   REQUIRE(edited != std::string::npos);
@@ -70,7 +70,7 @@ TEST_CASE("an import that was edited, or is none, is refused and changes nothing
 
 TEST_CASE("an export that is cut off is not imported") {
   const sandbox box;
-  const auto text = box.read(std::filesystem::path{prepare(box)}.filename());
+  const auto text = box.read(std::filesystem::path{prepare_import(box)}.filename());
   const auto other = (box.workspace() / "other").string();
   const auto refused = box.run({"import", "-", "--store", other}, text.substr(0, text.size() / 2));
   CHECK(refused.status == 2);

@@ -42,7 +42,7 @@ void stop_at_file(const sandbox& box) {
   REQUIRE(run_with(box, notes, {"approve", "notes:p4"}).status == 3);
 }
 
-std::string refusal_of(const sandbox& box, const std::string& setup) {
+std::string setup_refusal(const sandbox& box, const std::string& setup) {
   const auto refused =
       run_with(box, box.write("bad.json", setup), {"message", "s", "Is anybody here?"});
   INFO(refused.out << refused.err);
@@ -219,37 +219,38 @@ TEST_CASE("what a scripted model does wrong is recorded, and seen by it next") {
 
 TEST_CASE("a models file that is wrong is refused, with its name and the place") {
   const sandbox box;
-  CHECK(contains(refusal_of(box, "{"), "line 1"));
-  CHECK(contains(refusal_of(box, R"({"models": {}, "agents": {}, "model": {}})"), "model"));
-  CHECK(
-      contains(refusal_of(box, R"({"models": {"m": {"replies": [{"says": "x"}]}}, "agents": {}})"),
-               "models.m.replies[0]"));
+  CHECK(contains(setup_refusal(box, "{"), "line 1"));
+  CHECK(contains(setup_refusal(box, R"({"models": {}, "agents": {}, "model": {}})"), "model"));
   CHECK(contains(
-      refusal_of(
+      setup_refusal(box, R"({"models": {"m": {"replies": [{"says": "x"}]}}, "agents": {}})"),
+      "models.m.replies[0]"));
+  CHECK(contains(
+      setup_refusal(
           box, R"({"models": {"m": {"replies": [{"text": "x", "parts": ["y"]}]}}, "agents": {}})"),
       "models.m.replies[0]: text and parts"));
   CHECK(contains(
-      refusal_of(
+      setup_refusal(
           box, R"({"models": {"m": {"replies": [{"text": "x", "failure": "y"}]}}, "agents": {}})"),
       "a reply that is a failure"));
   CHECK(contains(
-      refusal_of(box, R"({"models": {"m": {"replies": [{"delay_ms": -1}]}}, "agents": {}})"),
+      setup_refusal(box, R"({"models": {"m": {"replies": [{"delay_ms": -1}]}}, "agents": {}})"),
       "models.m.replies[0].delay_ms"));
   CHECK(contains(
-      refusal_of(box, R"({"models": {"m": {"replies": []}}, "agents": {"a": {"model": "n"}}})"),
+      setup_refusal(box, R"({"models": {"m": {"replies": []}}, "agents": {"a": {"model": "n"}}})"),
       "agents.a.model: there is no model \"n\"; the file has: m"));
-  CHECK(contains(refusal_of(box, R"({"models": {"m": {"replies": []}},
+  CHECK(contains(setup_refusal(box, R"({"models": {"m": {"replies": []}},
                                      "agents": {"a": {"model": "m", "max_steps": 0}}})"),
                  "agents.a.max_steps"));
-  CHECK(contains(refusal_of(box, R"({"models": {"m": {"replies": []}},
+  CHECK(contains(setup_refusal(box, R"({"models": {"m": {"replies": []}},
                                      "agents": {"script": {"model": "m"}}})"),
                  "agents.script"));
-  CHECK(contains(
-      refusal_of(box, R"({"models": {"m": {"replies": []}}, "agents": {"a/b": {"model": "m"}}})"),
-      "agents: "));
-  CHECK(contains(refusal_of(box, R"({"models": {"": {"replies": []}}, "agents": {}})"),
+  CHECK(
+      contains(setup_refusal(
+                   box, R"({"models": {"m": {"replies": []}}, "agents": {"a/b": {"model": "m"}}})"),
+               "agents: "));
+  CHECK(contains(setup_refusal(box, R"({"models": {"": {"replies": []}}, "agents": {}})"),
                  "a model needs a name"));
-  CHECK(contains(refusal_of(box, R"({"models": {}, "agents": {}, "planner": "p"})"),
+  CHECK(contains(setup_refusal(box, R"({"models": {}, "agents": {}, "planner": "p"})"),
                  "planner: there is no agent \"p\"; the file has: none"));
   CHECK(run_with(box, "no/such/file", {"message", "s", "x"}).status == 2);
   CHECK_FALSE(std::filesystem::exists(box.store()));

@@ -9,7 +9,7 @@ using namespace fermata::test;
 namespace {
 
 /// A session that was approved, suspended and resumed, and waits for a call's decision.
-void prepare(const sandbox& box, const std::string& session) {
+void prepare_past(const sandbox& box, const std::string& session) {
   REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", session}).status == 3);
   REQUIRE(box.run({"approve", session + ":p1"}).status == 3);
   REQUIRE(box.run({"suspend", session, "--reason", "lunch\nnow"}).status == 3);
@@ -20,7 +20,7 @@ void prepare(const sandbox& box, const std::string& session) {
 
 TEST_CASE("history prints each state with what brought it about") {
   const sandbox box;
-  prepare(box, "s");
+  prepare_past(box, "s");
   const auto history = box.run({"history", "s"});
   CHECK(history.status == 0);
   REQUIRE(history.lines.size() == 4);
@@ -40,8 +40,8 @@ TEST_CASE("history prints each state with what brought it about") {
 
 TEST_CASE("audit prints what was decided in one session or in all") {
   const sandbox box;
-  prepare(box, "one");
-  prepare(box, "two");
+  prepare_past(box, "one");
+  prepare_past(box, "two");
   REQUIRE(box.run({"edit", "two:c1", "--arguments", R"({"question": "who?"})"}).status == 3);
   const auto all = box.run({"audit"});
   CHECK(all.status == 0);
@@ -73,7 +73,7 @@ TEST_CASE("a store in which nobody has decided anything has no audit") {
 
 TEST_CASE("status says how far the plan is") {
   const sandbox box;
-  prepare(box, "s");
+  prepare_past(box, "s");
   const auto status = box.run({"status", "s"}).last();
   CHECK(status["progress"]["total"] == 2);
   CHECK(status["progress"]["running"] == 1);

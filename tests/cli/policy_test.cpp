@@ -28,7 +28,7 @@ std::string plan_of_files(const std::vector<std::string>& names) {
       {{"goal", "Write"}, {"subtasks", {{{"id", "only"}, {"steps", json::array({step})}}}}});
 }
 
-std::string refusal_of(const sandbox& box, const std::string& policy) {
+std::string policy_refusal(const sandbox& box, const std::string& policy) {
   const auto file = box.write("bad.json", policy);
   const auto refused = box.run({"--policy", file, "run", box.write("p.json", seed_plan())});
   INFO(refused.out << refused.err);
@@ -68,13 +68,14 @@ TEST_CASE("`policy check` shows the rules of a file, and which of them decides o
 TEST_CASE("a policy that cannot be is refused before anything is touched, and the place is named") {
   const sandbox box;
   CHECK(contains(
-      refusal_of(box, R"({"rules": [{"action": "allow", "tools": "*"}], "default": "ask"})"),
+      policy_refusal(box, R"({"rules": [{"action": "allow", "tools": "*"}], "default": "ask"})"),
       "bad.json: rules[0]: unknown field \"tools\""));
-  CHECK(contains(refusal_of(box, R"({"rules": [{"match": {"arguments": {"/a": {"matches": "("}}},
+  CHECK(
+      contains(policy_refusal(box, R"({"rules": [{"match": {"arguments": {"/a": {"matches": "("}}},
                                      "action": "allow"}], "default": "ask"})"),
-                 "rules[0].match.arguments[\"/a\"].matches: not an RE2 expression"));
-  CHECK(contains(refusal_of(box, "{\n\"rules\": [}"), "line 2"));
-  CHECK(contains(refusal_of(box, "{}"), "rules"));
+               "rules[0].match.arguments[\"/a\"].matches: not an RE2 expression"));
+  CHECK(contains(policy_refusal(box, "{\n\"rules\": [}"), "line 2"));
+  CHECK(contains(policy_refusal(box, "{}"), "rules"));
   CHECK(box.run({"policy", "check", "there-is-none.json"}).status == 2);
   CHECK(box.run({"policy"}).status == 2);
   CHECK(box.run({"policy", "check", example, "--tool", "t", "--plan"}).status == 2);

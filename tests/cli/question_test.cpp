@@ -29,7 +29,7 @@ void stop_at_question(const sandbox& box, const json& arguments) {
   REQUIRE(asked.last()["waiting"]["answer"] == 1);
 }
 
-child_options at_terminal(const sandbox& box, std::vector<std::string> words) {
+child_options asked_at_terminal(const sandbox& box, std::vector<std::string> words) {
   auto options = box.invocation(std::move(words));
   options.terminal = true;
   return options;
@@ -104,7 +104,7 @@ TEST_CASE("without a terminal a question is printed with the command that answer
 TEST_CASE("at a terminal a question is asked again until the answer fits") {
   const sandbox box;
   stop_at_question(box, colour_question);
-  child person{at_terminal(box, {"resume", "s"})};
+  child person{asked_at_terminal(box, {"resume", "s"})};
   CHECK(person.expect("  | Which colour?"));
   REQUIRE(person.expect(for_answer));
   person.type("blue");
@@ -121,7 +121,7 @@ TEST_CASE("at a terminal a question is asked again until the answer fits") {
 TEST_CASE("leaving a question unanswered loses nothing") {
   const sandbox box;
   stop_at_question(box, colour_question);
-  child person{at_terminal(box, {"resume", "s"})};
+  child person{asked_at_terminal(box, {"resume", "s"})};
   REQUIRE(person.expect(for_answer));
   person.type("");
   CHECK(person.expect("Nothing is lost"));
@@ -133,7 +133,7 @@ TEST_CASE("a question and its schema reach a person escaped") {
   const sandbox box;
   const std::string evil = "x\u001b[31m\u202Egnp\r";
   stop_at_question(box, {{"question", evil}, {"schema", {{"enum", {evil}}}}});
-  child person{at_terminal(box, {"resume", "s"})};
+  child person{asked_at_terminal(box, {"resume", "s"})};
   REQUIRE(person.expect(for_answer));
   person.type("q");
   REQUIRE(person.expect(for_answer));

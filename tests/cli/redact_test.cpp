@@ -10,14 +10,14 @@ using namespace fermata::test;
 
 namespace {
 
-constexpr std::string_view rules =
+constexpr std::string_view redaction_rules =
     R"({"fields": ["password"], "patterns": ["sk-[A-Za-z0-9]+"], "environment": ["DEPLOY_KEY"]})";
 
 /// A session `s` with secrets everywhere, which waits for a decision on a call with some more.
 class secretive {
 public:
   explicit secretive(bool as_json)
-      : as_json_{as_json}, rules_file_{box.write("rules.json", rules)} {
+      : as_json_{as_json}, rules_file_{box.write("rules.json", redaction_rules)} {
     const json arguments{{"password", 12345678},
                          {"note", "deploy key is the-deploy-key"},
                          {"argv", {"x", "--password", "hunter2"}}};
@@ -83,7 +83,7 @@ TEST_CASE("no command prints or logs a secret") {
 
 TEST_CASE("P9: a file whose name has a secret is shown as it is on the disk") {
   const sandbox box;
-  const auto rules_file = box.write("rules.json", rules);
+  const auto rules_file = box.write("rules.json", redaction_rules);
   box.write("task-list.md", "one\nthe key sk-old1\n");
   // Under the redacted name there is something else.
   box.write("ta[redacted].md", "foreign\n");
@@ -102,7 +102,7 @@ TEST_CASE("P9: a file whose name has a secret is shown as it is on the disk") {
 
 TEST_CASE("where a preview would give a secret away, the arguments are shown without it") {
   const sandbox box;
-  const auto rules_file = box.write("rules.json", rules);
+  const auto rules_file = box.write("rules.json", redaction_rules);
   const auto plan = plan_of("execute_command", {{"argv", {"login", "--password", "hunter2"}}});
   REQUIRE(box.run({"run", box.write("plan.json", plan), "--session", "s"}).status == 3);
   REQUIRE(box.run({"approve", "s:p1"}).status == 3);
@@ -118,8 +118,9 @@ TEST_CASE("what is said of a wrong answer at a terminal has no secret of the que
   const auto said_of = [](const json& schema, const std::string& wrong) {
     const sandbox box;
     const auto plan = plan_of("ask_human", {{"question", "Which one?"}, {"schema", schema}});
-    auto options = box.invocation({"run", box.write("plan.json", plan), "--session", "s",
-                                   "--approve", "all", "--redact", box.write("rules.json", rules)});
+    auto options =
+        box.invocation({"run", box.write("plan.json", plan), "--session", "s", "--approve", "all",
+                        "--redact", box.write("rules.json", redaction_rules)});
     options.terminal = true;
     child person{options};
     REQUIRE(person.expect("Your answer"));
@@ -151,7 +152,7 @@ TEST_CASE("an error that nobody expected is told without secrets as well") {
                   "--socket",
                   "sk-socket1",
                   "--redact",
-                  box.write("rules.json", rules)};
+                  box.write("rules.json", redaction_rules)};
   child process{options};
   CHECK(process.wait() == 4);
   INFO(process.error_output());

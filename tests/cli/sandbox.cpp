@@ -103,6 +103,11 @@ std::string seed_plan() {
     ]})";
 }
 
+void stop_at_call(const sandbox& box, const std::string& session) {
+  REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", session}).status == 3);
+  REQUIRE(box.run({"approve", session + ":p1"}).status == 3);
+}
+
 std::string plan_of(std::string_view tool, const json& arguments) {
   const json step{{"tool", tool}, {"arguments", arguments}};
   const json subtask{{"id", "only"}, {"steps", json::array({step})}};

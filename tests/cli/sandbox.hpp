@@ -66,6 +66,9 @@ private:
 /// the first.
 [[nodiscard]] std::string seed_plan();
 
+/// Leaves a session whose call `SESSION:c1` of that plan waits for a decision.
+void stop_at_call(const sandbox& box, const std::string& session = "s");
+
 /// A plan of one subtask that calls one tool.
 [[nodiscard]] std::string plan_of(std::string_view tool, const json& arguments);
 

@@ -10,7 +10,7 @@ using namespace fermata::test;
 namespace {
 
 /// A session whose first call waits for a decision.
-void stop_at_call(const sandbox& box) {
+void stop_at_seed_call(const sandbox& box) {
   const auto plan = box.write("plan.json", seed_plan());
   const auto proposed = box.run({"run", plan, "--session", "s"});
   REQUIRE(proposed.status == 3);
@@ -32,7 +32,7 @@ json pending_of(const sandbox& box) {
 
 TEST_CASE("a plan of two subtasks goes on through four processes, with an approval and a result") {
   const sandbox box;
-  stop_at_call(box);
+  stop_at_seed_call(box);
   const auto asked = pending_of(box);
   CHECK(asked["id"] == "s:c1");
   CHECK(asked["session"] == "s");
@@ -63,7 +63,7 @@ TEST_CASE("a plan of two subtasks goes on through four processes, with an approv
 
 TEST_CASE("a rejected call is answered with the feedback, and the plan goes on") {
   const sandbox box;
-  stop_at_call(box);
+  stop_at_seed_call(box);
   const auto rejected = box.run({"reject", "s:c1", "--reason", "do not ask"});
   CHECK(rejected.status == 0);
   CHECK(rejected.last()["state"] == "completed");
@@ -74,7 +74,7 @@ TEST_CASE("a rejected call is answered with the feedback, and the plan goes on")
 
 TEST_CASE("an edited call runs with the edited arguments") {
   const sandbox box;
-  stop_at_call(box);
+  stop_at_seed_call(box);
   const auto refused = box.run({"edit", "s:c1", "--arguments", R"({"answer": 1})"});
   CHECK(refused.status == 2);
   CHECK(refused.error()["error"] == "invalid_arguments");
@@ -89,7 +89,7 @@ TEST_CASE("an edited call runs with the edited arguments") {
 
 TEST_CASE("a failed result of a client tool fails its subtask, which can be retried or skipped") {
   const sandbox box;
-  stop_at_call(box);
+  stop_at_seed_call(box);
   REQUIRE(box.run({"approve", "s:c1"}).status == 3);
   const auto failed = box.run({"result", "s:c1", R"("nobody answers")", "--error"});
   CHECK(failed.status == 1);

@@ -65,7 +65,7 @@ void record_large_event(hosted_server& hosted, std::size_t size_bytes) {
 }
 
 /// Why a server does not open; empty: it does.
-std::string refusal_of(const std::string& address, const std::string& token) {
+std::string listening_refusal(const std::string& address, const std::string& token) {
   try {
     hosted_server hosted{[&](auto& options) {
       options.listen = address;
@@ -655,7 +655,7 @@ TEST_CASE("only clients of the socket are told which store is served") {
 TEST_CASE("an address that is not of the loopback interface is refused, and says why") {
   for (const auto* address : {"0.0.0.0:8080", "192.168.1.1:80", "[::]:80", "8.8.8.8:1"}) {
     INFO(address);
-    CHECK(refusal_of(address, "0123456789abcdef").find("no TLS") != std::string::npos);
+    CHECK(listening_refusal(address, "0123456789abcdef").find("no TLS") != std::string::npos);
   }
 }
 
@@ -663,9 +663,9 @@ TEST_CASE("what is no address and port is refused, and so is one without a token
   for (const auto* address :
        {"localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", ":80"}) {
     INFO(address);
-    CHECK(refusal_of(address, "0123456789abcdef").find("ADDRESS:PORT") != std::string::npos);
+    CHECK(listening_refusal(address, "0123456789abcdef").find("ADDRESS:PORT") != std::string::npos);
   }
-  CHECK(refusal_of("127.0.0.1:0", "").find("--token-file") != std::string::npos);
+  CHECK(listening_refusal("127.0.0.1:0", "").find("--token-file") != std::string::npos);
 }
 
 TEST_CASE("the socket is its owner's alone, and is gone when the server has stopped") {

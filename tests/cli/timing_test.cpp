@@ -14,12 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A session whose client call `s:c1` waits for a decision.
-void stop_at_call(const sandbox& box, const std::string& session = "s") {
-  REQUIRE(box.run({"run", box.write("plan.json", seed_plan()), "--session", session}).status == 3);
-  REQUIRE(box.run({"approve", session + ":p1"}).status == 3);
-}
-
 /// The same since an hour, with a deadline ten minutes later.
 void stop_at_call_with_deadline(const sandbox& box, const std::string& session,
                                 std::optional<subtask_id> of = {}) {
@@ -40,7 +34,7 @@ std::int64_t milliseconds_of(timestamp at) {
   return at.time_since_epoch().count();
 }
 
-timestamp now() {
+timestamp real_now() {
   return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
@@ -88,15 +82,15 @@ TEST_CASE("a session that is suspended while a person is asked can be resumed at
 TEST_CASE("a session is suspended until a time, or for a while, and the time can be changed") {
   const sandbox box;
   stop_at_call(box);
-  const auto before = milliseconds_of(now());
+  const auto before = milliseconds_of(real_now());
   const auto for_days = box.run({"suspend", "s", "--for", "3d"});
   REQUIRE(for_days.status == 3);
   const auto until = for_days.last()["suspended_until"].get<std::int64_t>();
   CHECK(until >= before + milliseconds_of(timestamp{72h}));
-  CHECK(until <= milliseconds_of(now() + 72h));
+  CHECK(until <= milliseconds_of(real_now() + 72h));
   CHECK(for_days.last()["next_timer"] == until);
 
-  const auto tomorrow = milliseconds_of(now() + 24h);
+  const auto tomorrow = milliseconds_of(real_now() + 24h);
   const auto changed = box.run({"suspend", "s", "--until", std::to_string(tomorrow)});
   CHECK(changed.last()["suspended_until"] == tomorrow);
   const auto timers = box.run({"timers"});
@@ -164,7 +158,7 @@ TEST_CASE("a deadline is set, changed and cleared, for a plan and for a subtask"
   const auto deadline = in_days.last()["subtasks"][0]["deadline"].get<std::int64_t>();
   CHECK(in_days.last()["next_timer"] == deadline);
   CHECK(box.run_plainly({"status", "s"}).out.find("(deadline ") != std::string::npos);
-  const auto tomorrow = milliseconds_of(now() + 24h);
+  const auto tomorrow = milliseconds_of(real_now() + 24h);
   const auto of_plan = box.run({"deadline", "s", "--at", std::to_string(tomorrow)});
   CHECK(of_plan.last()["plan"]["deadline"] == tomorrow);
   CHECK(box.run_plainly({"status", "s"}).out.find("\nDeadline: ") != std::string::npos);
@@ -368,7 +362,7 @@ TEST_CASE("an attempt at a subtask and a call fail when their time is over") {
   }
   const auto pending = box.run({"pending", "expiring"});
   REQUIRE(pending.lines.size() == 1);
-  CHECK(pending.last()["expires_at"].get<std::int64_t>() < milliseconds_of(now()));
+  CHECK(pending.last()["expires_at"].get<std::int64_t>() < milliseconds_of(real_now()));
   CHECK(box.run_plainly({"pending"}).out.find(", expired ") != std::string::npos);
   CHECK(box.run({"resume", "limited"}).last()["subtasks"][0]["status"] == "failed");
   const auto expired = box.run({"resume", "expiring"});

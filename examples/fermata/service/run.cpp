@@ -273,7 +273,7 @@ result<exit_status> run_service(const arguments& given, console& out) {
   auto log = command_line::open_log(given.log, given.log_level, out.redaction());
   if (!log)
     return std::move(log.error());
-  const auto counted = std::make_shared<metrics>();
+  const auto counted = std::make_shared<fermata::metrics>();
   options->metrics = [counted] { return counted->text(); };
   options->redaction = out.redaction();
 

@@ -11,10 +11,6 @@ namespace {
 /// A statement is limited to 1 GB, and takes several times its size of memory.
 constexpr std::size_t max_written_bytes = 256 << 20;
 
-bytes copy_of(byte_view value) {
-  return {value.begin(), value.end()};
-}
-
 std::vector<byte_view> views_of(const std::vector<bytes>& values) {
   return {values.begin(), values.end()};
 }

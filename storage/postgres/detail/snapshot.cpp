@@ -5,14 +5,6 @@
 
 namespace fermata::detail {
 
-namespace {
-
-bytes copy_of(byte_view value) {
-  return {value.begin(), value.end()};
-}
-
-} // namespace
-
 result<std::unique_ptr<postgres_snapshot>>
 postgres_snapshot::begin(std::unique_ptr<postgres_connection>& connection,
                          const postgres_statements& statements, const session_id* session,

@@ -4,6 +4,7 @@
 #include <fermata/storage/session_ownership.hpp>
 
 #include <memory>
+#include <type_traits>
 
 namespace fermata {
 
@@ -43,7 +44,14 @@ private:
   postgres_ownership(std::shared_ptr<postgres_store> store, node_name node,
                      std::chrono::milliseconds lease);
 
-  [[nodiscard]] result<std::shared_ptr<detail::postgres_database>> database() const;
+  /// Gives `body` the database. Errors: `store_unavailable`: the store is closed.
+  template <class Body>
+  auto with_database(const Body& body) const
+      -> std::invoke_result_t<Body, detail::postgres_database&>;
+  /// The same of a call about slots. Errors: also `invalid_field`.
+  template <class Body>
+  auto with_database(std::span<const std::uint32_t> slots, const Body& body) const
+      -> std::invoke_result_t<Body, detail::postgres_database&>;
 
   const std::shared_ptr<postgres_store> store_;
   const node_name node_;

@@ -1,5 +1,6 @@
 #include <fermata/storage/memory_ownership.hpp>
 
+#include <fermata/storage/detail/new_identity.hpp>
 #include <fermata/storage/detail/slot_checks.hpp>
 
 #include <algorithm>
@@ -9,7 +10,10 @@
 namespace fermata {
 
 memory_ownership_table::memory_ownership_table(clock now)
-    : now_{std::move(now)}, slots_(session_slots) {}
+    : memory_ownership_table{std::move(now), detail::new_identity()} {}
+
+memory_ownership_table::memory_ownership_table(clock now, store_identity identity)
+    : now_{std::move(now)}, identity_{std::move(identity)}, slots_(session_slots) {}
 
 void memory_ownership_table::end_lease(const node_name& node) {
   const std::lock_guard lock{mutex_};
@@ -131,6 +135,10 @@ memory_ownership::join(std::shared_ptr<memory_ownership_table> table, node_name 
 memory_ownership::memory_ownership(std::shared_ptr<memory_store> store,
                                    std::chrono::milliseconds lease, std::shared_ptr<life> joined)
     : store_{std::move(store)}, lease_{lease}, life_{std::move(joined)}, node_{life_->node} {}
+
+const store_identity& memory_ownership::identity() const noexcept {
+  return life_->table->identity();
+}
 
 caf::error memory_ownership::look_at(const std::function<caf::error()>& body) const {
   return store_->between_writes([&] {

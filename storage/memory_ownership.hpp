@@ -10,14 +10,19 @@
 
 namespace fermata {
 
-/// What nodes share beside the data of a `memory_store`: who lives, who owns which slot, and the
-/// clock that leases go by. Thread-safe.
+/// What nodes share beside the data of a `memory_store`: its identity, who lives, who owns which
+/// slot, and the clock that leases go by. Thread-safe.
 class memory_ownership_table {
 public:
   using clock = std::function<std::chrono::steady_clock::time_point()>;
 
   /// `now` is asked on whatever thread calls, and must not call the table or a store.
   explicit memory_ownership_table(clock now = std::chrono::steady_clock::now);
+
+  /// The same, with an identity that is not drawn from the system's entropy: for simulations.
+  memory_ownership_table(clock now, store_identity identity);
+
+  [[nodiscard]] const store_identity& identity() const noexcept { return identity_; }
 
   /// As if the node's lease had run out just now.
   void end_lease(const node_name& node);
@@ -56,6 +61,7 @@ private:
 
   std::mutex mutex_;
   const clock now_;
+  const store_identity identity_;
   std::map<node_name, member> members_;
   std::vector<slot> slots_;
   std::uint64_t last_life_ = 0;
@@ -81,6 +87,7 @@ public:
 
   [[nodiscard]] const node_name& node() const noexcept override { return node_; }
   [[nodiscard]] std::chrono::milliseconds lease() const noexcept override { return lease_; }
+  [[nodiscard]] const store_identity& identity() const noexcept override;
   [[nodiscard]] result<ownership_news> renew(slot_wish wish = slot_wish::take) override;
   [[nodiscard]] result<std::vector<std::uint32_t>>
   acquire(std::span<const std::uint32_t> slots) override;

@@ -2,6 +2,7 @@
 
 #include <fermata/messages/errors.hpp>
 #include <fermata/messages/ids.hpp>
+#include <fermata/messages/store_identity.hpp>
 #include <fermata/storage/session_slots.hpp>
 
 #include <chrono>
@@ -83,6 +84,10 @@ public:
   /// The name that this node has joined under.
   [[nodiscard]] virtual const node_name& node() const noexcept = 0;
   [[nodiscard]] virtual std::chrono::milliseconds lease() const noexcept = 0;
+
+  /// Of the store that the nodes share: the same for all of them, and for all their lives; another
+  /// one for any other store, unless that was copied from it. Never empty.
+  [[nodiscard]] virtual const store_identity& identity() const noexcept = 0;
 
   /// Begins the lease, or begins it anew. Waits for an acquisition by another node that is under
   /// way, so that none takes a slot for free whose lease has just been renewed.

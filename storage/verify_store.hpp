@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/messages/errors.hpp>
+#include <fermata/messages/store_identity.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -21,6 +22,8 @@ struct verify_report {
   /// not among those above.
   std::uint64_t garbage = 0;
   std::uint64_t size_bytes = 0;
+  /// Of a store that nodes can share; empty: it is none, or has none yet.
+  store_identity identity;
   /// What is wrong, for people; at most `max_problems`, the check ends there.
   std::vector<std::string> problems;
 

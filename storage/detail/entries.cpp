@@ -288,6 +288,27 @@ result<std::optional<std::uint64_t>> read_meta(table_reader& tables, std::string
   return std::optional{number};
 }
 
+bytes make_identity_value(const store_identity& identity) {
+  return seal_value(table::meta, table_key::of_text(meta_identity), view_of(identity.str()));
+}
+
+result<store_identity> read_identity(table_reader& tables) {
+  const auto key = table_key::of_text(meta_identity);
+  auto value = tables.get(table::meta, key);
+  if (!value)
+    return value.error();
+  if (!*value)
+    return store_identity{};
+  auto payload = unseal_value(table::meta, key, **value);
+  if (!payload)
+    return payload.error();
+  auto parsed =
+      store_identity::parse({reinterpret_cast<const char*>(payload->data()), payload->size()});
+  if (!parsed)
+    return malformed(table::meta, key, "does not parse");
+  return parsed;
+}
+
 caf::error write_meta(table_writer& tables, std::string_view name, std::uint64_t value) {
   bytes payload;
   append_little_endian(payload, value);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/messages/store_identity.hpp>
 #include <fermata/storage/detail/tables.hpp>
 
 #include <chrono>
@@ -153,5 +154,11 @@ inline constexpr std::string_view meta_next_number = "next_number";
 inline constexpr std::string_view meta_recoveries = "recoveries";
 /// The greatest position in `log` that was given out, once that entry is erased.
 inline constexpr std::string_view meta_last_position = "last_position";
+/// Of a store that nodes share; its value is no number, but the text of a `store_identity`.
+inline constexpr std::string_view meta_identity = "identity";
+
+[[nodiscard]] bytes make_identity_value(const store_identity& identity);
+/// Empty: it was never written.
+[[nodiscard]] result<store_identity> read_identity(table_reader& tables);
 
 } // namespace fermata::detail

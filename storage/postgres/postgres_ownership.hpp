@@ -29,6 +29,9 @@ public:
 
   [[nodiscard]] const node_name& node() const noexcept override { return node_; }
   [[nodiscard]] std::chrono::milliseconds lease() const noexcept override { return lease_; }
+  [[nodiscard]] const store_identity& identity() const noexcept override {
+    return store_->identity();
+  }
   [[nodiscard]] result<ownership_news> renew(slot_wish wish = slot_wish::take) override;
   [[nodiscard]] result<std::vector<std::uint32_t>>
   acquire(std::span<const std::uint32_t> slots) override;

@@ -38,7 +38,7 @@ result<std::shared_ptr<postgres_store>> postgres_store::open(postgres_options op
 
 postgres_store::postgres_store(std::shared_ptr<detail::postgres_database> database,
                                store_access access)
-    : database_{std::move(database)}, access_{access} {}
+    : database_{std::move(database)}, access_{access}, identity_{database_->identity()} {}
 
 postgres_store::~postgres_store() = default;
 
@@ -93,6 +93,7 @@ result<verify_report> postgres_store::verify() {
   if (!open)
     return closed_error();
   verify_report report;
+  report.identity = identity_;
   const auto tables = open->read();
   if (!tables && is(tables.error(), errc::store_corrupt)) {
     report.problems.push_back(message_of(tables.error()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/messages/store_identity.hpp>
 #include <fermata/storage/store.hpp>
 #include <fermata/storage/store_access.hpp>
 #include <fermata/storage/verify_store.hpp>
@@ -109,6 +110,13 @@ public:
   /// when `max_views` are open for as long as `timeout`, or the server takes no more connections.
   result<std::unique_ptr<view>> read() override;
 
+  /// By which nodes that share the store know that they do: drawn when the store is made, or by the
+  /// first that opens it for writing where it was made by a version without. Empty: it has none
+  /// yet, and was opened `read_only`. A copy of the database has the same; deleting it from the
+  /// copy (`DELETE FROM <schema>.meta WHERE key = 'identity'`), while nobody has that open, gives
+  /// it one of its own at the next opening. Also of a store that is closed.
+  [[nodiscard]] const store_identity& identity() const noexcept { return identity_; }
+
   /// Reads the whole store, as of one moment, and checks each checksum and whether the tables agree
   /// with each other. `size_bytes` is what the database has in its files. A damaged store is a
   /// result, with problems.
@@ -128,6 +136,7 @@ private:
   mutable std::mutex mutex_;
   std::shared_ptr<detail::postgres_database> database_;
   store_access access_;
+  const store_identity identity_;
 };
 
 } // namespace fermata

@@ -33,6 +33,7 @@ public:
   void set_late(bool late) { late_ = late; }
   const node_name& node() const noexcept override { return behind_->node(); }
   std::chrono::milliseconds lease() const noexcept override { return behind_->lease(); }
+  const store_identity& identity() const noexcept override { return behind_->identity(); }
   result<ownership_news> renew(slot_wish wish) override {
     if (late_)
       return is_late();

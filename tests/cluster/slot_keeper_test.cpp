@@ -74,6 +74,7 @@ public:
 
   const node_name& node() const noexcept override { return behind_->node(); }
   std::chrono::milliseconds lease() const noexcept override { return behind_->lease(); }
+  const store_identity& identity() const noexcept override { return behind_->identity(); }
   result<ownership_news> renew(slot_wish wish) override { return behind_->renew(wish); }
   result<std::vector<std::uint32_t>> acquire(std::span<const std::uint32_t> slots) override {
     if (before_acquire)

@@ -33,6 +33,14 @@ struct two_nodes {
 
 } // namespace
 
+TEST_CASE("a table that is given its identity draws none") {
+  const auto table = std::make_shared<memory_ownership_table>(std::chrono::steady_clock::now,
+                                                              store_identity{1, 2});
+  const auto joined =
+      must(memory_ownership::join(table, node("a"), std::make_shared<memory_store>(), 1s));
+  CHECK(joined->identity().str() == "00000000000000010000000000000002");
+}
+
 TEST_CASE("a lease lasts until the clock of the table says that it has run out") {
   two_nodes nodes;
   must(nodes.a->acquire(all_slots()));

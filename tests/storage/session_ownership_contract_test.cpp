@@ -36,6 +36,21 @@ CONTRACT("a node writes the sessions of its slots, and conflicts with their owne
   CHECK(must_find(*a.store, "t").number == t.number);
 }
 
+CONTRACT(
+    "all nodes know a store by one identity, also when they join again, and others by another") {
+  TestType nodes;
+  std::string identity;
+  {
+    const auto a = nodes.join("a");
+    identity = a.sessions->identity().str();
+    CHECK(identity.size() == store_identity::size_digits);
+    CHECK(nodes.join("b").sessions->identity().str() == identity);
+  }
+  CHECK(nodes.join("a").sessions->identity().str() == identity);
+  TestType others;
+  CHECK(others.join("a").sessions->identity().str() != identity);
+}
+
 CONTRACT("of a batch, the commits of sessions that moved away are skipped, and no other") {
   TestType nodes;
   auto a = nodes.join("a");

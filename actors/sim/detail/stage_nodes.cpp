@@ -78,7 +78,10 @@ void stage::share(shared_store options, std::shared_ptr<const memory_store> begi
   auto made = std::make_unique<common_store>();
   made->options = options;
   made->data = begins_with ? begins_with->clone() : std::make_shared<memory_store>();
-  made->table = std::make_shared<memory_ownership_table>([from = clock] { return from->steady(); });
+  seeded_random random{seed, "identity of the shared store"};
+  const auto high = random.next();
+  made->table = std::make_shared<memory_ownership_table>([from = clock] { return from->steady(); },
+                                                         store_identity{high, random.next()});
   made->table->on_change(
       [this](std::uint32_t slot, const slot_owner& before, const slot_owner& now) {
         pending_news.push_back(moved{slot, before, now});

@@ -1,6 +1,7 @@
 #include <fermata/storage/postgres/detail/database.hpp>
 
 #include <fermata/storage/detail/entries.hpp>
+#include <fermata/storage/detail/new_identity.hpp>
 #include <fermata/storage/detail/reclaim.hpp>
 #include <fermata/storage/detail/slot_checks.hpp>
 #include <fermata/storage/postgres/detail/snapshot.hpp>
@@ -107,12 +108,18 @@ result<std::shared_ptr<postgres_database>> postgres_database::open(postgres_opti
   if (!writes)
     opened->idle_.push_back(std::move(*connection));
   // It is refused if it is of a newer format, and is not touched then.
-  if (const auto tables = opened->read(); !tables)
-    return tables.error();
+  if (auto error = opened->learn_identity())
+    return error;
   if (!writes)
     return opened;
   if (auto error = opened->add_what_is_new(**connection))
     return error;
+  if (opened->identity().empty()) {
+    if (auto error = opened->add_identity(**connection))
+      return error;
+    if (auto error = opened->learn_identity())
+      return error;
+  }
   if (auto error = opened->own(std::move(*connection)))
     return error;
   return opened;
@@ -251,6 +258,29 @@ caf::error postgres_database::add_what_is_new(postgres_connection& connection) c
   if (const auto added = connection.receive(until()); !added)
     return make_error(code_of(added.error()),
                       "upgrading the store in " + where() + ": " + message_of(added.error()));
+  return caf::none;
+}
+
+/// Where several do, the first one's is the identity of the store.
+caf::error postgres_database::add_identity(postgres_connection& connection) const {
+  const auto key = table_key::of_text(meta_identity);
+  const auto value = make_identity_value(new_identity());
+  const auto added =
+      connection.ask(statements_.add_fact, postgres_parameters{}.data(key).data(value), until());
+  if (!added)
+    return make_error(code_of(added.error()), "giving the store in " + where()
+                                                  + " an identity: " + message_of(added.error()));
+  return caf::none;
+}
+
+caf::error postgres_database::learn_identity() {
+  const auto tables = read();
+  if (!tables)
+    return tables.error();
+  auto found = read_identity(**tables);
+  if (!found)
+    return std::move(found.error());
+  identity_ = std::move(*found);
   return caf::none;
 }
 

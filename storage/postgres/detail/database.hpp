@@ -70,6 +70,8 @@ public:
   [[nodiscard]] const postgres_statements& statements() const noexcept { return statements_; }
   [[nodiscard]] const node_name& node() const noexcept { return options_.node; }
   [[nodiscard]] std::int64_t life() const noexcept { return life_; }
+  /// Empty: there is none yet, and this only reads.
+  [[nodiscard]] const store_identity& identity() const noexcept { return identity_; }
 
   /// The slots that this node has acquired, with the epochs in which it did. May be called by any
   /// thread.
@@ -98,6 +100,8 @@ private:
   caf::error check_tables_of(const postgres_rows& names) const;
   caf::error check_slots(postgres_connection& connection) const;
   caf::error add_what_is_new(postgres_connection& connection) const;
+  caf::error add_identity(postgres_connection& connection) const;
+  caf::error learn_identity();
   /// Whoever has upgraded the store may have done it while this has it open.
   caf::error check_format(table_reader& tables) const;
   caf::error own(connection_ptr connection);
@@ -141,6 +145,7 @@ private:
   const postgres_address address_;
   const postgres_statements statements_;
   const pid_t process_;
+  store_identity identity_; ///< From opening on.
 
   std::mutex writer_mutex_;
   connection_ptr writer_;

@@ -149,6 +149,9 @@ void postgres_statements::state_creation(const names& of) {
                                     + "'::regclass AND attname = 'drains' AND NOT attisdropped"};
   add_drains = {"add_drains",
                 "ALTER TABLE " + of.path(nodes_table) + " ADD COLUMN IF NOT EXISTS " + drains};
+  add_fact = {"add_fact", "INSERT INTO " + of.path(name_of(table::meta))
+                              + " (key, value) VALUES ($1::bytea, $2::bytea) ON CONFLICT (key) DO "
+                                "NOTHING"};
   add(slots_table, "slot bigint PRIMARY KEY, owner bigint NOT NULL, epoch bigint NOT NULL)");
   create_tables.push_back({"fill_slots", "INSERT INTO " + of.path(slots_table)
                                              + " SELECT slot, 0, 0 FROM generate_series(0, "

@@ -49,6 +49,9 @@ public:
   postgres_statement find_drains;
   postgres_statement add_drains;
 
+  /// An entry of `meta`, unless somebody else has put one of its key.
+  postgres_statement add_fact;
+
   postgres_statement begin;
   postgres_statement begin_reading;
   postgres_statement commit;

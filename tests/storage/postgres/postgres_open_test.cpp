@@ -8,7 +8,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
+#include <vector>
 
 using namespace fermata;
 using namespace fermata::test;
@@ -170,6 +172,67 @@ TEST_CASE("a store of a newer format is store_too_new, also if it is open since 
   CHECK(is(refusal(harness.options()), errc::store_too_new));
   CHECK(lives() == before);
   CHECK(is(refusal(reading(harness)), errc::store_too_new));
+}
+
+TEST_CASE("a store keeps its identity, and one that an earlier version made gets one for good") {
+  postgres_harness harness;
+  const auto first = harness.get().identity();
+  CHECK_FALSE(first.empty());
+  harness.reopen();
+  CHECK(harness.get().identity() == first);
+  CHECK(must(postgres_store::open(reading(harness)))->identity() == first);
+  CHECK(harness.verify().identity == first);
+  harness.get().close();
+  CHECK(harness.get().identity() == first);
+  // As it was made by one, or copied and told so; the guide has this statement.
+  postgres_server::get().sql("DELETE FROM " + harness.options().schema
+                             + ".meta WHERE key = 'identity'");
+  const auto reader = must(postgres_store::open(reading(harness)));
+  CHECK(reader->identity().empty());
+  CHECK(must(reader->verify()).sound());
+  harness.reopen();
+  const auto second = harness.get().identity();
+  CHECK_FALSE(second.empty());
+  CHECK(second != first);
+  harness.reopen();
+  CHECK(harness.get().identity() == second);
+}
+
+TEST_CASE("of several who open a store without an identity at once, all get the same") {
+  const auto& server = postgres_server::get();
+  auto options = server.new_store();
+  must(postgres_store::open(options))->close();
+  for (int round = 0; round < 5; ++round) {
+    server.sql("DELETE FROM " + options.schema + ".meta WHERE key = 'identity'");
+    std::vector<std::string> found(4);
+    std::vector<std::thread> openers;
+    for (std::size_t number = 0; number < found.size(); ++number)
+      openers.emplace_back([&, number] {
+        auto own = options;
+        own.node = node("n" + std::to_string(number));
+        if (auto opened = postgres_store::open(own))
+          found[number] = (*opened)->identity().str();
+      });
+    for (auto& opener : openers)
+      opener.join();
+    CHECK(found.front().size() == store_identity::size_digits);
+    CHECK(std::count(found.begin(), found.end(), found.front()) == 4);
+  }
+  server.sql("DROP SCHEMA " + options.schema + " CASCADE");
+}
+
+TEST_CASE("an identity that is damaged is store_corrupt, and not replaced by another") {
+  postgres_harness harness;
+  harness.close();
+  const auto& server = postgres_server::get();
+  const auto flip = "UPDATE " + harness.options().schema
+                    + ".meta SET value = set_bit(value, 45, 1 - get_bit(value, 45)) WHERE key = "
+                      "'identity'";
+  server.sql(flip);
+  CHECK(is(refusal(harness.options()), errc::store_corrupt));
+  CHECK(says(refusal(harness.options()), "identity"));
+  server.sql(flip);
+  CHECK_FALSE(refusal(harness.options()));
 }
 
 TEST_CASE("a server that does not wait for its disk is refused, unless that is wanted") {

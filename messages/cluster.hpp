@@ -2,6 +2,7 @@
 
 #include <fermata/messages/fields.hpp>
 #include <fermata/messages/status.hpp>
+#include <fermata/messages/store_identity.hpp>
 
 #include <cstdint>
 #include <string>
@@ -84,6 +85,7 @@ struct node_hello {
   std::uint64_t life = 0; ///< Another one with each start of the node.
   member_list members;
   bool shares_store = false; ///< With the others; false: it has a store of its own.
+  store_identity store; ///< Which, where it shares it. Empty: its version does not say that yet.
 
   node_hello() = default;
   friend bool operator==(const node_hello&, const node_hello&) = default;
@@ -93,7 +95,8 @@ struct node_hello {
                       field("name", &node_hello::name),
                       field("life", &node_hello::life),
                       field("members", &node_hello::members),
-                      optional_field("shares_store", &node_hello::shares_store)};
+                      optional_field("shares_store", &node_hello::shares_store),
+                      optional_field("store", &node_hello::store)};
   }
 };
 

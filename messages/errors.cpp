@@ -89,6 +89,8 @@ std::string_view name_of(errc code) noexcept {
     return "peer_refused";
   case errc::cannot_listen:
     return "cannot_listen";
+  case errc::other_store:
+    return "other_store";
   case errc::store_busy:
     return "store_busy";
   case errc::store_unavailable:

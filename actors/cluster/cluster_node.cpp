@@ -158,6 +158,8 @@ struct cluster_node::implementation {
     hello.life = options.random->next();
     hello.members = net.members;
     hello.shares_store = net.ownership != nullptr;
+    if (net.ownership)
+      hello.store = net.ownership->identity();
     started_at = options.clock->now();
     detail::link_options to_others;
     to_others.hello = hello;
@@ -243,6 +245,12 @@ struct cluster_node::implementation {
       for (const auto& call : shared->workers.calls())
         busy.set(slot_of(call.session()));
       return busy;
+    };
+    // Until the links have begun they have said nothing of anybody.
+    options.peers = [says = board, others = net.members.members.size() - 1] {
+      auto reports = says->reports();
+      reports.resize(others);
+      return reports;
     };
     options.handover_patience = net.handover_patience;
     options.on_slots = net.on_slots;
@@ -402,6 +410,10 @@ const cluster_member* cluster_node::home_of(const session_id& session) const {
 
 bool cluster_node::shares_store() const noexcept {
   return implementation_->slots != nullptr;
+}
+
+const store_identity& cluster_node::shared_store() const noexcept {
+  return implementation_->hello.store;
 }
 
 std::vector<peer_report> cluster_node::peers() const {

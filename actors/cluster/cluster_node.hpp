@@ -133,6 +133,11 @@ struct cluster_traffic {
 /// writes for a session what its owner sends, and nobody else. Errors are those of an LMDB cluster;
 /// `node_unavailable` too while no node has the session for longer than `handover_wait`.
 ///
+/// Nodes of one cluster that have different stores refuse each other. Those that serve sessions go
+/// on with them; one that has just started, and would be the only one of its store, serves nothing
+/// (`slot_change::withheld`). To know that it waits for its first attempts to reach the others, at
+/// most `contact_timing::connect_timeout`; not where another node of its store has a lease.
+///
 ///     cluster_options net;
 ///     net.name = must(node_name::parse("a"));
 ///     net.members = must(parse_member_list(text));
@@ -185,6 +190,9 @@ public:
 
   /// Whether it is a node of a cluster that shares a store, and sessions move.
   [[nodiscard]] bool shares_store() const noexcept;
+
+  /// The identity of the store that the nodes share; empty: each has a store of its own.
+  [[nodiscard]] const store_identity& shared_store() const noexcept;
 
   /// How this node stands with each of the others, in the order of the member list.
   [[nodiscard]] std::vector<peer_report> peers() const;

@@ -49,12 +49,15 @@ struct peer_report {
   cluster_member member;
   contact_state state = contact_state::connecting;
   std::string reason; ///< Why it is not connected; empty: it is, or it has not failed yet.
+  /// It is `refused` since it shares another store than this node.
+  bool has_other_store = false;
 
   peer_report() = default;
   friend bool operator==(const peer_report&, const peer_report&) = default;
   static constexpr auto fields() {
     return std::tuple{field("member", &peer_report::member), field("state", &peer_report::state),
-                      optional_field("reason", &peer_report::reason)};
+                      optional_field("reason", &peer_report::reason),
+                      optional_field("has_other_store", &peer_report::has_other_store)};
   }
 };
 

@@ -45,6 +45,7 @@ struct shown_cluster {
   std::uint32_t version = 0;
   node_name name;
   bool shares_store = false;
+  store_identity store; ///< Empty: each node has its own, or is of a version that does not say.
   std::vector<shown_member> members;
 
   shown_cluster() = default;
@@ -53,6 +54,7 @@ struct shown_cluster {
                       field("version", &shown_cluster::version),
                       field("name", &shown_cluster::name),
                       optional_field("shares_store", &shown_cluster::shares_store),
+                      optional_field("store", &shown_cluster::store),
                       field("members", &shown_cluster::members)};
   }
 };
@@ -97,6 +99,8 @@ void show(console& out, const shown_cluster& cluster) {
   out.say("Cluster " + cluster.cluster.str() + ", version " + std::to_string(cluster.version)
           + " of its members, as node " + cluster.name.str()
           + " sees it (sessions in memory, commands under way):");
+  if (!cluster.store.empty())
+    out.say("Its nodes share the store " + cluster.store.str() + ".");
   std::size_t longest_name = 0;
   std::size_t longest_place = 0;
   const auto place = [](const shown_member& one) {

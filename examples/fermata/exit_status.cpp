@@ -10,6 +10,7 @@ exit_status exit_status_of(errc code) noexcept {
   case errc::node_unavailable:
   case errc::peer_refused:
   case errc::cannot_listen:
+  case errc::other_store:
   case errc::store_busy:
   case errc::store_unavailable:
   case errc::store_corrupt:

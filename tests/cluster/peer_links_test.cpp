@@ -326,6 +326,25 @@ TEST_CASE("a command goes to the node of its session, and the receipt comes back
   CHECK(w.contacts == std::vector<std::string>{"connected"});
 }
 
+TEST_CASE("a node that has another store is refused and told of as such, until it has this one") {
+  world w{100, true};
+  w.script->refusal = make_error(errc::other_store, "node b refuses this node: it has another");
+  w.start_gate();
+  w.open();
+  CHECK(w.state() == "refused");
+  auto report = w.board->reports().at(0);
+  CHECK(report.has_other_store);
+  CHECK(report.reason == "node b refuses this node: it has another");
+  w.script->refusal = make_error(errc::peer_refused, "the member lists differ");
+  w.advance(1s);
+  CHECK(w.state() == "refused");
+  CHECK_FALSE(w.board->reports().at(0).has_other_store);
+  w.script->refusal = {};
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+  CHECK_FALSE(w.board->reports().at(0).has_other_store);
+}
+
 TEST_CASE("what comes during the first attempt waits for its end") {
   world w;
   SECTION("which succeeds") {

@@ -3,9 +3,13 @@
 
 #include "support.hpp"
 
+#include <fermata/messages/type_ids.hpp>
 #include <fermata/storage/memory_ownership.hpp>
 
 #include <fermata_catch.hpp>
+
+#include <caf/io/middleman.hpp>
+#include <caf/scoped_actor.hpp>
 
 #include <set>
 
@@ -509,6 +513,65 @@ TEST_CASE("a node with a store of its own and one that shares it refuse each oth
   CHECK(all["a"].log.wait_for("refused b: it has a store of its own"));
   CHECK(lonely.log.wait_for("refused a: it shares a store with others"));
   CHECK(is(lonely.running->drain(0ms), errc::not_allowed));
+}
+
+TEST_CASE("of nodes that do not share one store, none begins sessions beside one that serves") {
+  shared_cluster all{{"a", "b"}};
+  shared_data other;
+  all["b"].common = &other;
+  all["b"].handover_wait = 100ms;
+  all["a"].start();
+  REQUIRE(all.common.slots.wait_until([&] { return all["a"].slots() == session_slots; }));
+  all["b"].start();
+  const auto identity = [](const shared_data& of) { return of.table->identity().str(); };
+  CHECK(all["a"].running->shared_store().str() == identity(all.common));
+  const auto difference = "b has the store " + identity(other) + ", and a the store "
+                          + identity(all.common) + ": give all nodes the same database and schema";
+  CHECK(all["a"].log.wait_for("refused b: " + difference));
+  CHECK(all["b"].log.wait_for("a refused node a refuses this node: " + difference));
+  CHECK(all["b"].log.wait_for("refused a: a has the store " + identity(all.common)));
+  CHECK(all["a"].log.wait_for("b refused node b refuses this node: a has the store "));
+  CHECK(all["b"].log.wait_for("withheld node a refuses this node: " + difference));
+  accept(all["a"].session("s").send(propose_plan{shop_plan()}));
+  CHECK(refusal(all["b"].session("s").send(propose_plan{shop_plan()})) == errc::node_unavailable);
+  CHECK_FALSE(all["b"].store->find(named("s")).value());
+  CHECK(all["b"].slots() == 0);
+  CHECK(is(all["b"].running->drain(patience), errc::not_allowed));
+  // Started anew with the others' store, it has its share.
+  all["b"].stop();
+  all["b"].common = &all.common;
+  all["b"].start();
+  CHECK(all.have_shares({"a", "b"}));
+}
+
+TEST_CASE("a node of an earlier version, which does not say what store it has, is let in") {
+  shared_cluster all{{"a", "b"}};
+  all["a"].start();
+  caf::actor_system_config config;
+  configure(config);
+  config.load<caf::io::middleman>();
+  config.set("middleman.app-identifiers", std::vector<std::string>{"fermata"});
+  caf::actor_system earlier{config};
+  const auto gate = earlier.middleman().remote_actor("127.0.0.1", all.members.members[0].port);
+  REQUIRE(gate);
+  caf::scoped_actor self{earlier};
+  node_hello hello;
+  hello.software = "0";
+  hello.name = node_named("b");
+  hello.members = all.members;
+  hello.shares_store = true;
+  hello.store = store_identity{1, 2};
+  std::string heard;
+  const auto greet = [&] {
+    self->request(*gate, patience, hello, caf::actor_cast<caf::actor>(self))
+        .receive([&](const node_hello& answer) { heard = answer.store.str(); },
+                 [&](const caf::error& why) { heard = message_of(why); });
+  };
+  greet();
+  CHECK(mentions(heard, "b has the store 00000000000000010000000000000002, and a the store "));
+  hello.store = {};
+  greet();
+  CHECK(heard == all.common.table->identity().str());
 }
 
 TEST_CASE("an ownership under another name than the node's is refused") {

@@ -111,6 +111,7 @@ struct test_keeper {
   std::shared_ptr<slot_map> map;
   std::shared_ptr<directory_script> script = std::make_shared<directory_script>();
   std::vector<std::string> reports;
+  std::vector<peer_report> peers; ///< As it stands with them, if `world::start` says so.
   caf::actor directory;
   caf::actor links;
   caf::actor keeper;
@@ -137,7 +138,17 @@ public:
     CHECK(system_.registry().running() == 0);
   }
 
-  test_keeper& start(const std::string& name) {
+  /// One that is to be started.
+  test_keeper& prepare(const std::string& name) { return keepers_[name]; }
+  /// As it stands with the only other member, b.
+  void set_peer(test_keeper& of, contact_state state, bool has_other_store = false) {
+    of.peers.resize(1);
+    of.peers[0].member.name = node("b");
+    of.peers[0].state = state;
+    of.peers[0].reason = has_other_store ? "b has another store" : "";
+    of.peers[0].has_other_store = has_other_store;
+  }
+  test_keeper& start(const std::string& name, bool looks_for_peers = false) {
     auto& one = keepers_[name];
     one.store = data_->beside();
     one.ownership = std::make_shared<told_ownership>(
@@ -157,6 +168,8 @@ public:
     options.directory = one.directory;
     options.links = one.links;
     options.busy = [&one] { return one.busy; };
+    if (looks_for_peers)
+      options.peers = [&one] { return one.peers; };
     options.on_slots = [&one](const slot_report& report) {
       one.reports.push_back(enum_name(report.change));
     };
@@ -263,6 +276,91 @@ TEST_CASE("the first node has all slots, and those that join get their shares at
   w.advance(one_tick + 1s);
   for (const auto* one : {&a, &b, &c})
     CHECK((one->served() == 85 || one->served() == 86));
+}
+
+TEST_CASE("the first node of a store begins when it has tried to reach the other members") {
+  world w;
+  auto& a = w.prepare("a");
+  w.set_peer(a, contact_state::connecting);
+  w.start("a", true);
+  w.advance(2s);
+  CHECK(a.served() == 0);
+  CHECK(w.table->look().nodes.empty()); // it is not taken for one that works
+  w.set_peer(a, GENERATE(contact_state::apart, contact_state::connected, contact_state::refused));
+  w.advance(200ms);
+  CHECK(a.served() == session_slots);
+  CHECK_FALSE(a.reported("withheld"));
+}
+
+TEST_CASE("a node whose store nobody else has serves nothing while a member has another one") {
+  world w;
+  auto& a = w.prepare("a");
+  w.set_peer(a, contact_state::refused, true);
+  w.start("a", true);
+  w.advance(one_tick);
+  CHECK(a.served() == 0);
+  CHECK(a.reports == std::vector<std::string>{"withheld"}); // once
+  const auto drained = w.drain(a);
+  REQUIRE(*drained);
+  CHECK(is(**drained, errc::not_allowed));
+  CHECK(message_of(**drained) == "the node serves nothing: b has another store");
+  // It may be about to come back with it.
+  w.set_peer(a, contact_state::apart);
+  w.advance(2 * lease);
+  CHECK(a.served() == 0);
+  CHECK(a.reports == std::vector<std::string>{"withheld"});
+  SECTION("until that one has this store") {
+    w.set_peer(a, contact_state::connected);
+  }
+  SECTION("until another node of this store is there") {
+    w.start("c");
+  }
+  w.advance(one_tick + 1s);
+  CHECK(a.served() >= 128);
+  CHECK_FALSE(a.map->is_draining());
+  // Now it can drain, if there is another.
+  const auto drained_later = w.drain(a);
+  w.advance(2 * one_tick);
+  REQUIRE(*drained_later);
+  CHECK(is(**drained_later, errc::not_allowed) == (a.served() == session_slots));
+}
+
+TEST_CASE("a drain that came before the first look ends where the node may not begin") {
+  world w;
+  auto& a = w.prepare("a");
+  w.set_peer(a, contact_state::connecting);
+  w.start("a", true);
+  const auto drained = w.drain(a);
+  CHECK_FALSE(*drained);
+  w.set_peer(a, contact_state::refused, true);
+  w.advance(200ms);
+  REQUIRE(*drained);
+  CHECK(is(**drained, errc::not_allowed));
+  CHECK_FALSE(a.map->is_draining());
+}
+
+TEST_CASE("a node begins beside another one of its store, whoever has a third") {
+  world w;
+  w.start("c");
+  auto& a = w.prepare("a");
+  w.set_peer(a, contact_state::refused, true);
+  w.start("a", true);
+  w.advance(one_tick + 1s);
+  CHECK(a.served() == 128);
+  CHECK_FALSE(a.reported("withheld"));
+}
+
+TEST_CASE("a node that has begun goes on, whoever comes with another store") {
+  world w;
+  auto& a = w.prepare("a");
+  w.set_peer(a, contact_state::apart);
+  w.start("a", true);
+  w.advance(200ms);
+  REQUIRE(a.served() == session_slots);
+  w.set_peer(a, contact_state::refused, true);
+  w.advance(2 * lease);
+  CHECK(a.served() == session_slots);
+  CHECK_FALSE(a.reported("withheld"));
 }
 
 TEST_CASE("a slot is moved only when its sessions have left") {

@@ -55,40 +55,54 @@ gate::gate(caf::event_based_actor* self, services_ptr shared, caf::actor directo
     : self_{self}, shared_{std::move(shared)}, directory_{std::move(directory)},
       options_{std::move(options)}, requests_{self, options_.requests} {}
 
-std::string gate::objection(const node_hello& hello) const {
+caf::error gate::objection(const node_hello& hello) const {
   const auto& mine = options_.hello;
+  const auto refuse = [](std::string why) {
+    return make_error(errc::peer_refused, std::move(why));
+  };
   if (hello.protocol != mine.protocol)
-    return "it speaks version " + std::to_string(hello.protocol) + " of the protocol (Fermata "
-           + quoted_excerpt(hello.software) + "), this node version "
-           + std::to_string(mine.protocol) + " (Fermata " + mine.software + ")";
+    return refuse("it speaks version " + std::to_string(hello.protocol)
+                  + " of the protocol (Fermata " + quoted_excerpt(hello.software)
+                  + "), this node version " + std::to_string(mine.protocol) + " (Fermata "
+                  + mine.software + ")");
   if (hello.shares_store != mine.shares_store)
-    return hello.shares_store ? "it shares a store with others, this node has one of its own"
-                              : "it has a store of its own, this node shares one with others";
+    return refuse(hello.shares_store ? "it shares a store with others, this node has one of its own"
+                                     : "it has a store of its own, this node shares one with "
+                                       "others");
   if (const auto error = check(hello.members))
-    return "its member list is none: " + message_of(error);
+    return refuse("its member list is none: " + message_of(error));
+  // By their names, as both sides read it. One of an earlier version does not say what it has.
+  if (hello.members.cluster == mine.members.cluster && hello.store != mine.store
+      && !hello.store.empty() && !mine.store.empty())
+    return make_error(errc::other_store, hello.name.str() + " has the store " + hello.store.str()
+                                             + ", and " + mine.name.str() + " the store "
+                                             + mine.store.str()
+                                             + ": give all nodes the same database and schema "
+                                               "(--database, --schema)");
   // What is here and there is seen from the one that reads it, who greets.
   if (const auto differs = difference(hello.members, mine.members); !differs.empty())
-    return "the member lists differ: " + differs;
+    return refuse("the member lists differ: " + differs);
   if (find_member(mine.members, hello.name) == nullptr)
-    return "there is no member of that name";
+    return refuse("there is no member of that name");
   if (hello.name == mine.name)
-    return "this node has that name";
+    return refuse("this node has that name");
   const bool is_there = std::any_of(guests_.begin(), guests_.end(), [&](const auto& one) {
     return one.second.name == hello.name && one.second.life != hello.life;
   });
   // One that does not answer any more may have died with its connection left open.
   if (is_there && options_.board->is_connected(hello.name))
-    return "another node of that name is connected";
-  return {};
+    return refuse("another node of that name is connected");
+  return caf::none;
 }
 
 result<node_hello> gate::greet(const caf::strong_actor_ptr& who, const node_hello& hello,
                                const caf::actor& its_gate) {
   if (who == nullptr || !its_gate || its_gate.node() != who->node())
     return make_error(errc::peer_refused, "a node greets by a request, with a gate of its own");
-  if (const auto why = objection(hello); !why.empty()) {
+  if (const auto refused = objection(hello)) {
+    const auto why = message_of(refused);
     tell(options_.on_refused, hello.name, why);
-    return make_error(errc::peer_refused,
+    return make_error(code_of(refused),
                       "node " + options_.hello.name.str() + " refuses this node: " + why);
   }
   const auto address = caf::actor_cast<caf::actor_addr>(who);

@@ -64,7 +64,7 @@ private:
     std::uint64_t life;
   };
 
-  [[nodiscard]] std::string objection(const node_hello& hello) const;
+  [[nodiscard]] caf::error objection(const node_hello& hello) const;
 
   caf::event_based_actor* self_;
   services_ptr shared_;

@@ -481,9 +481,10 @@ void peer_links::greet(peer& to, caf::actor gate) {
                              [this, &to, attempt = ++to.attempt](caf::expected<node_hello> hello) {
                                if (attempt != to.attempt)
                                  return;
+                               to.has_other_store = !hello && is(hello.error(), errc::other_store);
                                if (hello)
                                  greeted(to, *hello);
-                               else if (is(hello.error(), errc::peer_refused))
+                               else if (to.has_other_store || is(hello.error(), errc::peer_refused))
                                  to.contact.refused(message_of(hello.error()), now());
                                else
                                  to.contact.failed(text_of(hello.error()), now());
@@ -557,6 +558,7 @@ void peer_links::update(peer& one) {
   report.member = one.member;
   report.state = one.contact.state();
   report.reason = one.contact.reason();
+  report.has_other_store = one.has_other_store && report.state == contact_state::refused;
   if (options_.board->write(one.place, report))
     tell(options_.on_contact, report);
   if (report.state == contact_state::connected)

@@ -188,7 +188,8 @@ private:
     coro::root_handle beat;
     coro::root_handle greeting;
     coro::root_handle dialing;
-    std::uint64_t attempt = 0; ///< At a connection; what an earlier one comes to is ignored.
+    bool has_other_store = false; ///< That was why one of the two refused the other last.
+    std::uint64_t attempt = 0;    ///< At a connection; what an earlier one comes to is ignored.
     std::list<errand_ptr> under_way;
     std::deque<errand_ptr> waiting;
     peer(cluster_member who, std::size_t at, const peer_contact& with)

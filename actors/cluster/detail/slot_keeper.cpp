@@ -15,6 +15,13 @@ namespace {
 /// Whatever says that slots may have moved, the store is not asked more often.
 constexpr std::chrono::milliseconds least_interval{50};
 
+/// How soon a node that has not begun looks again whether it may.
+constexpr std::chrono::milliseconds pause_of_beginner{100};
+
+std::string nothing_to_drain(const std::string& why) {
+  return "the node serves nothing: " + why;
+}
+
 constexpr auto no_lease = std::chrono::steady_clock::time_point::min();
 
 /// What is certain of a lease: nobody's clock runs so much slower than the store's.
@@ -40,7 +47,8 @@ void slot_keeper::tick() {
   next_round_.reset();
   round();
   self_->send(options_.links, homes_changed{});
-  arm(*looked_at_ + options_.ownership->lease() / 4);
+  const auto pause = options_.ownership->lease() / 4;
+  arm(*looked_at_ + (has_begun_ ? pause : std::min(pause, pause_of_beginner)));
 }
 
 void slot_keeper::arm(time at) {
@@ -55,8 +63,48 @@ void slot_keeper::arm(time at) {
 
 void slot_keeper::round() {
   looked_at_ = now();
-  if (is_replaced_ || renew())
+  has_begun_ = has_begun_ || may_begin();
+  if (has_begun_ && (is_replaced_ || renew()))
     act();
+}
+
+bool slot_keeper::may_begin() {
+  if (!options_.peers)
+    return true;
+  // Without a lease of its own, so that those who wait are not taken for those who work.
+  const auto table = options_.ownership->look();
+  if (!table) {
+    failed(table.error());
+    return false;
+  }
+  if (!table->nodes.empty()) {
+    withheld_.clear();
+    return true;
+  }
+  bool is_settled = true;
+  for (const auto& one : options_.peers()) {
+    if (one.has_other_store)
+      strangers_[one.member.name] = one.reason;
+    else if (one.state == contact_state::connected)
+      strangers_.erase(one.member.name);
+    is_settled = is_settled && one.state != contact_state::connecting;
+  }
+  if (!strangers_.empty())
+    withhold();
+  else
+    withheld_.clear();
+  return strangers_.empty() && is_settled;
+}
+
+void slot_keeper::withhold() {
+  std::string why;
+  for (const auto& [name, reason] : strangers_)
+    why += (why.empty() ? "" : "; ") + reason;
+  if (why == withheld_)
+    return;
+  withheld_ = std::move(why);
+  report(slot_change::withheld, {}, {}, withheld_);
+  end_giving(make_error(errc::not_allowed, nothing_to_drain(withheld_)));
 }
 
 bool slot_keeper::renew() {
@@ -166,6 +214,8 @@ void slot_keeper::hand_over(const std::vector<std::uint32_t>& slots, const node_
 void slot_keeper::drain(drain_order order) {
   if (is_replaced_)
     return tell(order.ended, make_error(errc::store_busy, reason_));
+  if (!withheld_.empty())
+    return tell(order.ended, make_error(errc::not_allowed, nothing_to_drain(withheld_)));
   wish_ = slot_wish::give;
   options_.map->set_draining(true);
   drains_.push_back(std::move(order));
@@ -188,15 +238,15 @@ void slot_keeper::check_drain(const slot_sight& sees) {
   }
   // Those who had the slots may only be late, as this node was.
   if (sees.may_take_over)
-    end_giving();
+    end_giving(make_error(errc::not_allowed, "no other node takes the slots of node "
+                                                 + options_.ownership->node().str()
+                                                 + "; it keeps them, and does not drain"));
 }
 
-void slot_keeper::end_giving() {
+void slot_keeper::end_giving(const caf::error& why) {
   wish_ = slot_wish::take;
   options_.map->set_draining(false);
-  end_drain(make_error(errc::not_allowed, "no other node takes the slots of node "
-                                              + options_.ownership->node().str()
-                                              + "; it keeps them, and does not drain"));
+  end_drain(why);
   look(); // which says so to the others
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/cluster/contact.hpp>
 #include <fermata/actors/cluster/detail/slot_map.hpp>
 #include <fermata/actors/cluster/detail/slot_messages.hpp>
 #include <fermata/actors/cluster/detail/slot_plan.hpp>
@@ -38,6 +39,9 @@ struct keeper_options {
   caf::actor directory;              ///< Is told what arrives and departs.
   caf::actor links;                  ///< Are told that homes have changed.
   std::function<slot_set()> busy;    ///< Slots with tools' runs under way; absent: none has.
+  /// How this node stands with the others. Asked until this node has begun: see `slot_keeper`.
+  /// Absent: it begins at once.
+  std::function<std::vector<peer_report>()> peers;
   std::chrono::milliseconds handover_patience{30'000};
   std::function<void(const slot_report&)> on_slots;
   std::shared_ptr<slot_counters> counters = std::make_shared<slot_counters>();
@@ -51,6 +55,12 @@ struct keeper_options {
 /// wait there for whatever else is written, and the lease with it: so that must be long beside the
 /// time that the store waits for a node that is frozen amid a transaction. A call that fails is
 /// tried again when the next one is due.
+///
+/// It begins when another node has a lease of the same store. Otherwise it first waits for the
+/// first attempts to reach the other members, and does not begin while one has another store: which
+/// of the two is meant cannot be known here, and sessions of one name would be in both. That
+/// member's end changes nothing, since it may be about to come back; but that it has this store,
+/// does. Who has begun goes on, whoever comes.
 ///
 /// A slot is served from its acquisition until it is to be given, or found to be lost; then its
 /// sessions leave memory (`sessions_departed`), and only when they have is it moved to its next
@@ -78,6 +88,9 @@ private:
   };
 
   void round();
+  /// Whether this node takes part.
+  [[nodiscard]] bool may_begin();
+  void withhold();
   /// False: it failed.
   [[nodiscard]] bool renew();
   void act();
@@ -88,7 +101,7 @@ private:
   void hand_over(const std::vector<std::uint32_t>& slots, const node_name& to);
   void check_drain(const slot_sight& sees);
   /// Nobody takes what this node gives, or has given: it takes slots again.
-  void end_giving();
+  void end_giving(const caf::error& why);
   void end_drain(const caf::error& how);
   void failed(const caf::error& why);
   /// Another process has this node's name.
@@ -106,6 +119,9 @@ private:
   slot_wish wish_ = slot_wish::take;
   std::optional<steady_time> renewed_;     ///< When that was asked for which has succeeded last.
   std::optional<steady_time> waits_until_; ///< Others' slots are left to them.
+  bool has_begun_ = false;
+  std::map<node_name, std::string> strangers_; ///< Who has another store, and what says so.
+  std::string withheld_; ///< Why it does not begin; empty: it has, or still looks for the others.
   bool is_replaced_ = false;
   std::string reason_; ///< Why the store could not be asked; empty: it could.
   std::map<std::uint64_t, departure> departures_;

@@ -120,6 +120,8 @@ node_hello stage::hello_of(const simulated_node& at) {
   hello.life = at.life;
   hello.members = cluster;
   hello.shares_store = common != nullptr;
+  if (common)
+    hello.store = common->table->identity();
   return hello;
 }
 

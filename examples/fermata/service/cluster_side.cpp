@@ -129,11 +129,14 @@ json cluster_side::describe(const std::vector<member_status>& members) const {
       line["reason"] = redaction_.text(one.reason);
     array.push_back(std::move(line));
   }
-  return {{"cluster", node_->members().cluster.str()},
-          {"version", node_->members().version},
-          {"name", node_->name().str()},
-          {"shares_store", shares_store()},
-          {"members", std::move(array)}};
+  json shown{{"cluster", node_->members().cluster.str()},
+             {"version", node_->members().version},
+             {"name", node_->name().str()},
+             {"shares_store", shares_store()},
+             {"members", std::move(array)}};
+  if (shares_store())
+    shown["store"] = node_->shared_store().str();
+  return shown;
 }
 
 } // namespace fermata::service

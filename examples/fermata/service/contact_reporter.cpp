@@ -15,8 +15,8 @@ constexpr std::size_t max_refusals = 64;
 
 /// For people.
 std::string text_of(const slot_report& report) {
-  const auto count = std::to_string(report.slots.size()) + " of "
-                     + std::to_string(session_slots) + " slots of sessions";
+  const auto count = std::to_string(report.slots.size()) + " of " + std::to_string(session_slots)
+                     + " slots of sessions";
   const auto left = "; it serves " + std::to_string(report.served);
   switch (report.change) {
   case slot_change::acquired:
@@ -31,6 +31,9 @@ std::string text_of(const slot_report& report) {
     return "this node has renewed its lease" + left;
   case slot_change::replaced:
     return "this node serves nothing more: " + report.reason;
+  case slot_change::withheld:
+    return "this node serves nothing, as no other node has its store: " + report.reason
+           + "; when that is put right it begins";
   }
   return {};
 }
@@ -68,9 +71,9 @@ void contact_reporter::slots_changed(const slot_report& report) {
   if (!report.reason.empty())
     fields["reason"] = report.reason;
   say("slots", fields, text_of(report));
-  const bool is_trouble = report.change == slot_change::lost
-                          || report.change == slot_change::not_renewed
-                          || report.change == slot_change::replaced;
+  const bool is_trouble =
+      report.change == slot_change::lost || report.change == slot_change::not_renewed
+      || report.change == slot_change::replaced || report.change == slot_change::withheld;
   if (log_)
     log_->note("slots_changed", is_trouble, fields);
 }

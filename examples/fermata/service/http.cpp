@@ -127,6 +127,7 @@ unsigned http_status_of(errc code) noexcept {
   case errc::shutting_down:
   case errc::node_unavailable:
   case errc::peer_refused:
+  case errc::other_store:
   case errc::store_busy:
   case errc::store_unavailable:
     return 503;

@@ -37,7 +37,7 @@ struct postgres_node {
     net.handover_wait = patience;
     net.ownership = must(postgres_ownership::join(store, lease));
     net.on_slots = [this, &slots](const slot_report& report) {
-      log.write(enum_name(report.change));
+      log.write(enum_name(report.change) + (report.reason.empty() ? "" : " ") + report.reason);
       slots.changed();
     };
     net.on_contact = [this](const peer_report& report) {
@@ -143,4 +143,32 @@ TEST_CASE("a database that is away for longer than a lease loses nothing, and no
     CHECK(paused(a.running->session(named(id))).state == session_state::completed);
   CHECK(a.running->traffic().slots_lost == 0);
   CHECK(b.running->traffic().slots_lost == 0);
+}
+
+TEST_CASE("of nodes with two schemas of one server, only those that served before have sessions") {
+  const auto members = members_named({"a", "b"});
+  const auto& server = postgres_server::get();
+  const auto where = server.new_store();
+  const auto elsewhere = server.new_store();
+  slot_watch slots;
+  postgres_node a{members, "a", where, slots};
+  REQUIRE(slots.wait_until([&] { return a.slots() == session_slots; }));
+  {
+    postgres_node b{members, "b", elsewhere, slots};
+    CHECK(a.running->shared_store() != b.running->shared_store());
+    REQUIRE(b.log.wait_for("withheld node a refuses this node: b has the store "
+                           + b.running->shared_store().str() + ", and a the store "
+                           + a.running->shared_store().str()));
+    REQUIRE(b.log.wait_for("a refused"));
+    REQUIRE(a.log.wait_for("b refused"));
+    accept(a.running->session(named("s")).send(propose_plan{shop_plan()}));
+    static_cast<void>(paused(a.running->session(named("s"))));
+    // Who has all of its store cannot give it to a node of another.
+    CHECK(is(a.running->drain(patience), errc::not_allowed));
+    CHECK(b.slots() == 0);
+    CHECK(server.sql("SELECT count(*) FROM " + elsewhere.schema + ".heads") == "0");
+  }
+  postgres_node b{members, "b", where, slots};
+  REQUIRE(slots.wait_until([&] { return a.slots() == 128 && b.slots() == 128; }));
+  CHECK(server.sql("SELECT count(*) FROM " + where.schema + ".heads") == "1");
 }

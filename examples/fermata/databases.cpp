@@ -48,9 +48,12 @@ result<std::optional<database_setting>> choose_database(const arguments& given,
                           + " has sessions itself, and would have others in the "
                             "database; name an empty folder, and `fermata export` and "
                             "`fermata import` those that are to go on there");
-  return std::optional{database_setting{given.database, !given.schema.empty() ? given.schema
-                                                        : *known              ? (*known)->schema
-                                                                 : database_setting{}.schema}};
+  database_setting chosen{given.database, given.schema};
+  if (chosen.schema.empty())
+    chosen.schema = *known ? (*known)->schema : database_setting{}.schema;
+  if (*known)
+    chosen.identity = (*known)->identity;
+  return std::optional{std::move(chosen)};
 }
 
 caf::error refuse_database(const std::filesystem::path& folder, const char* command,

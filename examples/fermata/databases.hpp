@@ -3,6 +3,7 @@
 #include "arguments.hpp"
 
 #include <fermata/messages/fields.hpp>
+#include <fermata/messages/store_identity.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -19,13 +20,17 @@ inline constexpr const char* remembered_database = "database.json";
 struct database_setting {
   std::string connection; ///< As libpq reads it.
   std::string schema = "fermata";
+  /// Of the store that was there when the folder remembered it. Empty: it was not asked for yet, as
+  /// by an earlier version.
+  store_identity identity;
 
   database_setting() = default;
   database_setting(std::string where, std::string in)
       : connection{std::move(where)}, schema{std::move(in)} {}
   static constexpr auto fields() {
     return std::tuple{field("connection", &database_setting::connection),
-                      optional_field("schema", &database_setting::schema)};
+                      optional_field("schema", &database_setting::schema),
+                      optional_field("identity", &database_setting::identity)};
   }
 };
 
@@ -34,8 +39,9 @@ struct database_setting {
 [[nodiscard]] result<std::optional<database_setting>>
 read_database(const std::filesystem::path& folder);
 
-/// The one that --database and --schema name, else the one that the folder remembers. Errors: also
-/// `invalid_field` where the folder has sessions itself.
+/// The one that --database and --schema name, else the one that the folder remembers; in any case
+/// with the identity that the folder remembers: wherever its database has moved, it is to be the
+/// same. Errors: also `invalid_field` where the folder has sessions itself.
 [[nodiscard]] result<std::optional<database_setting>>
 choose_database(const arguments& given, const std::filesystem::path& folder);
 

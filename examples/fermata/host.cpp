@@ -17,27 +17,34 @@ approval_policy policy_of(const host_options& options) {
 }
 
 /// The sessions, and what a node owns of them where it shares them.
-result<shared_store> open_sessions(const host_options& options,
-                                   const std::optional<database_setting>& database) {
+result<opened_sessions> open_sessions(const host_options& options,
+                                      const std::optional<database_setting>& database) {
   if (options.cluster && database)
     return open_shared_store(options.store, *database, options.cluster->name, options.lease);
-  auto opened =
-      open_store(options.store,
-                 options.create_store ? store_purpose::create : store_purpose::change, database);
-  if (!opened)
-    return std::move(opened.error());
-  shared_store alone;
-  alone.store = std::move(*opened);
-  return alone;
+  return open_sessions(options.store,
+                       options.create_store ? store_purpose::create : store_purpose::change,
+                       database);
+}
+
+/// What a folder is to remember of its database from now on; nothing: it does that already.
+std::optional<database_setting> news_of(const host_options& options,
+                                        const std::optional<database_setting>& database,
+                                        const store_identity& found) {
+  if (!database || (!options.database && !database->identity.empty()))
+    return std::nullopt;
+  auto known = *database;
+  known.identity = found;
+  return known;
 }
 
 /// The files that are to be remembered, ready to be.
-result<store_memory> prepare_memory(const host_options& options, bool is_shared) {
+result<store_memory> prepare_memory(const host_options& options, bool is_shared,
+                                    const std::optional<database_setting>& in) {
   store_memory memory;
   std::string node;
   if (options.cluster)
     node = to_text(to_json(membership{options.cluster->name, options.cluster->members, is_shared}));
-  const auto database = options.database ? to_text(to_json(*options.database)) : std::string{};
+  const auto database = in ? to_text(to_json(*in)) : std::string{};
   for (const auto& [name, text] :
        {std::pair{remembered_models, &options.models.to_remember},
         std::pair{remembered_policy, &options.policy.to_remember},
@@ -90,7 +97,7 @@ result<std::unique_ptr<host>> host::prepare(const host_options& options) {
       return error;
   if (auto error = add_models(owner->running(), options.models.setup))
     return error;
-  auto memory = prepare_memory(options, is_shared);
+  auto memory = prepare_memory(options, is_shared, news_of(options, *database, sessions->identity));
   if (!memory)
     return std::move(memory.error());
   owner->memory_ = std::move(*memory);

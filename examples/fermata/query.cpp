@@ -214,15 +214,17 @@ caf::error verify(const std::filesystem::path& folder, console& out) {
       problems += (problems.empty() ? "" : "; ") + one;
     return make_error(errc::store_corrupt, folder.string() + ": " + problems);
   }
-  out.print({{"store", folder.string()},
-             {"sound", true},
-             {"sessions", report->sessions},
-             {"events", report->events},
-             {"records", report->records},
-             {"garbage", report->garbage},
-             {"size_bytes", report->size_bytes}});
+  json found{{"store", folder.string()},        {"sound", true},
+             {"sessions", report->sessions},    {"events", report->events},
+             {"records", report->records},      {"garbage", report->garbage},
+             {"size_bytes", report->size_bytes}};
+  if (!report->identity.empty())
+    found["identity"] = report->identity.str();
+  out.print(found);
   out.say(escape_line(folder.string()) + " is sound: " + std::to_string(report->sessions)
           + " sessions, " + std::to_string(report->events) + " events.");
+  if (!report->identity.empty())
+    out.say("It is the store " + report->identity.str() + ", which nodes can share.");
   if (report->garbage > 0)
     out.say(
         std::to_string(report->garbage)

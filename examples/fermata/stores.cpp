@@ -39,20 +39,53 @@ caf::error as_option_error(const caf::error& refusal) {
   return make_error(code_of(refusal), std::move(text));
 }
 
+/// The database can be reached, and would have one made.
+bool says_that_none_is_there(const caf::error& refusal) {
+  return is(refusal, errc::store_unavailable)
+         && message_of(refusal).starts_with("there is no store in ");
+}
+
+postgres_options options_of(const database_setting& database) {
+  postgres_options options;
+  options.connection = database.connection;
+  options.schema = database.schema;
+  return options;
+}
+
+/// Somebody else's sessions, or none, are where the folder's are expected. That it was asked for by
+/// --database is no consent: that is in the files by which a service is started.
+caf::error not_the_store(const std::filesystem::path& folder, const database_setting& database,
+                         const std::string& found) {
+  const auto file = (folder / remembered_database).string();
+  return make_error(
+      errc::invalid_field,
+      describe(database) + " has " + found + ", and the sessions of " + folder.string()
+          + " are in the store " + database.identity.str() + " (" + file
+          + "): --database and --schema are to lead to that one, wherever it has moved. If another "
+            "one is meant from now on, remove "
+          + file + ", and name it with --database and --schema");
+}
+
 result<std::shared_ptr<postgres_store>> open_database(const std::filesystem::path& folder,
                                                       store_purpose purpose,
                                                       const database_setting& database,
                                                       const node_name& node) {
-  postgres_options options;
-  options.connection = database.connection;
-  options.schema = database.schema;
+  auto options = options_of(database);
   options.node = node;
   options.access =
       purpose == store_purpose::query ? store_access::read_only : store_access::read_write;
-  options.create = purpose == store_purpose::create;
+  // Where sessions are to be, none are begun.
+  const auto& expected = database.identity;
+  options.create = purpose == store_purpose::create && expected.empty();
   auto opened = postgres_store::open(std::move(options));
+  if (!opened && !expected.empty() && says_that_none_is_there(opened.error()))
+    return not_the_store(folder, database, "no store");
   if (!opened)
     return as_option_error(opened.error());
+  if (const auto& found = (*opened)->identity(); !expected.empty() && found != expected)
+    return not_the_store(folder, database,
+                         found.empty() ? "a store without an identity"
+                                       : "the store " + found.str());
   if (purpose == store_purpose::create)
     if (auto error = make_folder(folder))
       return error;
@@ -64,6 +97,7 @@ result<std::shared_ptr<postgres_store>> open_database(const std::filesystem::pat
 /// Has what is used of one.
 struct no_database : store {
   virtual result<verify_report> verify() = 0;
+  virtual store_identity identity() = 0;
 };
 
 caf::error no_databases() {
@@ -109,11 +143,22 @@ result<std::shared_ptr<store>> open_store(const std::filesystem::path& folder,
 result<std::shared_ptr<store>> open_store(const std::filesystem::path& folder,
                                           store_purpose purpose,
                                           const std::optional<database_setting>& database) {
+  auto opened = open_sessions(folder, purpose, database);
+  if (!opened)
+    return std::move(opened.error());
+  return std::move(opened->store);
+}
+
+result<opened_sessions> open_sessions(const std::filesystem::path& folder, store_purpose purpose,
+                                      const std::optional<database_setting>& database) {
+  opened_sessions made;
   if (database) {
     auto opened = open_database(folder, purpose, *database, {});
     if (!opened)
       return std::move(opened.error());
-    return std::shared_ptr<store>{std::move(*opened)};
+    made.identity = (*opened)->identity();
+    made.store = std::move(*opened);
+    return made;
   }
   lmdb_options options;
   options.access =
@@ -122,21 +167,27 @@ result<std::shared_ptr<store>> open_store(const std::filesystem::path& folder,
   auto opened = lmdb_store::open(folder, options);
   if (!opened)
     return std::move(opened.error());
-  return std::shared_ptr<store>{std::move(*opened)};
+  made.store = std::move(*opened);
+  return made;
 }
 
 #ifdef FERMATA_HAS_POSTGRES
 
-result<shared_store> open_shared_store(const std::filesystem::path& folder,
-                                       const database_setting& database, const node_name& node,
-                                       std::chrono::milliseconds lease) {
+std::string describe(const database_setting& database) {
+  return fermata::describe(options_of(database));
+}
+
+result<opened_sessions> open_shared_store(const std::filesystem::path& folder,
+                                          const database_setting& database, const node_name& node,
+                                          std::chrono::milliseconds lease) {
   auto opened = open_database(folder, store_purpose::create, database, node);
   if (!opened)
     return std::move(opened.error());
   auto joined = postgres_ownership::join(*opened, lease);
   if (!joined)
     return std::move(joined.error());
-  shared_store made;
+  opened_sessions made;
+  made.identity = (*opened)->identity();
   made.store = std::move(*opened);
   made.ownership = std::move(*joined);
   return made;
@@ -144,8 +195,12 @@ result<shared_store> open_shared_store(const std::filesystem::path& folder,
 
 #else
 
-result<shared_store> open_shared_store(const std::filesystem::path&, const database_setting&,
-                                       const node_name&, std::chrono::milliseconds) {
+std::string describe(const database_setting& database) {
+  return "schema " + database.schema + " of a database";
+}
+
+result<opened_sessions> open_shared_store(const std::filesystem::path&, const database_setting&,
+                                          const node_name&, std::chrono::milliseconds) {
   return no_databases();
 }
 

@@ -27,7 +27,8 @@ enum class store_purpose {
 
 /// Opens the sessions of a folder, wherever they are: in it, or in the database that it remembers.
 /// Errors: `store_unavailable` when there are none, or they cannot be opened or made; `store_busy`
-/// when another process owns them; `store_corrupt`, `store_too_new`; those of `read_database`.
+/// when another process owns them; `store_corrupt`, `store_too_new`; those of `read_database`;
+/// `invalid_field` when the database has not the store that the folder remembers, but another one.
 [[nodiscard]] result<std::shared_ptr<store>> open_store(const std::filesystem::path& folder,
                                                         store_purpose purpose);
 
@@ -36,20 +37,29 @@ enum class store_purpose {
 open_store(const std::filesystem::path& folder, store_purpose purpose,
            const std::optional<database_setting>& database);
 
-/// A store that several nodes share, and what one of them owns of it.
-struct shared_store {
+/// Sessions that are open, with what there is to know where they are in a database.
+struct opened_sessions {
   std::shared_ptr<fermata::store> store;
-  std::shared_ptr<session_ownership> ownership;
+  std::shared_ptr<session_ownership> ownership; ///< Null: no other node has them.
+  store_identity identity;                      ///< Empty: they are in a folder.
 
-  shared_store() = default;
+  opened_sessions() = default;
 };
+
+/// As `open_store`.
+[[nodiscard]] result<opened_sessions>
+open_sessions(const std::filesystem::path& folder, store_purpose purpose,
+              const std::optional<database_setting>& database);
 
 /// Opens or makes the sessions in a database for one of the nodes that share it. Errors: as
 /// `open_store`.
-[[nodiscard]] result<shared_store> open_shared_store(const std::filesystem::path& folder,
-                                                     const database_setting& database,
-                                                     const node_name& node,
-                                                     std::chrono::milliseconds lease);
+[[nodiscard]] result<opened_sessions> open_shared_store(const std::filesystem::path& folder,
+                                                        const database_setting& database,
+                                                        const node_name& node,
+                                                        std::chrono::milliseconds lease);
+
+/// The database of a setting, for people; never with a password.
+[[nodiscard]] std::string describe(const database_setting& database);
 
 /// Checks all that is stored, beside whoever owns it. Errors: those of `verify_store` and
 /// `open_store`.

@@ -28,6 +28,12 @@ caf::error write_all(std::span<const commit> commits, std::vector<commit_outcome
 
 } // namespace
 
+std::string describe(const postgres_options& options) {
+  const auto address = detail::postgres_address::parse(options.connection);
+  return "schema " + options.schema + " of "
+         + (address ? address->description() : "a database that is not named as libpq reads it");
+}
+
 result<std::shared_ptr<postgres_store>> postgres_store::open(postgres_options options) {
   const auto access = options.access;
   auto database = detail::postgres_database::open(std::move(options));

@@ -51,6 +51,9 @@ struct postgres_options {
   postgres_options() = default;
 };
 
+/// Which store that is, for people: `schema fermata of database work at db`. Never has a password.
+[[nodiscard]] std::string describe(const postgres_options& options);
+
 /// A store in a PostgreSQL database (version 13 or newer): one SQL table for each table of a store,
 /// in a schema of its own. Part of `fermata::postgres`.
 ///

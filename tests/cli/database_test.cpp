@@ -45,6 +45,7 @@ public:
     running_->signal(SIGTERM);
     return running_->wait();
   }
+  [[nodiscard]] std::string error_output() const { return running_->error_output(); }
 
 private:
   std::unique_ptr<child> running_;
@@ -96,6 +97,11 @@ private:
   std::vector<std::unique_ptr<node_process>> nodes_;
 };
 
+json remembered(const sandbox& box) {
+  std::ifstream file{box.store() / "database.json"};
+  return json::parse(file);
+}
+
 std::string state_of(const node_process& at, const std::string& session) {
   const auto answer = at.get("/v1/sessions/" + session);
   return answer.status == 200 ? answer.value().at("state").get<std::string>() : "";
@@ -137,6 +143,90 @@ TEST_CASE("where a database is, is kept from others, since its password may be i
   struct stat found {};
   REQUIRE(::stat((box.store() / "database.json").c_str(), &found) == 0);
   CHECK((found.st_mode & 077) == 0);
+}
+
+TEST_CASE("a folder remembers the identity of its database, and takes no other one for it") {
+  const sandbox box;
+  const new_schema schema;
+  REQUIRE(database_service{box, schema.words()}.stop() == 0);
+  REQUIRE(box.run({"run", "-", "--session", "s"}, seed_plan()).status == 3);
+  const auto identity = box.run({"verify"}).last().at("identity").get<std::string>();
+  CHECK(remembered(box).at("identity") == identity);
+  // Another one that is named, and another one in the remembered place.
+  const new_schema other;
+  auto words = other.words();
+  {
+    const sandbox elsewhere;
+    REQUIRE(database_service{elsewhere, words}.stop() == 0);
+  }
+  words.insert(words.begin(), "serve");
+  const auto named = box.run(words);
+  CHECK(named.status == 2);
+  CHECK(contains(named.err,
+                 "the sessions of " + box.store().string() + " are in the store " + identity));
+  CHECK(contains(named.err, "schema " + other.name()));
+  CHECK(contains(named.err, "remove " + (box.store() / "database.json").string()));
+  CHECK(remembered(box).at("schema") == schema.name());
+  // Of a name that is wrong nothing is made.
+  const auto typo = schema.name() + "_x";
+  const auto none = box.run({"serve", "--database", words[2], "--schema", typo});
+  CHECK(none.status == 2);
+  CHECK(contains(none.err, "schema " + typo));
+  CHECK(contains(none.err, "has no store, and the sessions of"));
+  CHECK(
+      postgres_server::get().sql("SELECT count(*) FROM pg_namespace WHERE nspname = '" + typo + "'")
+      == "0");
+  const auto& server = postgres_server::get();
+  server.sql("ALTER SCHEMA " + schema.name() + " RENAME TO " + schema.name() + "_away");
+  server.sql("ALTER SCHEMA " + other.name() + " RENAME TO " + schema.name());
+  CHECK(box.run({"serve"}).status == 2);
+  CHECK(box.run({"status", "s"}).status == 2);
+  CHECK(box.run({"approve", "s:p1"}).status == 2);
+  // Wherever it has moved, it is the same; how it was reached before is of no interest.
+  words = {"--database", schema.words()[1] + " connect_timeout=7", "--schema",
+           schema.name() + "_away"};
+  {
+    database_service moved{box, words};
+    CHECK(box.run({"status", "s"}).last().at("state") == "awaiting_plan_decision");
+    CHECK(moved.stop() == 0);
+    CHECK_FALSE(contains(moved.error_output(), "remembered"));
+  }
+  CHECK(remembered(box).at("schema") == schema.name() + "_away");
+  CHECK(remembered(box).at("identity") == identity);
+  // On purpose, as the message says.
+  std::filesystem::remove(box.store() / "database.json");
+  REQUIRE(database_service{box, schema.words()}.stop() == 0);
+  CHECK(remembered(box).at("identity") != identity);
+  server.sql("DROP SCHEMA " + schema.name() + "_away CASCADE");
+}
+
+TEST_CASE("what an earlier version remembered of a database goes on, and gets the identity") {
+  const sandbox box;
+  const new_schema schema;
+  REQUIRE(database_service{box, schema.words()}.stop() == 0);
+  const auto identity = remembered(box).at("identity");
+  const auto forget = [&] {
+    auto known = remembered(box);
+    known.erase("identity");
+    std::ofstream{box.store() / "database.json"} << known.dump();
+  };
+  forget();
+  SECTION("by a start without words") {
+    REQUIRE(database_service{box, {}}.stop() == 0);
+  }
+  SECTION("by a command") {
+    CHECK(box.run({"run", "-", "--session", "s"}, seed_plan()).status == 3);
+  }
+  CHECK(remembered(box).at("identity") == identity);
+  CHECK(remembered(box).at("schema") == schema.name());
+  // Which store that was, nobody knows: what is replaced is said.
+  forget();
+  const new_schema other;
+  database_service replacing{box, other.words()};
+  CHECK(replacing.stop() == 0);
+  CHECK(contains(replacing.error_output(), "remembered schema " + schema.name()));
+  CHECK(contains(replacing.error_output(), "remembers schema " + other.name()));
+  CHECK(remembered(box).at("identity") != identity);
 }
 
 TEST_CASE("a store with sessions of its own takes no database, and loses none") {
@@ -212,9 +302,8 @@ TEST_CASE("of nodes that share a database any does everything, and a killed one'
   auto other = all[2].client();
   const auto insist = [&](const std::string& id, const std::string& command) {
     CAPTURE(id, command);
-    REQUIRE(eventually([&] {
-      return other.call("POST", commands_of(id), command, wants_receipt).status == 200;
-    }));
+    REQUIRE(eventually(
+        [&] { return other.call("POST", commands_of(id), command, wants_receipt).status == 200; }));
   };
   for (const auto& id : ids) {
     insist(id, result_of(id + ":c1", 1));
@@ -243,6 +332,50 @@ TEST_CASE("a node that is drained gives its sessions to the others, and is not m
   const auto shown = all[0].box.run_plainly({"cluster", "status"});
   CHECK(shown.status == 0);
   CHECK(contains(shown.out, "0 slots of sessions, draining"));
+}
+
+TEST_CASE(
+    "nodes of two schemas refuse each other by name, and the one that came later serves none") {
+  const auto members = members_named({"lima", "paris"});
+  const new_schema schema;
+  const new_schema other;
+  node_process lima{"lima", members};
+  node_process paris{"paris", members};
+  lima.start(schema.words());
+  auto client = lima.client();
+  tell(client, "s", proposal());
+  paris.start(other.words());
+  const auto identity = [](const node_process& of) {
+    return of.get("/v1/cluster").value().at("store").get<std::string>();
+  };
+  const auto ours = identity(lima);
+  const auto theirs = identity(paris);
+  CHECK(ours != theirs);
+  CHECK(lima.box.run({"verify"}).last().at("identity") == ours);
+  const auto refused = [](const node_process& at, std::size_t which) {
+    const auto member = at.get("/v1/cluster").value().at("members").at(which);
+    return member.at("contact") == "refused" ? member.at("reason").get<std::string>() : "";
+  };
+  REQUIRE(eventually([&] { return !refused(lima, 1).empty() && !refused(paris, 0).empty(); }));
+  CHECK(contains(refused(paris, 0), "paris has the store " + theirs + ", and lima the store " + ours
+                                        + ": give all nodes the same database and schema"));
+  CHECK(contains(refused(lima, 1), "lima has the store " + ours));
+  const auto shown = paris.box.run_plainly({"cluster", "status"});
+  CHECK(shown.status == 1);
+  CHECK(contains(shown.out, "share the store " + theirs));
+  CHECK(contains(shown.out, "serve 0"));
+  // A session that is told of at both is in one.
+  auto of_paris = paris.client();
+  CHECK(of_paris.call("POST", commands_of("s"), proposal(), wants_receipt).status == 503);
+  tell(client, "s", approval_of_plan());
+  CHECK(postgres_server::get().sql("SELECT count(*) FROM " + other.name() + ".heads") == "0");
+  for (auto* one : {&lima, &paris}) {
+    one->process().signal(SIGTERM);
+    CHECK(one->process().wait() == 0);
+  }
+  const auto said = paris.process().error_output();
+  CHECK(contains(said, R"("change":"withheld")"));
+  CHECK(contains(lima.process().error_output(), R"({"refused":{"node":"paris")"));
 }
 
 TEST_CASE("a cluster with stores of their own has nothing to drain") {

@@ -175,6 +175,18 @@ void say_where(console& out, const std::filesystem::path& store, const server_op
   out.flush();
 }
 
+/// Where the folder remembered another database, and not yet which store that has.
+void say_replaced(const std::filesystem::path& store,
+                  const std::optional<command_line::database_setting>& before,
+                  const std::optional<command_line::database_setting>& now) {
+  if (!before || !now || !before->identity.empty()
+      || (before->connection == now->connection && before->schema == now->schema))
+    return;
+  const auto text = store.string() + " remembered " + command_line::describe(*before)
+                    + ", and remembers " + command_line::describe(*now) + " instead";
+  std::fprintf(stderr, "fermata: %s\n", command_line::escape_line(text).c_str());
+}
+
 /// What a node is to be; nothing: it is a service alone. Errors: those of the options, also where
 /// the store is another node's.
 result<std::optional<cluster_options>>
@@ -250,6 +262,9 @@ result<exit_status> run_service(const arguments& given, console& out) {
     return error;
   if (auto error = allow_files(options->connections))
     return error;
+  const auto remembered = command_line::read_database(*store);
+  if (!remembered)
+    return remembered.error();
   auto database = command_line::choose_database(given, *store);
   if (!database)
     return std::move(database.error());
@@ -325,6 +340,7 @@ result<exit_status> run_service(const arguments& given, console& out) {
   // A node that could not start has made the store nobody's.
   if (auto error = (*owner)->memory().keep())
     return error;
+  say_replaced(*store, *remembered, *database);
   (*serving)->start();
   say_where(out, *store, *options, (*serving)->port(), (*owner)->node());
   // A node that shares them wakes those that it gets.

@@ -336,6 +336,7 @@ TEST_CASE("a drain that came before the first look ends where the node may not b
   w.advance(200ms);
   REQUIRE(*drained);
   CHECK(is(**drained, errc::not_allowed));
+  CHECK(message_of(**drained) == "the node serves nothing: b has another store");
   CHECK_FALSE(a.map->is_draining());
 }
 

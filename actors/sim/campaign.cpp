@@ -27,10 +27,10 @@ constexpr std::array needs_faults{"event/step_restarted",       "event/session_a
                                   "refusal/store_corrupt"};
 
 /// What only several nodes bring about.
-constexpr std::array needs_links{"rare/handed_over",         "rare/taken_over",
-                                 "rare/moved_while_running", "fault/partition",
-                                 "fault/slow_link",          "fault/drop_connections",
-                                 "refusal/timed_out",        "refusal/node_unavailable"};
+constexpr std::array needs_links{
+    "rare/handed_over",   "rare/taken_over",   "rare/moved_while_running",
+    "fault/partition",    "fault/slow_link",   "fault/drop_connections",
+    "fault/clock_offset", "refusal/timed_out", "refusal/node_unavailable"};
 
 /// What only nodes that share a store bring about.
 bool needs_shared_store(std::string_view name) {

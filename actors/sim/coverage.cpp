@@ -306,7 +306,7 @@ void coverage::node_down(world& in, const std::string& node) {
       continue;
     if (!session.has_committed && is_running(session.state))
       counts_.count(rare_state::crash_during_recovery);
-    session.down_since = in.now();
+    session.down_since = in.now(node);
     session.events_at_death = session.events;
     session.backed_off_at_death =
         !session.calls_waiting.empty() || !session.subtasks_waiting.empty();
@@ -319,9 +319,9 @@ void coverage::node_up(world& in, const std::string& node) {
   for (auto& [id, session] : sessions_) {
     if (session.home != node || !session.down_since)
       continue;
-    session.was_due_while_down =
-        session.was_due_while_down
-        || (session.armed && *session.armed > *session.down_since && *session.armed <= in.now());
+    session.was_due_while_down = session.was_due_while_down
+                                 || (session.armed && *session.armed > *session.down_since
+                                     && *session.armed <= in.now(node));
     session.down_since.reset();
     session.has_committed = false;
   }

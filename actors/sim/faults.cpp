@@ -34,6 +34,11 @@ bool lasts(fault_kind kind) {
   }
 }
 
+/// It is drawn once, for the beginning.
+bool is_standing(fault_kind kind) {
+  return kind == fault_kind::clock_offset;
+}
+
 bool needs_peers(fault_kind kind) {
   return kind >= fault_kind::partition && !needs_shared_store(kind);
 }
@@ -52,7 +57,8 @@ std::optional<fault_kind> draw_kind(const fault_mix& mix, bool has_peers, bool s
                                     seeded_random& random) {
   constexpr auto kinds = enum_names(fault_kind{}).size();
   const auto weight = [&](fault_kind kind) {
-    if ((needs_peers(kind) && !has_peers) || (needs_shared_store(kind) && !share_store))
+    if (is_standing(kind) || (needs_peers(kind) && !has_peers)
+        || (needs_shared_store(kind) && !share_store))
       return 0.0;
     if (mix.weights.empty())
       return 1.0;
@@ -73,6 +79,19 @@ std::optional<fault_kind> draw_kind(const fault_mix& mix, bool has_peers, bool s
     left -= one;
   }
   return std::nullopt; // not reached: `left` is less than what all come to
+}
+
+/// How far the node's clock is off from the beginning on; nothing: it is right.
+std::optional<fault> draw_clock_offset(const fault_mix& mix, const std::string& node,
+                                       seeded_random& random) {
+  const auto found = mix.weights.find(fault_kind::clock_offset);
+  if (!mix.weights.empty() && (found == mix.weights.end() || found->second <= 0))
+    return std::nullopt;
+  fault one;
+  one.kind = fault_kind::clock_offset;
+  one.node = node;
+  one.duration = random.between(-mix.longest, mix.longest);
+  return one;
 }
 
 std::string show(std::chrono::milliseconds duration) {
@@ -96,6 +115,9 @@ std::vector<fault> draw_faults(const fault_mix& mix, const std::vector<std::stri
     return drawn;
   for (const auto& node : nodes) {
     auto own = seeded_random{random.next(), node};
+    if (nodes.size() > 1)
+      if (auto offset = draw_clock_offset(mix, node, own))
+        drawn.push_back(std::move(*offset));
     for (std::chrono::milliseconds at{0};;) {
       // From half the mean to one and a half.
       at += std::max(own.between(mix.every / 2, mix.every * 3 / 2), std::chrono::milliseconds{1});
@@ -122,7 +144,7 @@ std::vector<fault> draw_faults(const fault_mix& mix, const std::vector<std::stri
 }
 
 std::string describe(const fault& one) {
-  const auto lasting = show(one.duration);
+  const auto lasting = show(std::chrono::abs(one.duration));
   const auto what = [&]() -> std::string {
     switch (one.kind) {
     case fault_kind::crash:
@@ -163,6 +185,9 @@ std::string describe(const fault& one) {
       return "has slow links for " + lasting;
     case fault_kind::drop_connections:
       return "loses its connections";
+    case fault_kind::clock_offset:
+      return "has a clock that is " + lasting
+             + (one.duration < std::chrono::milliseconds{0} ? " behind" : " ahead");
     case fault_kind::drain:
       return "is drained and stopped, and down for " + lasting;
     case fault_kind::cut_from_store:

@@ -27,23 +27,26 @@ enum class fault_kind : std::uint8_t {
   slow_node,     ///< Each of its turns takes a while, for `duration`.
   stop,          ///< It is stopped as an operator does, and started again after `duration`.
   tools_hang,    ///< No blocking function runs for `duration`.
-  clock_forward, ///< The wall clock is set forward by `duration`.
-  clock_back,    ///< The wall clock is set back by `duration`.
-  partition,     ///< No byte gets through between the node and the others for `duration`.
-  slow_link,     ///< Bytes between the node and the others are delayed, for `duration`.
+  clock_forward, ///< Its wall clock is set forward by `duration`, as by NTP or an operator; where
+                 ///< the nodes are no cluster, that of the world.
+  clock_back,       ///< The same, back.
+  partition,        ///< No byte gets through between the node and the others for `duration`.
+  slow_link,        ///< Bytes between the node and the others are delayed, for `duration`.
   drop_connections, ///< The node's connections to the others break.
+  clock_offset, ///< Its wall clock is `duration` ahead of that of the world, or behind if that is
+                ///< negative, from then on.
   // Where nodes share a store:
   drain,          ///< It gives its sessions to the others, is stopped then, and started again after
                   ///< `duration`.
   cut_from_store, ///< Whatever it asks of the store fails with an I/O error for `duration`.
   store_away      ///< The same, for all nodes.
 };
-constexpr std::array<std::string_view, 22> enum_names(fault_kind) {
-  return {"crash",          "crash_before", "crash_inside", "crash_after",      "lose_ack",
-          "failed_commit",  "disk_full",    "slow_commits", "read_error",       "flipped_bit",
-          "freeze",         "slow_node",    "stop",         "tools_hang",       "clock_forward",
-          "clock_back",     "partition",    "slow_link",    "drop_connections", "drain",
-          "cut_from_store", "store_away"};
+constexpr std::array<std::string_view, 23> enum_names(fault_kind) {
+  return {"crash",         "crash_before",   "crash_inside", "crash_after",      "lose_ack",
+          "failed_commit", "disk_full",      "slow_commits", "read_error",       "flipped_bit",
+          "freeze",        "slow_node",      "stop",         "tools_hang",       "clock_forward",
+          "clock_back",    "partition",      "slow_link",    "drop_connections", "clock_offset",
+          "drain",         "cut_from_store", "store_away"};
 }
 
 /// Whether it goes wrong only where nodes share a store.
@@ -56,7 +59,7 @@ struct fault {
   fault_kind kind = fault_kind::crash;
   std::string node;
   std::chrono::milliseconds at{0};       ///< After the beginning of the world.
-  std::chrono::milliseconds duration{0}; ///< For those that last.
+  std::chrono::milliseconds duration{0}; ///< For those that last, and for clocks.
   /// How many turns are taken from `at` on before it happens, whoever takes them and whenever: so
   /// it comes into the middle of things. 0: it happens at `at`, when nothing moves.
   std::uint64_t turns = 0;
@@ -77,7 +80,8 @@ struct fault_mix {
   /// How long what lasts lasts at most; what is drawn is spread evenly over the orders of
   /// magnitude from 1 ms on.
   std::chrono::milliseconds longest = std::chrono::hours{1};
-  /// How often each kind is drawn, in proportion to the others. Empty: all alike.
+  /// How often each kind is drawn, in proportion to the others. Empty: all alike. `clock_offset` is
+  /// there or not: each node of a cluster has one from the beginning on, of `longest` at most.
   std::map<fault_kind, double> weights;
 
   fault_mix() = default;

@@ -133,6 +133,17 @@ timestamp world::now() const {
   return implementation_->clock->now();
 }
 
+timestamp world::now(const std::string& node) const {
+  return implementation_->node(node).clock->now();
+}
+
+timestamp world::latest_now() const {
+  auto latest = now();
+  for (const auto& one : implementation_->nodes)
+    latest = std::max(latest, one->clock->now());
+  return latest;
+}
+
 milliseconds world::elapsed() const {
   return implementation_->elapsed;
 }
@@ -170,6 +181,10 @@ sim::network& world::network() noexcept {
 
 void world::set_clock(timestamp to) {
   implementation_->clock->set(to);
+}
+
+void world::set_clock(const std::string& node, timestamp to) {
+  implementation_->node(node).clock->set_offset(to - now());
 }
 
 void world::hold_tools(bool held) {

@@ -130,9 +130,9 @@ public:
   /// since a cluster has all of its members from the beginning. Costs some memory and time.
   void add_cluster(std::map<std::string, node_options> nodes);
   /// Adds the nodes of a cluster that share a store: each has opened the same data and owns some of
-  /// the sessions, by leases on the world's clock, which no clock fault touches. Sessions move, so
-  /// what is said of a session's home is so at that moment. The data begins with a copy of
-  /// `node_options::store` of the first node that has one. Throws as the other one, and
+  /// the sessions, by leases on the world's clock, which no fault of the nodes' clocks touches.
+  /// Sessions move, so what is said of a session's home is so at that moment. The data begins with
+  /// a copy of `node_options::store` of the first node that has one. Throws as the other one, and
   /// `std::runtime_error` for a lease that `memory_ownership::join` refuses.
   void add_cluster(std::map<std::string, node_options> nodes, shared_store shared);
   [[nodiscard]] const std::vector<std::string>& nodes() const noexcept;
@@ -167,7 +167,12 @@ public:
   /// whenever nothing runs; at most for `at_most`. What `done` said last.
   bool run_until(const std::function<bool()>& done, std::chrono::milliseconds at_most);
 
+  /// By the clock of people and hosts. Those of a cluster's nodes may be wrong (`clock_offset`).
   [[nodiscard]] timestamp now() const;
+  /// By the wall clock of a node's machine, also while it is down.
+  [[nodiscard]] timestamp now(const std::string& node) const;
+  /// By the one of them that is the furthest ahead.
+  [[nodiscard]] timestamp latest_now() const;
   /// How much time has passed since the beginning. Other than `now` it never goes back.
   [[nodiscard]] std::chrono::milliseconds elapsed() const;
   /// How many turns there were: of actors, of blocking functions, of the network.
@@ -181,7 +186,7 @@ public:
   /// node it throws `std::logic_error`, as `send` does. Those of links end in a `repair` and with
   /// no delay, also of what a story has cut, held or delayed by itself.
   void faults(const fault_mix& mix, std::chrono::milliseconds horizon);
-  /// Ends all that lasts, and lets no planned fault happen any more.
+  /// Ends all that lasts, and lets no planned fault happen any more. Clocks that are wrong stay so.
   void stop_faults();
   /// Leaves out some of the faults that are planned, by their place in the order of planning; for
   /// minimisation. To be called before they are planned.
@@ -191,8 +196,11 @@ public:
 
   /// The links between the nodes of the cluster.
   [[nodiscard]] sim::network& network() noexcept;
-  /// Sets the wall clock forward or back while no time passes, as an operator or NTP does.
+  /// Sets the wall clocks forward or back while no time passes, as an operator or NTP does: that of
+  /// `now`, and all those of nodes by as much.
   void set_clock(timestamp to);
+  /// The same with the clock of one node alone.
+  void set_clock(const std::string& node, timestamp to);
   /// Lets no blocking function run, as if all threads of the pool hung, until it is called again
   /// with false. Holds over crashes; a stop in order lets them end before.
   void hold_tools(bool held);

@@ -78,7 +78,7 @@ void check_end(const world& in, const session_id& session, const register_of_ses
   const auto status = in.status(session);
   if (!status)
     throw says("cannot be asked: " + message_of(status.error()));
-  if (!status->next_timer || *status->next_timer <= in.now())
+  if (!status->next_timer || *status->next_timer <= in.now(in.home(session)))
     throw says("waits for nobody");
 }
 

@@ -125,7 +125,7 @@ link_options to_others(const membership& member, const limits& limits,
 
 simulated_process::simulated_process(const node_options& options,
                                      std::shared_ptr<memory_store> store,
-                                     std::shared_ptr<virtual_clock> clock,
+                                     std::shared_ptr<wall_clock> clock,
                                      std::shared_ptr<seeded_random> random, const run_hooks& hooks,
                                      const membership* member)
     : pool_{std::make_shared<simulated_pool>(options.limits.blocking_threads)} {

@@ -42,6 +42,21 @@ private:
   std::chrono::steady_clock::time_point steady_;
 };
 
+/// The wall clock of a node's machine, which may be wrong. Its time passes as the world's.
+class node_clock final : public wall_clock {
+public:
+  explicit node_clock(std::shared_ptr<virtual_clock> of_world) : world_{std::move(of_world)} {}
+  timestamp now() override { return world_->now() + offset_; }
+  std::chrono::steady_clock::time_point steady() override { return world_->steady(); }
+  void set_offset(std::chrono::milliseconds offset) { offset_ = offset; }
+  /// Negative: back.
+  void set_forward(std::chrono::milliseconds by) { offset_ += by; }
+
+private:
+  std::shared_ptr<virtual_clock> world_;
+  std::chrono::milliseconds offset_{0};
+};
+
 /// Blocking functions, run by the world one at a time, when their turn comes.
 class simulated_pool final : public blocking_pool {
 public:
@@ -80,7 +95,7 @@ class simulated_process {
 public:
   /// `member`: null where it is in no cluster.
   simulated_process(const node_options& options, std::shared_ptr<memory_store> store,
-                    std::shared_ptr<virtual_clock> clock, std::shared_ptr<seeded_random> random,
+                    std::shared_ptr<wall_clock> clock, std::shared_ptr<seeded_random> random,
                     const run_hooks& hooks, const membership* member);
   /// Kills it: nothing that an actor does from here on has an effect, since the store has crashed
   /// or is replaced, answers are ignored, and no tool is begun.

@@ -31,6 +31,7 @@ struct simulated_node {
   std::string name;
   node_options options;
   std::shared_ptr<memory_store> store;
+  std::shared_ptr<node_clock> clock;          ///< Of its machine, over all crashes.
   std::unique_ptr<simulated_process> process; ///< Null: it is down.
   std::uint64_t life = 0;                     ///< Counts processes, so that dead ones say nothing.
   std::map<std::uint64_t, unanswered> asked;
@@ -189,6 +190,7 @@ struct stage {
   void strike(simulated_node& at, const fault& one);
   /// Those that wait for turns to be taken first.
   void strike_between_turns();
+  void strike_clock(simulated_node& at, const fault& one);
   void strike_links(simulated_node& at, const fault& one, milliseconds until);
   void strike_shared(simulated_node& at, const fault& one, milliseconds until);
   /// Stops it as an operator does, which takes a frozen one until it thaws.
@@ -234,8 +236,8 @@ struct stage {
   seeded_random schedule;
   bool random_schedule = true;
   sim::network links;
-  member_list cluster; ///< Empty: there is none.
-  std::shared_ptr<virtual_clock> clock;
+  member_list cluster;                  ///< Empty: there is none.
+  std::shared_ptr<virtual_clock> clock; ///< That of people and hosts.
   std::unique_ptr<common_store> common; ///< Null: each node has a store of its own.
   std::map<std::string, std::shared_ptr<seeded_random>> randoms;
 

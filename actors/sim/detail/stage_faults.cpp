@@ -69,11 +69,9 @@ void stage::strike(simulated_node& at, const fault& one) {
     at.tools_hang_until = std::max(at.tools_hang_until, until);
     return wake_at(until);
   case fault_kind::clock_forward:
-    hits(at, one);
-    return clock->set(clock->now() + one.duration);
   case fault_kind::clock_back:
-    hits(at, one);
-    return clock->set(clock->now() - one.duration);
+  case fault_kind::clock_offset:
+    return strike_clock(at, one);
   case fault_kind::partition:
   case fault_kind::slow_link:
   case fault_kind::drop_connections:
@@ -129,6 +127,17 @@ void stage::update_reach(simulated_node& at) {
 
 void stage::drain(simulated_node& at, std::function<void(const caf::error&)> ended) {
   caf::anon_send(at.process->keeper, fermata::detail::drain_order{std::move(ended)});
+}
+
+void stage::strike_clock(simulated_node& at, const fault& one) {
+  hits(at, one);
+  if (one.kind == fault_kind::clock_offset)
+    return at.clock->set_offset(one.duration);
+  const auto by = one.kind == fault_kind::clock_back ? -one.duration : one.duration;
+  if (is_cluster())
+    at.clock->set_forward(by);
+  else
+    clock->set(clock->now() + by); // people live by the clock of the only machine
 }
 
 void stage::strike_links(simulated_node& at, const fault& one, milliseconds until) {

@@ -104,6 +104,7 @@ simulated_node& stage::add(std::string name, node_options options) {
     throw std::logic_error("the world has a node " + name + " already");
   auto added = std::make_unique<simulated_node>();
   added->name = name;
+  added->clock = std::make_shared<node_clock>(clock);
   if (common)
     added->store = common->data->beside();
   else
@@ -156,7 +157,7 @@ void stage::start(simulated_node& at) {
   hooks.ended = [this, &at](const tool& what, const tool_context& context, const json* content,
                             bool cut_off) { run_ended(at, what, context, content, cut_off); };
   const auto member = is_cluster() ? membership_of(at) : membership{};
-  at.process = std::make_unique<simulated_process>(at.options, at.store, clock, random_of(at),
+  at.process = std::make_unique<simulated_process>(at.options, at.store, at.clock, random_of(at),
                                                    hooks, is_cluster() ? &member : nullptr);
   watch_store(at);
   if (!is_cluster())

@@ -202,10 +202,12 @@ void answer_monitor::look(const known_session& at) {
 }
 
 void answer_monitor::notice_clock(const world& in) {
-  const auto offset = in.now().time_since_epoch() - in.elapsed();
-  if (offset == clock_offset_)
+  std::vector<std::chrono::milliseconds> offsets;
+  for (const auto& node : in.nodes())
+    offsets.push_back(in.now(node).time_since_epoch() - in.elapsed());
+  if (offsets == clock_offsets_)
     return;
-  clock_offset_ = offset;
+  clock_offsets_ = std::move(offsets);
   for (auto& [session, all] : unanswered_)
     for (auto& one : all)
       one.clock_was_set = true;
@@ -272,7 +274,8 @@ void answer_monitor::judge_error(world& in, const known_session* at, const unans
   // A session fires its timers before it looks at a command, and may say what it makes of that
   // before it is stored.
   const auto timer = at == nullptr ? std::nullopt : at->model.next_timer();
-  if (asked.clock_was_set || (timer && *timer <= in.now()))
+  const auto latest = in.shares_store() ? in.latest_now() : in.now(in.home(what.session));
+  if (asked.clock_was_set || (timer && *timer <= latest))
     return;
   violate(in, promise_of(what.body),
           told(what) + "; right was " + asked.moments.back().right.text());

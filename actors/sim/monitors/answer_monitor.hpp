@@ -35,7 +35,7 @@ private:
     std::string from;
     command body;
     std::vector<moment> moments;
-    /// The wall clock was set meanwhile, so it cannot be told which timers had fired.
+    /// A wall clock was set meanwhile, so it cannot be told which timers had fired.
     bool clock_was_set = false;
     std::uint32_t life = 1; ///< Of the session that it was said to.
   };
@@ -59,7 +59,7 @@ private:
   std::unordered_map<session_id, std::vector<unanswered>> unanswered_;
   /// The events that were acknowledged to a command as what it became, by session.
   std::unordered_map<session_id, acknowledged_events> acknowledged_;
-  std::chrono::milliseconds clock_offset_{0};
+  std::vector<std::chrono::milliseconds> clock_offsets_; ///< By the places of the nodes.
 };
 
 } // namespace fermata::sim

@@ -8,7 +8,7 @@ namespace {
 /// no sign of it. Longer than all intervals in which something is tried again.
 constexpr std::chrono::hours longest_stall{24};
 
-/// How long after the wall clock was looked at a timer may be late.
+/// How long after its node has looked at its wall clock a timer may be late.
 constexpr std::chrono::minutes timer_tolerance{10};
 
 } // namespace
@@ -43,12 +43,13 @@ void progress_monitor::quiet(world& in) {
 }
 
 void progress_monitor::check_timers(world& in) {
+  const auto latest = in.latest_now();
   for (const auto& [due, index] : by_time_) {
-    if (due > in.now())
+    if (due > latest)
       return;
     const auto& known = known_->sessions()[index];
     auto& timer = timers_[index];
-    if (!has_time(in, known)) {
+    if (due > in.now(known.node) || !has_time(in, known)) {
       timer.noticed.reset();
       continue;
     }
@@ -58,7 +59,7 @@ void progress_monitor::check_timers(world& in) {
     if (in.elapsed() - *timer.noticed > node.clock_check_interval + timer_tolerance)
       violate(in, "P6",
               about(known.model.id, known.model.events) + "its timer has been due for "
-                  + std::to_string((in.now() - due).count()) + " ms, and has not fired");
+                  + std::to_string((in.now(known.node) - due).count()) + " ms, and has not fired");
   }
 }
 

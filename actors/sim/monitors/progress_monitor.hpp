@@ -10,9 +10,10 @@
 namespace fermata::sim {
 
 /// No dead end (P6): a session that is running has something under way, or begins it within a
-/// bounded time after the last fault; timers that are due fire; and at the end of a story, when
-/// faults have stopped and everybody had time to act, no session is left that is neither over nor
-/// waits for somebody who is known.
+/// bounded time after the last fault; timers that are due by the clock of the node that has the
+/// session fire, so where clocks differ they are early or late by no more than that; and at the end
+/// of a story, when faults have stopped and everybody had time to act, no session is left that is
+/// neither over nor waits for somebody who is known.
 class progress_monitor final : public monitor {
 public:
   explicit progress_monitor(ledger_ptr known) : known_{std::move(known)} {}

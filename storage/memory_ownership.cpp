@@ -45,6 +45,7 @@ ownership_table memory_ownership_table::contents() {
   ownership_table seen;
   for (const auto& one : slots_)
     seen.slots.push_back(owner_of(one));
+  seen.clock = std::chrono::floor<std::chrono::milliseconds>(now_().time_since_epoch());
   for (const auto& [name, node] : members_)
     if (has_lease(node)) {
       seen.nodes.push_back(name);
@@ -120,7 +121,7 @@ memory_ownership::join(std::shared_ptr<memory_ownership_table> table, node_name 
       new memory_ownership{std::move(store), lease, joined}};
   const auto begin = [&] {
     joined->number = ++in.last_life_;
-    in.members_[joined->node] = {joined->number, in.now_(), false}; // it has run out
+    in.members_[joined->node] = {joined->number, in.now_(), lease, false}; // it has run out
     return caf::error{};
   };
   if (auto error = ownership->look_at(begin))
@@ -165,7 +166,11 @@ result<ownership_news> memory_ownership::renew(slot_wish wish) {
     auto* self = life_->member();
     if (self == nullptr)
       return detail::no_lease_error(node_);
-    self->lease_until = life_->table->now_() + lease_;
+    const auto now = life_->table->now_();
+    self->lease_until = now + lease_;
+    // Others' are further away where the clock was set back.
+    for (auto& [name, other] : life_->table->members_)
+      other.lease_until = std::min(other.lease_until, now + other.lease);
     self->drains = wish == slot_wish::give;
     std::erase_if(life_->acquired, [&](const auto& one) {
       const auto& [number, epoch] = one;
@@ -273,7 +278,7 @@ result<bool> memory_ownership::holds_lease(const session_id& session,
     if (self == nullptr || !life_->owns(slot_of(session)) || !life_->table->has_lease(*self))
       return caf::error{};
     const auto left = self->lease_until - life_->table->now_();
-    holds = std::chrono::floor<std::chrono::milliseconds>(left) >= at_least;
+    holds = std::min(std::chrono::floor<std::chrono::milliseconds>(left), lease_) >= at_least;
     return caf::error{};
   });
   if (error)

@@ -16,7 +16,8 @@ class memory_ownership_table {
 public:
   using clock = std::function<std::chrono::steady_clock::time_point()>;
 
-  /// `now` is asked on whatever thread calls, and must not call the table or a store.
+  /// `now` is asked on whatever thread calls, and must not call the table or a store. It may go
+  /// back.
   explicit memory_ownership_table(clock now = std::chrono::steady_clock::now);
 
   /// The same, with an identity that is not drawn from the system's entropy: for simulations.
@@ -42,6 +43,7 @@ private:
   struct member {
     std::uint64_t life = 0; ///< The last one that has come under its name.
     std::chrono::steady_clock::time_point lease_until;
+    std::chrono::milliseconds lease{0};
     bool drains = false;
   };
   struct slot {

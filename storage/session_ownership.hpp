@@ -26,6 +26,9 @@ struct ownership_table {
   std::vector<slot_owner> slots; ///< By their numbers: `session_slots` of them.
   std::vector<node_name> nodes; ///< Those whose lease has not run out, in the order of their names.
   std::vector<node_name> draining; ///< Those of them that want no slots any more, in order.
+  /// What the clock of the store said then, from a beginning of its own: whoever looks twice can
+  /// see that it was set in between.
+  std::chrono::milliseconds clock{0};
 
   ownership_table() = default;
 
@@ -63,6 +66,11 @@ enum class slot_wish : std::uint8_t {
 /// alone. One begins with the first `renew`: who has only joined gets no slots, so that one that
 /// does not come to work has cost nobody any. Renew it several times in its length. One that has
 /// run out can still be renewed, and what nobody has acquired meanwhile is still owned.
+///
+/// That clock may be set. Back: no lease is further away than its length for longer than until the
+/// next `renew` of any node, which limits the others'. Forward: leases run out before their time,
+/// so who sees that (`ownership_table::clock`) must leave the others' slots to them for as long as
+/// they may believe in theirs.
 ///
 /// An effect outside of the store cannot be taken back by refusing a commit: ask `holds_lease`
 /// immediately before it starts, or go by when the lease was renewed last. A node that freezes

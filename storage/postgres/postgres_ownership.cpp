@@ -96,6 +96,9 @@ result<ownership_news> postgres_ownership::renew(slot_wish wish) {
       return renewed.error();
     if (renewed->empty())
       return detail::no_lease_error(in.node());
+    if (renewed->text(0, 0) == "true")
+      if (const auto limited = in.ask(in.statements().limit_leases, {}); !limited)
+        return limited.error();
     // What is acquired meanwhile is not taken for lost.
     const auto before = in.acquired();
     const auto rows = in.ask(in.statements().own_slots, postgres_parameters{}.number(in.life()));
@@ -208,6 +211,7 @@ result<ownership_table> postgres_ownership::look() {
       owner.epoch = static_cast<std::uint64_t>(rows->number(i, 2));
       owner.has_lease = rows->text(i, 3) == "true";
       table.slots.push_back(std::move(owner));
+      table.clock = std::max(table.clock, std::chrono::milliseconds{rows->number(i, 6)});
     }
     if (!rows->empty()) {
       table.nodes = names_in(rows->text(0, 4));

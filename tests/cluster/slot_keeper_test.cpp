@@ -221,8 +221,9 @@ public:
     return list;
   }
 
-  std::shared_ptr<memory_ownership_table> table =
-      std::make_shared<memory_ownership_table>([this] { return scheduler().clock().now(); });
+  std::chrono::milliseconds store_ahead{0}; ///< How far its clock was set forward.
+  std::shared_ptr<memory_ownership_table> table = std::make_shared<memory_ownership_table>(
+      [this] { return scheduler().clock().now() + store_ahead; });
 
 private:
   struct virtual_clock final : wall_clock {
@@ -453,6 +454,91 @@ TEST_CASE("a store that is away for all for a minute moves nothing") {
   const std::vector<std::string> said{"not_renewed", "renewed"};
   CHECK(a.reports == said);
   CHECK(b.reports == said);
+}
+
+TEST_CASE("a store whose clock is set forward moves nothing, however far") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(lease);
+  // Before each of the moments of a round, those of a and of b.
+  for (const auto by : {std::chrono::milliseconds{8s}, std::chrono::milliseconds{1h}})
+    for (auto offset = 0ms; offset < one_tick; offset += moment) {
+      CAPTURE(by.count(), offset.count());
+      w.advance(2 * lease + offset);
+      w.store_ahead += by;
+      w.advance(one_tick);
+      CHECK(a.served() == 128);
+      CHECK(b.served() == 128);
+      CHECK_FALSE(a.reported("lost"));
+      CHECK_FALSE(b.reported("lost"));
+    }
+}
+
+TEST_CASE("a store whose clock is set forward amid a round moves nothing") {
+  world w;
+  auto& a = w.start("a");
+  w.advance(lease / 8); // they do not renew at one moment
+  auto& b = w.start("b");
+  w.advance(2 * lease);
+  const bool leaves_one = GENERATE(false, true);
+  auto is_set = false;
+  b.ownership->before_look = [&] {
+    // By as much as leaves a lease to b alone, which has just renewed its own; or to nobody.
+    if (!std::exchange(is_set, true))
+      w.store_ahead += leaves_one ? lease - moment : 1h;
+  };
+  w.advance(lease);
+  CHECK(a.served() == 128);
+  CHECK(b.served() == 128);
+  CHECK_FALSE(a.reported("lost"));
+}
+
+TEST_CASE(
+    "a node that is frozen when the store's clock is set forward keeps its slots for a lease") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(2 * lease);
+  w.store_ahead += 1h;
+  a.store->set_reachable(false);
+  w.advance(lease - lease / 10 - one_tick);
+  CHECK(w.may_begin(a));
+  CHECK(b.served() == 128);
+  w.advance(lease / 10 + 3 * one_tick);
+  CHECK_FALSE(w.may_begin(a));
+  CHECK(b.served() == session_slots);
+}
+
+TEST_CASE("a store whose clock is set back leaves the slots of a lost node to it for a lease") {
+  world w;
+  auto& a = w.start("a");
+  auto& b = w.start("b");
+  w.advance(2 * lease);
+  a.store->set_reachable(false);
+  w.store_ahead -= 1h;
+  w.advance(lease - one_tick);
+  CHECK(b.served() == 128);
+  w.advance(4 * one_tick);
+  CHECK(b.served() == session_slots);
+}
+
+TEST_CASE("a node that has just come leaves the slots of a lost one to it for a lease") {
+  world w;
+  auto& a = w.start("a");
+  w.advance(lease);
+  SECTION("whose lease has run out") {
+    w.table->end_lease(node("a"));
+  }
+  SECTION("which cannot be told from one whose lease a clock has ended") {
+    w.store_ahead += 1h;
+  }
+  a.store->set_reachable(false);
+  auto& b = w.start("b");
+  w.advance(lease - one_tick);
+  CHECK(b.served() == 0);
+  w.advance(3 * one_tick);
+  CHECK(b.served() == session_slots);
 }
 
 TEST_CASE("a node that drains gives all, and takes nothing from then on") {

@@ -261,6 +261,50 @@ CONTRACT("a node whose name another process has taken has no lease any more, and
   CHECK(events_of(*second.store, s.number) == "1");
 }
 
+CONTRACT("a clock that is set back makes no lease longer than from the next renewal of anybody") {
+  TestType nodes;
+  nodes.use_clock_to_set();
+  auto a = nodes.join("a");
+  auto b = nodes.join("b");
+  must(a.sessions->acquire(slot_list(named("s"))));
+  nodes.set_clock_forward(-2h);
+  // Nobody is told that the lease, of one hour, lasts for three.
+  CHECK(must(a.sessions->holds_lease(named("s"), 59min)));
+  CHECK_FALSE(must(a.sessions->holds_lease(named("s"), 61min)));
+  CHECK(must(b.sessions->acquire(slot_list(named("s")))).empty());
+  must(b.sessions->renew());
+  nodes.set_clock_forward(59min);
+  CHECK(must(b.sessions->acquire(slot_list(named("s")))).empty());
+  CHECK(must(b.sessions->look()).slots[slot_of(named("s"))].has_lease);
+  must(b.sessions->renew());
+  nodes.set_clock_forward(2min);
+  CHECK(must(b.sessions->look()).nodes == std::vector{node("b")});
+  CHECK(must(b.sessions->acquire(slot_list(named("s")))) == slot_list(named("s")));
+}
+
+CONTRACT("a clock that is set forward ends all leases, is seen, and takes nothing from anybody") {
+  TestType nodes;
+  nodes.use_clock_to_set();
+  auto a = nodes.join("a");
+  auto b = nodes.join("b");
+  must(a.sessions->acquire(slot_list(named("s"))));
+  const auto before = must(b.sessions->look()).clock;
+  nodes.set_clock_forward(2h);
+  const auto table = must(b.sessions->look());
+  CHECK((table.clock - before >= 2h && table.clock - before < 2h + 10min));
+  CHECK(table.nodes.empty());
+  CHECK(table.slots[slot_of(named("s"))].node == node("a"));
+  CHECK_FALSE(must(a.sessions->holds_lease(named("s"), 0s)));
+  must_write(*a.store, change{"s"}.event("1"));
+  CHECK(must(b.sessions->acquire(slot_list(named("s")))).empty()); // it has no lease itself
+  must(a.sessions->renew());
+  must(b.sessions->renew());
+  CHECK(must(a.sessions->holds_lease(named("s"), 30min)));
+  CHECK(must(b.sessions->acquire(slot_list(named("s")))).empty());
+  nodes.set_clock_forward(-2h);
+  CHECK(must(b.sessions->look()).clock - before < 10min);
+}
+
 CONTRACT("nodes that write and take slots from each other all the time lose nothing, and agree") {
   TestType nodes;
   std::vector<std::string> failures;

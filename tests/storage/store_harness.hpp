@@ -50,11 +50,16 @@ public:
   /// Takes such a name.
   [[nodiscard]] member replace(std::string_view name) const { return join(name); }
   void end_lease_of(std::string_view name) const { table_->end_lease(node(name)); }
+  /// Nodes that join from now on go by a clock that can be set.
+  void use_clock_to_set() {}
+  void set_clock_forward(std::chrono::seconds by) { *ahead_ += by; }
   [[nodiscard]] verify_report verify() const { return data_->verify(); }
 
 private:
   std::shared_ptr<memory_store> data_ = std::make_shared<memory_store>();
-  std::shared_ptr<memory_ownership_table> table_ = std::make_shared<memory_ownership_table>();
+  std::shared_ptr<std::chrono::seconds> ahead_ = std::make_shared<std::chrono::seconds>(0);
+  std::shared_ptr<memory_ownership_table> table_ = std::make_shared<memory_ownership_table>(
+      [ahead = ahead_] { return std::chrono::steady_clock::now() + *ahead; });
 };
 
 /// One opening of several, of a node that owns all sessions.

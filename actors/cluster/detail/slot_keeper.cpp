@@ -131,10 +131,19 @@ bool slot_keeper::renew() {
   return true;
 }
 
+void slot_keeper::watch_clock(const sight_of_clock& now) {
+  const auto lease = options_.ownership->lease();
+  const auto last = std::exchange(clock_, now);
+  if (!last || now.said - last->said > now.answered - last->asked + lease / 20)
+    waits_until_ = now.answered + lease;
+}
+
 void slot_keeper::act() {
+  const auto asked = options_.clock->steady();
   auto table = options_.ownership->look();
   if (!table)
     return failed(table.error());
+  watch_clock({table->clock, asked, options_.clock->steady()});
   options_.map->show(*table);
   // By a table that came so late that the lease had run out, its slots would all be for others.
   const auto& nodes = table->nodes;
@@ -237,7 +246,10 @@ void slot_keeper::check_drain(const slot_sight& sees) {
     return;
   }
   // Those who had the slots may only be late, as this node was.
-  if (sees.may_take_over)
+  const auto is_nobody_elses = [&](const slot_owner& slot) {
+    return slot.node.empty() || is_own(slot);
+  };
+  if (sees.may_take_over || std::all_of(slots.begin(), slots.end(), is_nobody_elses))
     end_giving(make_error(errc::not_allowed, "no other node takes the slots of node "
                                                  + options_.ownership->node().str()
                                                  + "; it keeps them, and does not drain"));

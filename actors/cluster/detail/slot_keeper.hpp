@@ -87,6 +87,13 @@ private:
     node_name to; ///< Who gets them then; empty: nobody, they were lost.
   };
 
+  /// What the store's clock said, between two moments of this node.
+  struct sight_of_clock {
+    std::chrono::milliseconds said;
+    steady_time asked;
+    steady_time answered;
+  };
+
   void round();
   /// Whether this node takes part.
   [[nodiscard]] bool may_begin();
@@ -94,6 +101,11 @@ private:
   /// False: it failed.
   [[nodiscard]] bool renew();
   void act();
+  /// Where the store's clock was set forward, leases have run out before their time, and those who
+  /// have them do not know: their slots are left to them for as long as a lease. So are all when
+  /// this node looks for the first time, as it cannot tell what was before. What hides in the time
+  /// that a look takes is not seen, nor is a twentieth of a lease: of that there is `certain_part`.
+  void watch_clock(const sight_of_clock& now);
   void acquire(const std::vector<std::uint32_t>& slots);
   /// Serves what is this node's and is not on its way out.
   void arrive();
@@ -119,6 +131,7 @@ private:
   slot_wish wish_ = slot_wish::take;
   std::optional<steady_time> renewed_;     ///< When that was asked for which has succeeded last.
   std::optional<steady_time> waits_until_; ///< Others' slots are left to them.
+  std::optional<sight_of_clock> clock_;    ///< As it was seen last.
   bool has_begun_ = false;
   std::map<node_name, std::string> strangers_; ///< Who has another store, and what says so.
   std::string withheld_; ///< Why it does not begin; empty: it has, or still looks for the others.

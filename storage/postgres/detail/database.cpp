@@ -245,15 +245,15 @@ caf::error postgres_database::check_slots(postgres_connection& connection) const
 
 /// The format is of what is in the tables, and says nothing about their columns.
 caf::error postgres_database::add_what_is_new(postgres_connection& connection) const {
-  const auto found = connection.ask(statements_.find_drains, {}, until());
+  const auto found = connection.ask(statements_.count_new_columns, {}, until());
   if (!found)
     return found.error();
   // Looked for first, as a change of the table waits for all that use it.
-  if (!found->empty())
+  if (found->number(0, 0) == 2)
     return caf::none;
   connection.send(statements_.begin);
   connection.send(statements_.lock_creation);
-  connection.send(statements_.add_drains);
+  connection.send(statements_.add_new_columns);
   connection.send(statements_.commit);
   if (const auto added = connection.receive(until()); !added)
     return make_error(code_of(added.error()),
@@ -376,11 +376,14 @@ caf::error postgres_database::busy_error(postgres_connection& connection,
     return make_error(errc::store_busy, message + ": by " + owner->text(0, 2) + " (session "
                                             + owner->text(0, 0) + " of the database, application "
                                             + owner->text(0, 1) + ')');
-  if (options_.node.empty())
+  if (options_.node.empty()) {
+    // No node may be left to do it.
+    static_cast<void>(connection.ask(statements_.limit_leases, {}, until()));
     if (const auto lease = connection.ask(statements_.show_lease, {}, until());
         lease && !lease->empty())
       message += ": node " + lease->text(0, 0) + " is not connected, and has a lease for another "
                  + std::to_string(lease->number(0, 1)) + " s";
+  }
   return make_error(errc::store_busy, message);
 }
 

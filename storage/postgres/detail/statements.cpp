@@ -65,6 +65,11 @@ constexpr std::string_view lock_number = "(1717924461::bigint << 32)";
 
 constexpr const char* is_live = "lease_until > clock_timestamp()";
 
+/// Further away than its length: the clock of the database was set back.
+std::string is_too_long(const std::string& row = {}) {
+  return row + "lease_until > clock_timestamp() + " + row + "lease_ms * interval '1 ms'";
+}
+
 } // namespace
 
 /// What the statements are made of.
@@ -143,12 +148,17 @@ void postgres_statements::state_creation(const names& of) {
                      "clock_timestamp(), token bigint "
                      "NOT NULL DEFAULT 0) WITH (fillfactor = 50)");
   const std::string drains = "drains boolean NOT NULL DEFAULT false";
+  // Of nodes that do not say how long theirs are: as long as one may be.
+  const std::string lease = "lease_ms bigint NOT NULL DEFAULT 3600000";
   add(nodes_table, "life bigint PRIMARY KEY, node text NOT NULL, lease_until timestamptz NOT NULL, "
-                       + drains + ")");
-  find_drains = {"find_drains", "SELECT FROM pg_attribute WHERE attrelid = '" + of.path(nodes_table)
-                                    + "'::regclass AND attname = 'drains' AND NOT attisdropped"};
-  add_drains = {"add_drains",
-                "ALTER TABLE " + of.path(nodes_table) + " ADD COLUMN IF NOT EXISTS " + drains};
+                       + drains + ", " + lease + ")");
+  count_new_columns = {
+      "count_new_columns",
+      "SELECT count(*) FROM pg_attribute WHERE attrelid = '" + of.path(nodes_table)
+          + "'::regclass AND attname IN ('drains', 'lease_ms') AND NOT attisdropped"};
+  add_new_columns = {"add_new_columns", "ALTER TABLE " + of.path(nodes_table)
+                                            + " ADD COLUMN IF NOT EXISTS " + drains
+                                            + ", ADD COLUMN IF NOT EXISTS " + lease};
   add_fact = {"add_fact", "INSERT INTO " + of.path(name_of(table::meta))
                               + " (key, value) VALUES ($1::bytea, $2::bytea) ON CONFLICT (key) DO "
                                 "NOTHING"};
@@ -231,9 +241,11 @@ void postgres_statements::state_ownership(const names& of) {
                        "SELECT pg_terminate_backend(holder.pid)::text" + holders + lock + " = "
                            + of.store_lock()
                            + " AND holder.xact_start IS NOT NULL AND holder.wait_event IN "
-                             "('ClientRead', 'ClientWrite') AND holder.state_change < "
-                             "clock_timestamp() - $1::bigint "
-                             "* interval '1 ms'"};
+                             "('ClientRead', 'ClientWrite') AND "
+                             // What is still to come was there before the clock was set back.
+                             "(holder.state_change < clock_timestamp() - $1::bigint * interval "
+                             "'1 ms' OR holder.state_change > clock_timestamp() + $1::bigint * "
+                             "interval '1 ms')"};
 }
 
 void postgres_statements::state_slots(const names& of) {
@@ -269,8 +281,17 @@ void postgres_statements::state_slots(const names& of) {
   renew_lease = {"renew_lease",
                  "UPDATE " + nodes
                      + " SET lease_until = clock_timestamp() + $2::bigint * interval "
-                       "'1 ms', drains = $3::text::boolean WHERE life = $1::bigint AND "
-                     + is_last + " RETURNING life"};
+                       "'1 ms', lease_ms = $2::bigint, drains = $3::text::boolean WHERE life = "
+                       "$1::bigint AND "
+                     + is_last + " RETURNING EXISTS (SELECT FROM " + nodes
+                     + " AS other WHERE other.life <> $1::bigint AND " + is_too_long("other.")
+                     + ")::text"};
+  // Who is amid a renewal, or an acquisition, needs nobody's help, and is not waited for.
+  limit_leases = {"limit_leases",
+                  "UPDATE " + nodes
+                      + " SET lease_until = clock_timestamp() + lease_ms * interval '1 ms' WHERE "
+                        "life IN (SELECT life FROM "
+                      + nodes + " WHERE " + is_too_long() + " FOR UPDATE SKIP LOCKED)"};
   lock_leases = {"lock_leases", "SELECT FROM " + nodes + " ORDER BY life FOR UPDATE"};
   end_lease = {"end_lease", "DELETE FROM " + nodes + " WHERE life = $1::bigint"};
   acquire_slots = {"acquire_slots",
@@ -296,11 +317,13 @@ void postgres_statements::state_slots(const names& of) {
   all_slots = {"all_slots", "SELECT slot, coalesce(node, ''), epoch, coalesce("
                                 + std::string{is_live} + ", false)::text, (SELECT " + name_list
                                 + " FROM " + nodes + " WHERE " + is_live + "), (SELECT " + name_list
-                                + " FROM " + nodes + " WHERE drains AND " + is_live + ") FROM "
+                                + " FROM " + nodes + " WHERE drains AND " + is_live
+                                + "), floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint "
+                                  "FROM "
                                 + slots + " LEFT JOIN " + nodes + " ON life = owner ORDER BY slot"};
   holds_lease = {"holds_lease",
-                 "SELECT floor(extract(epoch FROM lease_until - clock_timestamp()) * "
-                 "1000)::bigint FROM "
+                 "SELECT least(floor(extract(epoch FROM lease_until - clock_timestamp()) * "
+                 "1000)::bigint, lease_ms) FROM "
                      + slots + " JOIN " + nodes
                      + " ON life = owner WHERE owner = $1::bigint AND slot = $2::bigint AND epoch "
                        "= $3::bigint AND "

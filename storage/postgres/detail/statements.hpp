@@ -45,9 +45,9 @@ public:
   postgres_statement list_tables;
   postgres_statement create_schema;
   std::vector<postgres_statement> create_tables;
-  /// A column that stores of earlier versions lack.
-  postgres_statement find_drains;
-  postgres_statement add_drains;
+  /// Columns that stores of earlier versions lack.
+  postgres_statement count_new_columns;
+  postgres_statement add_new_columns;
 
   /// An entry of `meta`, unless somebody else has put one of its key.
   postgres_statement add_fact;
@@ -96,7 +96,8 @@ public:
   postgres_statement forget_old_names;
   /// With a lease that has run out.
   postgres_statement join_nodes;
-  postgres_statement renew_lease;
+  postgres_statement renew_lease; ///< Also says whether leases are to be limited.
+  postgres_statement limit_leases;
   postgres_statement end_lease;
   /// Lets nobody renew a lease until the transaction ends.
   postgres_statement lock_leases;

@@ -153,13 +153,14 @@ TEST_CASE("nobody is the only owner while a node has a lease, connected or not")
   must_write(*only, change{"s"}.event("1"));
 }
 
-TEST_CASE("a store that was made when nodes did not drain yet gets what it lacks") {
+TEST_CASE("a store of an earlier version gets the columns of nodes that it lacks") {
   const postgres_nodes schema;
   {
     const auto a = schema.join("a");
     CHECK_FALSE(a.sessions->leave());
   }
-  schema.sql("ALTER TABLE " + schema.options.schema + ".nodes DROP COLUMN drains");
+  const std::string column = GENERATE("drains", "lease_ms");
+  schema.sql("ALTER TABLE " + schema.options.schema + ".nodes DROP COLUMN " + column);
   auto options = schema.options;
   SECTION("from a node") {
     options.node = node("b");
@@ -169,13 +170,27 @@ TEST_CASE("a store that was made when nodes did not drain yet gets what it lacks
     options.create = false;
   }
   static_cast<void>(open_once_free(options));
-  CHECK(schema.sql("SELECT count(*) FROM information_schema.columns WHERE column_name = 'drains' "
-                   "AND table_schema = '"
-                   + schema.options.schema + "'")
+  CHECK(schema.sql("SELECT count(*) FROM information_schema.columns WHERE column_name = '" + column
+                   + "' AND table_schema = '" + schema.options.schema + "'")
         == "1");
   auto a = schema.join("a");
   must(a.sessions->renew(slot_wish::give));
   CHECK(must(a.sessions->look()).draining == std::vector{node("a")});
+}
+
+TEST_CASE(
+    "an only owner waits for no more than the length of a lease, though a clock was set back") {
+  postgres_nodes schema;
+  schema.use_clock_to_set();
+  { const auto a = schema.join("a"); }
+  schema.set_clock_forward(-3h);
+  std::string refused;
+  // The node's session may still be ending.
+  for (int attempt = 0; attempt < 100 && !refused.ends_with(" s"); ++attempt)
+    refused = message_of(postgres_store::open(schema.options).error());
+  CHECK(refused.ends_with("node a is not connected, and has a lease for another 3600 s"));
+  schema.set_clock_forward(61min);
+  static_cast<void>(open_once_free(schema.options));
 }
 
 TEST_CASE("leases go by the clock of the database, whatever those of the nodes say") {

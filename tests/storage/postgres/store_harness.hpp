@@ -99,7 +99,10 @@ public:
   };
 
   postgres_nodes() = default;
-  ~postgres_nodes() { sql("DROP SCHEMA " + options.schema + " CASCADE"); }
+  ~postgres_nodes() {
+    sql("DROP SCHEMA " + options.schema + " CASCADE; DROP SCHEMA IF EXISTS " + clock_schema()
+        + " CASCADE");
+  }
   postgres_nodes(const postgres_nodes&) = delete;
   postgres_nodes& operator=(const postgres_nodes&) = delete;
 
@@ -126,6 +129,23 @@ public:
     sql("UPDATE " + options.schema + ".nodes SET lease_until = clock_timestamp() WHERE node = '"
         + std::string{name} + "'");
   }
+  /// Nodes that join from now on go by a clock that can be set: they find it in front of the
+  /// database's own.
+  void use_clock_to_set() {
+    const auto schema = clock_schema();
+    sql("CREATE SCHEMA " + schema + "; CREATE TABLE " + schema
+        + ".clock (ahead interval); INSERT INTO " + schema + ".clock VALUES ('0'); CREATE FUNCTION "
+        + schema
+        + ".clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT "
+          "pg_catalog.clock_timestamp() + ahead FROM "
+        + schema + ".clock'; GRANT USAGE ON SCHEMA " + schema
+        + " TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA " + schema + " TO PUBLIC");
+    options.connection += " options='-c search_path=" + schema + ",pg_catalog'";
+  }
+  void set_clock_forward(std::chrono::seconds by) const {
+    sql("UPDATE " + clock_schema() + ".clock SET ahead = ahead + interval '"
+        + std::to_string(by.count()) + " s'");
+  }
   [[nodiscard]] verify_report verify() const { return must(open_once_free(options)->verify()); }
   std::string sql(const std::string& statements) const {
     return postgres_server::get().sql(statements);
@@ -134,6 +154,8 @@ public:
   postgres_options options = postgres_server::get().new_store();
 
 private:
+  [[nodiscard]] std::string clock_schema() const { return "clock_of_" + options.schema; }
+
   std::optional<postgres_proxy> proxy_;
 };
 

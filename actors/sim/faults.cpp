@@ -28,6 +28,9 @@ bool lasts(fault_kind kind) {
   case fault_kind::drain:
   case fault_kind::cut_from_store:
   case fault_kind::store_away:
+  case fault_kind::store_clock_forward:
+  case fault_kind::store_clock_back:
+  case fault_kind::freeze_claimed:
     return true;
   default:
     return false;
@@ -194,6 +197,12 @@ std::string describe(const fault& one) {
       return "does not reach the store for " + lasting;
     case fault_kind::store_away:
       return "and all others do not reach the store for " + lasting;
+    case fault_kind::store_clock_forward:
+      return "and all others have the store's clock set forward by " + lasting;
+    case fault_kind::store_clock_back:
+      return "and all others have the store's clock set back by " + lasting;
+    case fault_kind::freeze_claimed:
+      return "will freeze behind its next claim, for " + lasting;
     }
     return "has a fault";
   }();

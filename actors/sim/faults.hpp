@@ -29,9 +29,9 @@ enum class fault_kind : std::uint8_t {
   tools_hang,    ///< No blocking function runs for `duration`.
   clock_forward, ///< Its wall clock is set forward by `duration`, as by NTP or an operator; where
                  ///< the nodes are no cluster, that of the world.
-  clock_back,       ///< The same, back.
-  partition,        ///< No byte gets through between the node and the others for `duration`.
-  slow_link,        ///< Bytes between the node and the others are delayed, for `duration`.
+  clock_back,    ///< The same, back.
+  partition,     ///< No byte gets through between the node and the others for `duration`.
+  slow_link,     ///< Bytes between the node and the others are delayed, for `duration`.
   drop_connections, ///< The node's connections to the others break.
   clock_offset, ///< Its wall clock is `duration` ahead of that of the world, or behind if that is
                 ///< negative, from then on.
@@ -39,14 +39,20 @@ enum class fault_kind : std::uint8_t {
   drain,          ///< It gives its sessions to the others, is stopped then, and started again after
                   ///< `duration`.
   cut_from_store, ///< Whatever it asks of the store fails with an I/O error for `duration`.
-  store_away      ///< The same, for all nodes.
+  store_away,     ///< The same, for all nodes.
+  store_clock_forward, ///< The clock that leases go by is set forward by `duration`, for all.
+  store_clock_back,    ///< The same, back.
+  freeze_claimed ///< It stands still for `duration` once its next claim of a call is stored, in
+                 ///< front of the run.
 };
-constexpr std::array<std::string_view, 23> enum_names(fault_kind) {
-  return {"crash",         "crash_before",   "crash_inside", "crash_after",      "lose_ack",
-          "failed_commit", "disk_full",      "slow_commits", "read_error",       "flipped_bit",
-          "freeze",        "slow_node",      "stop",         "tools_hang",       "clock_forward",
-          "clock_back",    "partition",      "slow_link",    "drop_connections", "clock_offset",
-          "drain",         "cut_from_store", "store_away"};
+constexpr std::array<std::string_view, 26> enum_names(fault_kind) {
+  return {
+      "crash",         "crash_before",   "crash_inside", "crash_after",         "lose_ack",
+      "failed_commit", "disk_full",      "slow_commits", "read_error",          "flipped_bit",
+      "freeze",        "slow_node",      "stop",         "tools_hang",          "clock_forward",
+      "clock_back",    "partition",      "slow_link",    "drop_connections",    "clock_offset",
+      "drain",         "cut_from_store", "store_away",   "store_clock_forward", "store_clock_back",
+      "freeze_claimed"};
 }
 
 /// Whether it goes wrong only where nodes share a store.

@@ -130,7 +130,7 @@ public:
   /// since a cluster has all of its members from the beginning. Costs some memory and time.
   void add_cluster(std::map<std::string, node_options> nodes);
   /// Adds the nodes of a cluster that share a store: each has opened the same data and owns some of
-  /// the sessions, by leases on the world's clock, which no fault of the nodes' clocks touches.
+  /// the sessions, by leases on a clock that only `store_clock_forward` and `store_clock_back` set.
   /// Sessions move, so what is said of a session's home is so at that moment. The data begins with
   /// a copy of `node_options::store` of the first node that has one. Throws as the other one, and
   /// `std::runtime_error` for a lease that `memory_ownership::join` refuses.

@@ -279,6 +279,34 @@ TEST_CASE("P8: a claimed run does not begin on a node whose lease has run out in
   CHECK(*begun == 0);
 }
 
+TEST_CASE(
+    "P8: a node that is frozen between a claim and its run begins it only if it owns it still") {
+  for (const auto duration : std::vector<std::chrono::milliseconds>{1s, 1h})
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      CAPTURE(duration.count(), seed);
+      const auto begun = std::make_shared<int>(0);
+      sim::world world{seed};
+      add_three(world, paying(begun, false));
+      auto& seen = world.add(std::make_unique<slot_log>());
+      world.advance(takeover);
+      const auto session = session_on(world, "n2");
+      world.plan_faults(
+          {fault_at(sim::fault_kind::freeze_claimed, world.elapsed(), duration, "n2")});
+      world.advance(1ms);
+      static_cast<void>(world.send(session, payment(), "n1"));
+      world.run();
+      CHECK(seen.hits == std::set{sim::fault_kind::freeze_claimed});
+      CHECK(*begun == 0);
+      world.advance(duration + takeover);
+      CHECK(*begun == (duration < lease ? 1 : 0));
+      if (duration > lease) {
+        const auto waiting = world.pending(session);
+        REQUIRE(waiting.size() == 1);
+        CHECK(waiting.front().waiting_for == wait_cause::outcome);
+      }
+    }
+}
+
 TEST_CASE("nothing is lost while the store is away for all nodes for a minute") {
   sim::world world{1};
   add_three(world);
@@ -360,8 +388,8 @@ TEST_CASE("nodes that reach the store and not each other own no session twice") 
 TEST_CASE("each fault of a shared store hits, and takes no session with it") {
   for (std::size_t number = 0; number < enum_names(sim::fault_kind{}).size(); ++number) {
     const auto kind = static_cast<sim::fault_kind>(number);
-    if (!needs_shared_store(kind))
-      continue;
+    if (!needs_shared_store(kind) || kind == sim::fault_kind::freeze_claimed)
+      continue; // nothing is claimed here
     CAPTURE(enum_name(kind));
     sim::world world{number};
     add_three(world);
@@ -377,6 +405,78 @@ TEST_CASE("each fault of a shared store hits, and takes no session with it") {
     CHECK(approved.accepted());
     world.end();
   }
+}
+
+TEST_CASE("a clock of the store that is set takes no session from a node that lives") {
+  for (const auto kind : {sim::fault_kind::store_clock_forward, sim::fault_kind::store_clock_back})
+    for (const auto by : std::vector<std::chrono::milliseconds>{5s, lease - 1s, 1h})
+      for (auto at = 0ms; at < lease / 4; at += 500ms) {
+        CAPTURE(enum_name(kind), by.count(), at.count());
+        sim::world world{1};
+        add_three(world);
+        world.advance(takeover);
+        auto& seen = world.add(std::make_unique<slot_log>());
+        world.plan_faults({fault_at(kind, world.elapsed() + at, by, "n2")});
+        world.advance(2 * takeover);
+        CHECK(seen.hits == std::set{kind});
+        CHECK(seen.taken_over.empty());
+        CHECK(seen.handed_over.empty());
+        const auto session = session_on(world, "n2");
+        propose(world, session, "n1");
+        world.end();
+      }
+}
+
+TEST_CASE("a node that dies when the store's clock is set is taken over a lease later at most") {
+  for (const auto kind :
+       {sim::fault_kind::store_clock_forward, sim::fault_kind::store_clock_back}) {
+    CAPTURE(enum_name(kind));
+    sim::world world{1};
+    add_three(world);
+    world.advance(takeover);
+    const auto session = session_on(world, "n2");
+    world.take_down("n2");
+    world.plan_faults({fault_at(kind, world.elapsed(), 1h, "n1")});
+    world.advance(takeover);
+    CHECK(world.home(session) != "n2");
+    propose(world, session, "n1");
+    world.end();
+  }
+}
+
+TEST_CASE(
+    "P8: no effect begins on two nodes though the store's clock ends the lease of the first") {
+  const auto begun = std::make_shared<int>(0);
+  sim::node_options options;
+  options.policy = approval_policy::allow_everything();
+  options.setup = [begun](agent_registry&, tool_registry& tools) {
+    tool pay;
+    pay.name = tid("pay");
+    pay.run = blocking_tool{[begun](const tool_context&) {
+      ++*begun;
+      return json("paid");
+    }};
+    must(tools.add(std::move(pay)));
+  };
+  sim::world world{1};
+  add_three(world, options);
+  world.advance(takeover);
+  const auto session = session_on(world, "n2");
+  world.hold_tools("n2", true);
+  static_cast<void>(world.send(session, payment(), "n2"));
+  world.run();
+  REQUIRE(world.waiting_functions("n2") == 1);
+  // It has claimed the call, and does not hear of what follows.
+  world.plan_faults({fault_at(sim::fault_kind::cut_from_store, world.elapsed(), 5min, "n2"),
+                     fault_at(sim::fault_kind::store_clock_forward, world.elapsed(), 1h, "n1")});
+  world.advance(lease / 2);
+  CHECK(world.home(session) == "n2");
+  world.hold_tools("n2", false);
+  world.run(); // the monitors look
+  CHECK(*begun == 1);
+  world.advance(5min + takeover);
+  CHECK(*begun == 1);
+  world.end();
 }
 
 TEST_CASE("a node that starts while the store is away comes up when that is back") {

@@ -50,6 +50,7 @@ struct simulated_node {
   milliseconds slow_link_until{0};
   milliseconds store_cut_until{0};
   std::optional<milliseconds> commit_due;
+  std::optional<milliseconds> freeze_at_claim; ///< For so long.
 };
 
 /// What nodes have in common that share a store.
@@ -59,6 +60,7 @@ struct common_store {
   std::shared_ptr<memory_ownership_table> table;
   std::array<simulated_node*, session_slots> owners{}; ///< Or who had it last; null: nobody yet.
   milliseconds away_until{0};
+  milliseconds clock_ahead{0}; ///< How far the clock of leases was set forward.
 };
 
 /// The member list of a simulated cluster: hosts are the names of nodes. Throws `std::logic_error`
@@ -190,6 +192,8 @@ struct stage {
   void strike(simulated_node& at, const fault& one);
   /// Those that wait for turns to be taken first.
   void strike_between_turns();
+  /// It stands still.
+  void freeze(simulated_node& at, milliseconds duration);
   void strike_clock(simulated_node& at, const fault& one);
   void strike_links(simulated_node& at, const fault& one, milliseconds until);
   void strike_shared(simulated_node& at, const fault& one, milliseconds until);

@@ -53,9 +53,9 @@ void stage::strike(simulated_node& at, const fault& one) {
     return shut_down(at, one);
   case fault_kind::freeze:
     hits(at, one);
-    at.frozen_until = std::max(at.frozen_until, until);
-    if (is_cluster())
-      links.freeze(at.name);
+    return freeze(at, one.duration);
+  case fault_kind::freeze_claimed:
+    at.freeze_at_claim = one.duration;
     return;
   case fault_kind::slow_node:
     hits(at, one);
@@ -79,10 +79,18 @@ void stage::strike(simulated_node& at, const fault& one) {
   case fault_kind::drain:
   case fault_kind::cut_from_store:
   case fault_kind::store_away:
+  case fault_kind::store_clock_forward:
+  case fault_kind::store_clock_back:
     return strike_shared(at, one, until);
   default:
     return;
   }
+}
+
+void stage::freeze(simulated_node& at, milliseconds duration) {
+  at.frozen_until = std::max(at.frozen_until, elapsed + duration);
+  if (is_cluster())
+    links.freeze(at.name);
 }
 
 void stage::shut_down(simulated_node& at, const fault& one) {
@@ -110,6 +118,12 @@ void stage::strike_shared(simulated_node& at, const fault& one, milliseconds unt
     drain(at, [this, shut](const caf::error&) { at_time(elapsed, shut); });
     return at_time(elapsed + longest_drain, shut);
   }
+  if (one.kind == fault_kind::store_clock_forward)
+    common->clock_ahead += one.duration;
+  else if (one.kind == fault_kind::store_clock_back)
+    common->clock_ahead -= one.duration;
+  if (one.kind > fault_kind::store_away)
+    return;
   const auto all = one.kind == fault_kind::store_away;
   auto& lasts_until = all ? common->away_until : at.store_cut_until;
   lasts_until = std::max(lasts_until, until);
@@ -230,6 +244,7 @@ void stage::stop_faults() {
     one->slow_until = one->tools_hang_until = one->slow_commits_until = milliseconds{0};
     one->next_turn = milliseconds{0};
     one->commit_due.reset();
+    one->freeze_at_claim.reset();
     one->frozen_until = one->cut_until = one->slow_link_until = milliseconds{0};
     one->store_cut_until = milliseconds{0};
     if (common)

@@ -2,6 +2,9 @@
 
 #include <fermata/actors/sim/detail/summary.hpp>
 
+#include <algorithm>
+#include <utility>
+
 namespace fermata::sim::detail {
 
 namespace {
@@ -40,6 +43,13 @@ void stage::tell(const stored& what) {
   const stored_commit seen{what.at->name, what.body.session, events, what.body};
   for (const auto& one : witnesses)
     one->stored(self, seen);
+  if (what.at->freeze_at_claim && std::any_of(events.begin(), events.end(), [](const event& one) {
+        return std::holds_alternative<call_claimed>(one.body);
+      })) {
+    auto& at = node(what.at->name);
+    freeze(at, *std::exchange(at.freeze_at_claim, {}));
+    pending_news.push_back(hit{&at, fault_kind::freeze_claimed, false});
+  }
 }
 
 void stage::tell(const published& what) {

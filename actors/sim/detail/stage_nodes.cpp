@@ -80,8 +80,9 @@ void stage::share(shared_store options, std::shared_ptr<const memory_store> begi
   made->data = begins_with ? begins_with->clone() : std::make_shared<memory_store>();
   seeded_random random{seed, "identity of the shared store"};
   const auto high = random.next();
-  made->table = std::make_shared<memory_ownership_table>([from = clock] { return from->steady(); },
-                                                         store_identity{high, random.next()});
+  made->table = std::make_shared<memory_ownership_table>(
+      [from = clock, of = made.get()] { return from->steady() + of->clock_ahead; },
+      store_identity{high, random.next()});
   made->table->on_change(
       [this](std::uint32_t slot, const slot_owner& before, const slot_owner& now) {
         pending_news.push_back(moved{slot, before, now});
@@ -229,6 +230,7 @@ void stage::gone(simulated_node& at) {
   at.frozen_until = milliseconds{0};
   at.lag = milliseconds{0};
   at.commit_due.reset();
+  at.freeze_at_claim.reset();
   at.followed.clear();
   for (auto& [number, one] : std::exchange(at.asked, {}))
     one.lose();

@@ -16,7 +16,7 @@ constexpr std::size_t batch = 256;
 constexpr std::size_t looked_ahead = 16;
 
 /// When those are told again that could not deal with their timers.
-constexpr std::chrono::seconds retry_interval{5};
+constexpr std::chrono::seconds alarm_retry_interval{5};
 
 } // namespace
 
@@ -28,7 +28,7 @@ void alarm_clock::look() {
   auto due = view ? (*view)->due(now, batch, behind_) : view.error();
   if (!due) {
     behind_.reset();
-    return plan(now + retry_interval);
+    return plan(now + alarm_retry_interval);
   }
   if (due->empty()) {
     behind_.reset();
@@ -79,7 +79,7 @@ void alarm_clock::plan_next(timestamp looked_at) {
                                   leftovers ? std::optional{behind} : std::nullopt)
                    : view.error();
   if (again || !next)
-    plan(now + retry_interval);
+    plan(now + alarm_retry_interval);
   if (!next || next->empty())
     return;
   const auto own = std::find_if_not(next->begin(), next->end(),

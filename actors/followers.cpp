@@ -8,15 +8,15 @@ namespace fermata::detail {
 
 namespace {
 
-constexpr std::uint32_t max_batch = 1024;
+constexpr std::uint32_t max_followed = 1024;
 
 } // namespace
 
 void followers::add(caf::response_promise promise, follow_chunks what) {
-  if (what.limit == 0 || what.limit > max_batch) {
+  if (what.limit == 0 || what.limit > max_followed) {
     promise.deliver(
         make_error(errc::limit_exceeded, "follow_chunks::limit is refused; accepted are 1 to "
-                                             + std::to_string(max_batch)));
+                                             + std::to_string(max_followed)));
     return;
   }
   // Watching begins before the store is read, so that nothing committed in between goes unnoticed.

@@ -61,7 +61,7 @@ enum class errc : std::uint8_t {
   node_unavailable = 73, ///< The node where the session lives cannot be reached; nothing was done.
   peer_refused = 74,  ///< Two nodes do not belong together; the message says in what they differ.
   cannot_listen = 75, ///< A node cannot take connections at its address.
-  other_store = 76,   ///< Two nodes of one cluster do not share one store; the message names both.
+  other_store = 76,   ///< A store is not the one that is expected, or that the cluster has.
   store_busy = 80,    ///< Another process owns the store; the message names its pid.
   store_unavailable = 81, ///< The store's directory cannot be created, opened or written.
   store_corrupt = 82,     ///< The store fails its checks; the message says which.

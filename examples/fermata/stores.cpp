@@ -55,12 +55,12 @@ postgres_options options_of(const database_setting& database) {
 /// Somebody else's sessions, or none, are where the folder's are expected. That it was asked for by
 /// --database is no consent: that is in the files by which a service is started.
 caf::error not_the_store(const std::filesystem::path& folder, const database_setting& database,
-                         const std::string& found) {
+                         const std::string& what) {
   const auto file = (folder / remembered_database).string();
   return make_error(
       errc::invalid_field,
-      describe(database) + " has " + found + ", and the sessions of " + folder.string()
-          + " are in the store " + database.identity.str() + " (" + file
+      what + ", and the sessions of " + folder.string() + " are in the store "
+          + database.identity.str() + " (" + file
           + "): --database and --schema are to lead to that one, wherever it has moved. If another "
             "one is meant from now on, remove "
           + file + ", and name it with --database and --schema");
@@ -77,15 +77,14 @@ result<std::shared_ptr<postgres_store>> open_database(const std::filesystem::pat
   // Where sessions are to be, none are begun.
   const auto& expected = database.identity;
   options.create = purpose == store_purpose::create && expected.empty();
+  options.identity = expected;
   auto opened = postgres_store::open(std::move(options));
   if (!opened && !expected.empty() && says_that_none_is_there(opened.error()))
-    return not_the_store(folder, database, "no store");
+    return not_the_store(folder, database, describe(database) + " has no store");
+  if (!opened && is(opened.error(), errc::other_store))
+    return not_the_store(folder, database, message_of(opened.error()));
   if (!opened)
     return as_option_error(opened.error());
-  if (const auto& found = (*opened)->identity(); !expected.empty() && found != expected)
-    return not_the_store(folder, database,
-                         found.empty() ? "a store without an identity"
-                                       : "the store " + found.str());
   if (purpose == store_purpose::create)
     if (auto error = make_folder(folder))
       return error;

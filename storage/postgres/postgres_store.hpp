@@ -33,6 +33,8 @@ struct postgres_options {
   store_access access = store_access::read_write;
   /// Whether `read_write` makes schema and tables where there are none.
   bool create = true;
+  /// Which store that is to be; another one is `other_store`, and is not touched. Empty: any.
+  store_identity identity;
   /// How long is waited for the database: to connect, for each answer to a round trip, and, after a
   /// lost connection, until it can be reached again. From 100 ms to 1 h.
   std::chrono::milliseconds timeout = std::chrono::seconds{10};

@@ -77,7 +77,8 @@ bool slot_keeper::may_begin() {
     failed(table.error());
     return false;
   }
-  if (!table->nodes.empty()) {
+  const auto is_another = [&](const node_name& node) { return node != options_.ownership->node(); };
+  if (std::any_of(table->nodes.begin(), table->nodes.end(), is_another)) {
     withheld_.clear();
     return true;
   }

@@ -110,6 +110,8 @@ result<std::shared_ptr<postgres_database>> postgres_database::open(postgres_opti
   // It is refused if it is of a newer format, and is not touched then.
   if (auto error = opened->learn_identity())
     return error;
+  if (auto error = opened->check_identity())
+    return error;
   if (!writes)
     return opened;
   if (auto error = opened->add_what_is_new(**connection))
@@ -271,6 +273,15 @@ caf::error postgres_database::add_identity(postgres_connection& connection) cons
     return make_error(code_of(added.error()), "giving the store in " + where()
                                                   + " an identity: " + message_of(added.error()));
   return caf::none;
+}
+
+caf::error postgres_database::check_identity() const {
+  if (options_.identity.empty() || identity_ == options_.identity)
+    return caf::none;
+  return make_error(errc::other_store, where() + " has "
+                                           + (identity_.empty() ? "a store without an identity"
+                                                                : "the store " + identity_.str())
+                                           + " and not the store " + options_.identity.str());
 }
 
 caf::error postgres_database::learn_identity() {

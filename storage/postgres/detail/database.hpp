@@ -102,6 +102,7 @@ private:
   caf::error add_what_is_new(postgres_connection& connection) const;
   caf::error add_identity(postgres_connection& connection) const;
   caf::error learn_identity();
+  [[nodiscard]] caf::error check_identity() const;
   /// Whoever has upgraded the store may have done it while this has it open.
   caf::error check_format(table_reader& tables) const;
   caf::error own(connection_ptr connection);

@@ -274,10 +274,12 @@ void postgres_statements::state_slots(const names& of) {
                           + " WHERE nodes.node = old.node) "
                             "ORDER BY life LIMIT 100) AS gone WHERE pg_try_advisory_xact_lock("
                           + of.node_lock_of("node") + "))"};
+  // Over at once, and limited to that where the clock is set back.
   join_nodes = {"join_nodes",
                 "INSERT INTO " + nodes
-                    + " (life, node, lease_until) VALUES ($1::bigint, $2::text, clock_timestamp()) "
-                      "ON CONFLICT (life) DO UPDATE SET lease_until = EXCLUDED.lease_until"};
+                    + " (life, node, lease_until, lease_ms) VALUES ($1::bigint, $2::text, "
+                      "clock_timestamp(), 0) ON CONFLICT (life) DO UPDATE SET lease_until = "
+                      "EXCLUDED.lease_until, lease_ms = EXCLUDED.lease_ms"};
   renew_lease = {"renew_lease",
                  "UPDATE " + nodes
                      + " SET lease_until = clock_timestamp() + $2::bigint * interval "

@@ -221,6 +221,25 @@ TEST_CASE("of several who open a store without an identity at once, all get the 
   server.sql("DROP SCHEMA " + options.schema + " CASCADE");
 }
 
+TEST_CASE("a store that is not the one expected is refused, and is not touched") {
+  postgres_harness harness;
+  const auto found = harness.get().identity();
+  harness.close();
+  const auto& server = postgres_server::get();
+  auto options = harness.options();
+  options.identity = found;
+  CHECK_FALSE(refusal(options));
+  options.identity = store_identity{1, 2};
+  CHECK(is(refusal(options), errc::other_store));
+  CHECK(says(refusal(options),
+             "has the store " + found.str() + " and not the store " + options.identity.str()));
+  const auto meta = options.schema + ".meta WHERE key = 'identity'";
+  server.sql("DELETE FROM " + meta);
+  CHECK(is(refusal(options), errc::other_store));
+  CHECK(says(refusal(options), "has a store without an identity"));
+  CHECK(server.sql("SELECT count(*) FROM " + meta) == "0");
+}
+
 TEST_CASE("an identity that is damaged is store_corrupt, and not replaced by another") {
   postgres_harness harness;
   harness.close();

@@ -182,15 +182,30 @@ TEST_CASE(
     "an only owner waits for no more than the length of a lease, though a clock was set back") {
   postgres_nodes schema;
   schema.use_clock_to_set();
-  { const auto a = schema.join("a"); }
+  {
+    auto options = schema.options;
+    options.node = node("a");
+    const auto sessions = must(postgres_ownership::join(open_once_free(options), 10min));
+    must(sessions->renew());
+  }
   schema.set_clock_forward(-3h);
   std::string refused;
   // The node's session may still be ending.
   for (int attempt = 0; attempt < 100 && !refused.ends_with(" s"); ++attempt)
     refused = message_of(postgres_store::open(schema.options).error());
-  CHECK(refused.ends_with("node a is not connected, and has a lease for another 3600 s"));
-  schema.set_clock_forward(61min);
+  CHECK(refused.ends_with("node a is not connected, and has a lease for another 600 s"));
+  schema.set_clock_forward(11min);
   static_cast<void>(open_once_free(schema.options));
+}
+
+TEST_CASE("who has joined and not begun has no lease, though the clock was set back") {
+  postgres_nodes schema;
+  schema.use_clock_to_set();
+  auto a = schema.join("a");
+  const postgres_nodes::member waiting{schema.options, "waiting", false};
+  schema.set_clock_forward(-50min);
+  must(a.sessions->renew());
+  CHECK(must(a.sessions->look()).nodes == std::vector{node("a")});
 }
 
 TEST_CASE("leases go by the clock of the database, whatever those of the nodes say") {

@@ -27,8 +27,8 @@ int connect_to(int family, const sockaddr* address, socklen_t size) {
   const int made = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (made < 0)
     throw std::runtime_error{std::string{"socket: "} + std::strerror(errno)};
-  ::setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &socket_patience, sizeof patience);
-  ::setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &socket_patience, sizeof patience);
+  ::setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &socket_patience, sizeof socket_patience);
+  ::setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &socket_patience, sizeof socket_patience);
   if (::connect(made, address, size) != 0) {
     const std::string why = std::strerror(errno);
     ::close(made);

@@ -39,12 +39,6 @@ caf::error as_option_error(const caf::error& refusal) {
   return make_error(code_of(refusal), std::move(text));
 }
 
-/// The database can be reached, and would have one made.
-bool says_that_none_is_there(const caf::error& refusal) {
-  return is(refusal, errc::store_unavailable)
-         && message_of(refusal).starts_with("there is no store in ");
-}
-
 postgres_options options_of(const database_setting& database) {
   postgres_options options;
   options.connection = database.connection;
@@ -55,11 +49,11 @@ postgres_options options_of(const database_setting& database) {
 /// Somebody else's sessions, or none, are where the folder's are expected. That it was asked for by
 /// --database is no consent: that is in the files by which a service is started.
 caf::error not_the_store(const std::filesystem::path& folder, const database_setting& database,
-                         const std::string& what) {
+                         const caf::error& refusal) {
   const auto file = (folder / remembered_database).string();
   return make_error(
       errc::invalid_field,
-      what + ", and the sessions of " + folder.string() + " are in the store "
+      message_of(refusal) + ", and the sessions of " + folder.string() + " are in the store "
           + database.identity.str() + " (" + file
           + "): --database and --schema are to lead to that one, wherever it has moved. If another "
             "one is meant from now on, remove "
@@ -74,15 +68,11 @@ result<std::shared_ptr<postgres_store>> open_database(const std::filesystem::pat
   options.node = node;
   options.access =
       purpose == store_purpose::query ? store_access::read_only : store_access::read_write;
-  // Where sessions are to be, none are begun.
-  const auto& expected = database.identity;
-  options.create = purpose == store_purpose::create && expected.empty();
-  options.identity = expected;
+  options.create = purpose == store_purpose::create;
+  options.identity = database.identity;
   auto opened = postgres_store::open(std::move(options));
-  if (!opened && !expected.empty() && says_that_none_is_there(opened.error()))
-    return not_the_store(folder, database, describe(database) + " has no store");
   if (!opened && is(opened.error(), errc::other_store))
-    return not_the_store(folder, database, message_of(opened.error()));
+    return not_the_store(folder, database, opened.error());
   if (!opened)
     return as_option_error(opened.error());
   if (purpose == store_purpose::create)

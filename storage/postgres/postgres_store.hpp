@@ -33,7 +33,8 @@ struct postgres_options {
   store_access access = store_access::read_write;
   /// Whether `read_write` makes schema and tables where there are none.
   bool create = true;
-  /// Which store that is to be; another one is `other_store`, and is not touched. Empty: any.
+  /// Which store that is to be; another one, or none, is `other_store`: it is not touched, and none
+  /// is made. Empty: any.
   store_identity identity;
   /// How long is waited for the database: to connect, for each answer to a round trip, and, after a
   /// lost connection, until it can be reached again. From 100 ms to 1 h.
@@ -93,8 +94,8 @@ public:
   ///
   /// Errors: `invalid_field` (an option), `store_busy` (the message names the owner's host and
   /// process), `store_unavailable` (the database cannot be reached or used, or there is no store in
-  /// it; the database's own message is in it, but never a password), `store_corrupt`,
-  /// `store_too_new`, `disk_full`, `io_error`.
+  /// it; the database's own message is in it, but never a password), `other_store`,
+  /// `store_corrupt`, `store_too_new`, `disk_full`, `io_error`.
   [[nodiscard]] static result<std::shared_ptr<postgres_store>> open(postgres_options options);
 
   ~postgres_store() override;

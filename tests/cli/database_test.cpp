@@ -172,7 +172,7 @@ TEST_CASE("a folder remembers the identity of its database, and takes no other o
   const auto none = box.run({"serve", "--database", words[2], "--schema", typo});
   CHECK(none.status == 2);
   CHECK(contains(none.err, "schema " + typo));
-  CHECK(contains(none.err, "has no store, and the sessions of"));
+  CHECK(contains(none.err, "has no store where the store "));
   CHECK(
       postgres_server::get().sql("SELECT count(*) FROM pg_namespace WHERE nspname = '" + typo + "'")
       == "0");

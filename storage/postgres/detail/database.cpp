@@ -146,7 +146,7 @@ caf::error postgres_database::check_not_inherited() const {
 }
 
 std::string postgres_database::where() const {
-  return "schema " + options_.schema + " of " + address_.description();
+  return describe(options_);
 }
 
 postgres_clock::time_point postgres_database::until() const {
@@ -178,7 +178,8 @@ caf::error postgres_database::examine(postgres_connection& connection) const {
 }
 
 caf::error postgres_database::create(postgres_connection& connection) const {
-  const auto creates = options_.access == store_access::read_write && options_.create;
+  const auto creates =
+      options_.access == store_access::read_write && options_.create && options_.identity.empty();
   if (creates) {
     connection.send(statements_.begin);
     connection.send(statements_.lock_creation);
@@ -196,6 +197,9 @@ caf::error postgres_database::create(postgres_connection& connection) const {
         return std::move(ended.error());
     return check_tables_of(names);
   }
+  if (!options_.identity.empty())
+    return make_error(errc::other_store, where() + " has no store where the store "
+                                             + options_.identity.str() + " is expected");
   if (!creates)
     return make_error(errc::store_unavailable, "there is no store in " + where());
   if (!has_schema)

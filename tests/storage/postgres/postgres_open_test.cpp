@@ -115,6 +115,11 @@ TEST_CASE("where there is no store, none is made unless that is wanted, and neve
   options.create = true;
   options.access = store_access::read_only;
   CHECK(is(refusal(options), errc::store_unavailable));
+  options.access = store_access::read_write;
+  options.identity = store_identity{1, 2};
+  CHECK(is(refusal(options), errc::other_store));
+  CHECK(says(refusal(options),
+             "has no store where the store " + options.identity.str() + " is expected"));
   CHECK(postgres_server::get().sql("SELECT count(*) FROM pg_namespace WHERE nspname = '"
                                    + options.schema + "'")
         == "0");

@@ -34,10 +34,13 @@ bool memory_ownership_table::is_taken(const slot& one) {
 
 slot_owner memory_ownership_table::owner_of(const slot& one) {
   slot_owner owner;
-  if (find(one.owner, one.life) != nullptr)
-    owner.node = one.owner;
   owner.epoch = one.epoch;
   owner.has_lease = is_taken(one);
+  if (const auto* member = find(one.owner, one.life)) {
+    owner.node = one.owner;
+    owner.renewal = member->renewal;
+    owner.lease = member->lease;
+  }
   return owner;
 }
 
@@ -45,7 +48,6 @@ ownership_table memory_ownership_table::contents() {
   ownership_table seen;
   for (const auto& one : slots_)
     seen.slots.push_back(owner_of(one));
-  seen.clock = std::chrono::floor<std::chrono::milliseconds>(now_().time_since_epoch());
   for (const auto& [name, node] : members_)
     if (has_lease(node)) {
       seen.nodes.push_back(name);
@@ -121,7 +123,7 @@ memory_ownership::join(std::shared_ptr<memory_ownership_table> table, node_name 
       new memory_ownership{std::move(store), lease, joined}};
   const auto begin = [&] {
     joined->number = ++in.last_life_;
-    in.members_[joined->node] = {joined->number, in.now_(), lease, false}; // it has run out
+    in.members_[joined->node] = {joined->number, in.now_(), lease, false, 0}; // it has run out
     return caf::error{};
   };
   if (auto error = ownership->look_at(begin))
@@ -168,6 +170,7 @@ result<ownership_news> memory_ownership::renew(slot_wish wish) {
       return detail::no_lease_error(node_);
     const auto now = life_->table->now_();
     self->lease_until = now + lease_;
+    self->renewal = ++life_->table->last_renewal_;
     // Others' are further away where the clock was set back.
     for (auto& [name, other] : life_->table->members_)
       other.lease_until = std::min(other.lease_until, now + other.lease);

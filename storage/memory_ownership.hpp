@@ -45,6 +45,7 @@ private:
     std::chrono::steady_clock::time_point lease_until;
     std::chrono::milliseconds lease{0};
     bool drains = false;
+    std::uint64_t renewal = 0; ///< Which one it was, of all.
   };
   struct slot {
     node_name owner;
@@ -67,6 +68,7 @@ private:
   std::map<node_name, member> members_;
   std::vector<slot> slots_;
   std::uint64_t last_life_ = 0;
+  std::uint64_t last_renewal_ = 0;
   std::function<void(std::uint32_t, const slot_owner&, const slot_owner&)> changed_;
 };
 

@@ -17,6 +17,9 @@ struct slot_owner {
   node_name node;          ///< Empty: nobody.
   std::uint64_t epoch = 0; ///< Grows with each change of the owner.
   bool has_lease = false;  ///< False: whoever comes first may acquire it.
+  /// Another number each time that the owner renews his lease, and now and then besides.
+  std::uint64_t renewal = 0;
+  std::chrono::milliseconds lease{0}; ///< How long the owner's is.
 
   slot_owner() = default;
 };
@@ -26,9 +29,6 @@ struct ownership_table {
   std::vector<slot_owner> slots; ///< By their numbers: `session_slots` of them.
   std::vector<node_name> nodes; ///< Those whose lease has not run out, in the order of their names.
   std::vector<node_name> draining; ///< Those of them that want no slots any more, in order.
-  /// What the clock of the store said then, from a beginning of its own: whoever looks twice can
-  /// see that it was set in between.
-  std::chrono::milliseconds clock{0};
 
   ownership_table() = default;
 
@@ -69,8 +69,9 @@ enum class slot_wish : std::uint8_t {
 ///
 /// That clock may be set. Back: no lease is further away than its length for longer than until the
 /// next `renew` of any node, which limits the others'. Forward: leases run out before their time,
-/// so who sees that (`ownership_table::clock`) must leave the others' slots to them for as long as
-/// they may believe in theirs.
+/// so leave a slot to its owner until he has been seen not to renew his lease
+/// (`slot_owner::renewal`) for as long as it is, by a clock that nobody sets: so long he may
+/// believe in it.
 ///
 /// An effect outside of the store cannot be taken back by refusing a commit: ask `holds_lease`
 /// immediately before it starts, or go by when the lease was renewed last. A node that freezes

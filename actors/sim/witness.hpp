@@ -72,6 +72,8 @@ struct changed_slot {
   std::uint32_t slot;
   const slot_owner& before; ///< At the moment of the change: whether it still had a lease.
   const slot_owner& now;
+  /// Of the node that it was of, at that moment: whether it began effects of its sessions.
+  bool may_begin_effects;
 };
 
 /// Sees what happens in a world, one thing at a time, in between its actors' turns, so it may look

@@ -370,6 +370,10 @@ ownership_table world::ownership() const {
   return implementation_->shared().table->look();
 }
 
+milliseconds world::store_clock_ahead() const {
+  return implementation_->shared().clock_ahead;
+}
+
 bool world::serves(const std::string& node, std::uint32_t slot) const {
   static_cast<void>(implementation_->shared());
   const auto& at = implementation_->node(node);

@@ -280,6 +280,8 @@ public:
   // Where nodes share a store; else `std::logic_error`:
   [[nodiscard]] std::chrono::milliseconds lease() const;
   [[nodiscard]] ownership_table ownership() const;
+  /// How far the clock that leases go by was set forward in all; negative: back.
+  [[nodiscard]] std::chrono::milliseconds store_clock_ahead() const;
   /// Whether a node takes commands for the sessions of a slot as its own; false while it is down.
   [[nodiscard]] bool serves(const std::string& node, std::uint32_t slot) const;
   /// How full a node is; nothing while it is down.

@@ -210,8 +210,9 @@ result<ownership_table> postgres_ownership::look() {
       owner.node = name_of(rows->text(i, 1));
       owner.epoch = static_cast<std::uint64_t>(rows->number(i, 2));
       owner.has_lease = rows->text(i, 3) == "true";
+      owner.renewal = static_cast<std::uint64_t>(rows->number(i, 6));
+      owner.lease = std::chrono::milliseconds{rows->number(i, 7)};
       table.slots.push_back(std::move(owner));
-      table.clock = std::max(table.clock, std::chrono::milliseconds{rows->number(i, 6)});
     }
     if (!rows->empty()) {
       table.nodes = names_in(rows->text(0, 4));

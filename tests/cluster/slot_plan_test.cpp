@@ -29,6 +29,7 @@ slot_sight owned_by(const std::vector<std::string>& owners, std::vector<std::str
     if (!owner.empty())
       of.node = node(owner);
     of.has_lease = std::find(nodes.begin(), nodes.end(), owner) != nodes.end();
+    sees.forsaken.set(slot, !owner.empty() && !of.has_lease);
     sees.acquired.set(slot, owner == "a");
   }
   return sees;
@@ -90,8 +91,8 @@ TEST_CASE("what a dead node had is taken over in equal shares") {
   CHECK(plan.acquire.size() == session_slots / 4);
   for (const auto slot : plan.acquire)
     CHECK_FALSE(sees.table.slots[slot].has_lease);
-  SECTION("but not by a node that comes back itself") {
-    sees.may_take_over = false;
+  SECTION("but not before it is seen to be forsaken") {
+    sees.forsaken.reset();
     CHECK(planner.next(sees, start).acquire.empty());
     // What nobody owns waits for nobody.
     sees.table.slots[2].node = {};

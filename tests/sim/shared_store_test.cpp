@@ -26,10 +26,9 @@ constexpr std::chrono::milliseconds takeover = lease + 2 * (lease / 4) + 1s;
 /// Notes who gets slots, and which faults hit.
 struct slot_log final : sim::witness {
   void slot_changed(sim::world&, const sim::changed_slot& what) override {
-    const auto& [slot, before, now] = what;
-    if (now.node.empty() || now.node == before.node)
+    if (what.now.node.empty() || what.now.node == what.before.node)
       return;
-    (before.has_lease ? handed_over : taken_over).insert(slot);
+    (what.before.has_lease ? handed_over : taken_over).insert(what.slot);
   }
   void fault_hit(sim::world&, const std::string&, sim::fault_kind kind) override {
     hits.insert(kind);
@@ -568,11 +567,26 @@ TEST_CASE("an epoch that does not grow with a new owner is found") {
   auto now = before;
   now.node = must(node_name::parse("n2"));
   now.epoch = 5;
-  judge.slot_changed(world, {7, before, now});
+  judge.slot_changed(world, {7, before, now, false});
   CHECK_NOTHROW(world.run());
   now.epoch = 4;
-  judge.slot_changed(world, {7, before, now});
+  judge.slot_changed(world, {7, before, now, false});
   CHECK(broken_by([&] { world.end(); }).starts_with("owned once: slot 7 "));
+}
+
+TEST_CASE("a slot that is taken from a node that still begins effects is found") {
+  sim::world world{1};
+  world.add_cluster({{"n1", {}}, {"n2", {}}}, sim::shared_store{lease});
+  sim::ownership_monitor judge;
+  slot_owner before;
+  before.node = must(node_name::parse("n1"));
+  auto now = before;
+  now.epoch = 1;
+  judge.slot_changed(world, {7, before, now, true});
+  CHECK_NOTHROW(world.run());
+  now.node = must(node_name::parse("n2"));
+  judge.slot_changed(world, {7, before, now, true});
+  CHECK(contains(broken_by([&] { world.end(); }), "while n1 goes by its lease"));
 }
 
 TEST_CASE("sessions that nobody takes over although somebody could are found") {

@@ -33,7 +33,8 @@ constexpr std::chrono::milliseconds certain_part(std::chrono::milliseconds lease
 
 slot_keeper::slot_keeper(caf::event_based_actor* self, keeper_options options)
     : self_{self}, options_{std::move(options)}, planner_{options_.ownership->node(),
-                                                          options_.handover_patience} {
+                                                          options_.handover_patience},
+      others_{options_.ownership->lease()} {
   look();
 }
 
@@ -49,6 +50,9 @@ void slot_keeper::tick() {
   self_->send(options_.links, homes_changed{});
   const auto pause = options_.ownership->lease() / 4;
   arm(*looked_at_ + (has_begun_ ? pause : std::min(pause, pause_of_beginner)));
+  // In the past where the look has failed that was for it.
+  if (const auto next = others_.next(); next && *next > options_.clock->steady())
+    arm(now() + std::chrono::ceil<std::chrono::milliseconds>(*next - options_.clock->steady()));
 }
 
 void slot_keeper::arm(time at) {
@@ -116,10 +120,6 @@ bool slot_keeper::renew() {
     failed(news.error());
     return false;
   }
-  // The store may have been away for all, who come back one after the other.
-  if (renewed_ && asked >= *renewed_ + lease)
-    waits_until_ = asked + lease;
-  renewed_ = asked;
   if (!news->lost.empty()) {
     depart(set_of(news->lost), {});
     options_.counters->lost += news->lost.size();
@@ -132,30 +132,21 @@ bool slot_keeper::renew() {
   return true;
 }
 
-void slot_keeper::watch_clock(const sight_of_clock& now) {
-  const auto lease = options_.ownership->lease();
-  const auto last = std::exchange(clock_, now);
-  if (!last || now.said - last->said > now.answered - last->asked + lease / 20)
-    waits_until_ = now.answered + lease;
-}
-
 void slot_keeper::act() {
-  const auto asked = options_.clock->steady();
   auto table = options_.ownership->look();
   if (!table)
     return failed(table.error());
-  watch_clock({table->clock, asked, options_.clock->steady()});
+  slot_sight sees;
+  sees.forsaken = others_.look_at(*table, options_.clock->steady());
   options_.map->show(*table);
   // By a table that came so late that the lease had run out, its slots would all be for others.
   const auto& nodes = table->nodes;
   if (is_replaced_
       || std::find(nodes.begin(), nodes.end(), options_.ownership->node()) == nodes.end())
     return;
-  slot_sight sees;
   sees.table = std::move(*table);
   sees.acquired = acquired();
   sees.leaving = leaving();
-  sees.may_take_over = !waits_until_ || options_.clock->steady() >= *waits_until_;
   if (options_.busy)
     sees.busy = options_.busy();
   const auto plan = planner_.next(sees, now());
@@ -246,14 +237,13 @@ void slot_keeper::check_drain(const slot_sight& sees) {
       end_drain({});
     return;
   }
-  // Those who had the slots may only be late, as this node was.
-  const auto is_nobody_elses = [&](const slot_owner& slot) {
-    return slot.node.empty() || is_own(slot);
-  };
-  if (sees.may_take_over || std::all_of(slots.begin(), slots.end(), is_nobody_elses))
-    end_giving(make_error(errc::not_allowed, "no other node takes the slots of node "
-                                                 + options_.ownership->node().str()
-                                                 + "; it keeps them, and does not drain"));
+  // Those who had the slots may only be late.
+  for (std::uint32_t slot = 0; slot < slots.size(); ++slot)
+    if (!slots[slot].node.empty() && !slots[slot].has_lease && !sees.forsaken.test(slot))
+      return;
+  end_giving(make_error(errc::not_allowed, "no other node takes the slots of node "
+                                               + options_.ownership->node().str()
+                                               + "; it keeps them, and does not drain"));
 }
 
 void slot_keeper::end_giving(const caf::error& why) {

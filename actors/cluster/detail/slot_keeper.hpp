@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/cluster/contact.hpp>
+#include <fermata/actors/cluster/detail/renewal_watch.hpp>
 #include <fermata/actors/cluster/detail/slot_map.hpp>
 #include <fermata/actors/cluster/detail/slot_messages.hpp>
 #include <fermata/actors/cluster/detail/slot_plan.hpp>
@@ -79,19 +80,11 @@ public:
 
 private:
   using time = caf::actor_clock::time_point;
-  using steady_time = std::chrono::steady_clock::time_point;
 
   /// Slots that are not served any more, until nothing of them is in memory.
   struct departure {
     slot_set slots;
     node_name to; ///< Who gets them then; empty: nobody, they were lost.
-  };
-
-  /// What the store's clock said, between two moments of this node.
-  struct sight_of_clock {
-    std::chrono::milliseconds said;
-    steady_time asked;
-    steady_time answered;
   };
 
   void round();
@@ -101,11 +94,6 @@ private:
   /// False: it failed.
   [[nodiscard]] bool renew();
   void act();
-  /// Where the store's clock was set forward, leases have run out before their time, and those who
-  /// have them do not know: their slots are left to them for as long as a lease. So are all when
-  /// this node looks for the first time, as it cannot tell what was before. What hides in the time
-  /// that a look takes is not seen, nor is a twentieth of a lease: of that there is `certain_part`.
-  void watch_clock(const sight_of_clock& now);
   void acquire(const std::vector<std::uint32_t>& slots);
   /// Serves what is this node's and is not on its way out.
   void arrive();
@@ -129,9 +117,7 @@ private:
   keeper_options options_;
   slot_planner planner_;
   slot_wish wish_ = slot_wish::take;
-  std::optional<steady_time> renewed_;     ///< When that was asked for which has succeeded last.
-  std::optional<steady_time> waits_until_; ///< Others' slots are left to them.
-  std::optional<sight_of_clock> clock_;    ///< As it was seen last.
+  renewal_watch others_;
   bool has_begun_ = false;
   std::map<node_name, std::string> strangers_; ///< Who has another store, and what says so.
   std::string withheld_; ///< Why it does not begin; empty: it has, or still looks for the others.

@@ -32,9 +32,9 @@ std::optional<node_name> slot_map::home_of(const session_id& session) const {
   return names_[owner];
 }
 
-bool slot_map::may_begin_effect(const session_id& session) const {
+bool slot_map::may_begin_effects(std::uint32_t slot) const {
   // The slot last: one that was lost is withdrawn before the lease is known to last longer.
-  return clock_->steady() < certain_until_.load() && serves(session);
+  return clock_->steady() < certain_until_.load() && serves(slot);
 }
 
 void slot_map::serve(const slot_set& slots) {

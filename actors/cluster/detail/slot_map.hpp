@@ -33,7 +33,10 @@ public:
   [[nodiscard]] std::optional<node_name> home_of(const session_id& session) const;
 
   /// Whether a session lives here, and nobody else can have its slot at this moment.
-  [[nodiscard]] bool may_begin_effect(const session_id& session) const;
+  [[nodiscard]] bool may_begin_effect(const session_id& session) const {
+    return may_begin_effects(slot_of(session));
+  }
+  [[nodiscard]] bool may_begin_effects(std::uint32_t slot) const;
 
   [[nodiscard]] bool is_draining() const { return draining_; }
 

@@ -63,7 +63,7 @@ std::vector<std::uint32_t> slot_planner::to_acquire(const slot_sight& sees,
     const auto& owner = sees.table.slots[slot];
     // One that was moved here, or whose acquisition had no answer: nobody else takes it.
     const bool is_own = owner.node == node_ && owner.has_lease;
-    const bool is_free = owner.node.empty() || (!owner.has_lease && sees.may_take_over);
+    const bool is_free = owner.node.empty() || sees.forsaken.test(slot);
     if (is_own || (is_free && fair[slot] == node_))
       slots.push_back(slot);
   }

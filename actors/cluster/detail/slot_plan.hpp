@@ -25,8 +25,9 @@ struct slot_sight {
   slot_set busy;         ///< Slots of sessions with a tool's run under way here.
   /// Slots of which something is still in memory although they are not served any more.
   slot_set leaving;
-  /// False: slots of nodes whose lease has run out are left to them for now.
-  bool may_take_over = true;
+  /// Slots whose owner has let his lease pass, as `renewal_watch` says; those that others own
+  /// without one are left to them for now.
+  slot_set forsaken;
 
   slot_sight() = default;
 };

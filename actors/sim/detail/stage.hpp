@@ -100,6 +100,7 @@ struct moved {
   std::uint32_t slot;
   slot_owner before;
   slot_owner now;
+  bool may_begin_effects;
 };
 /// What is to be told to the witnesses once no actor is running.
 using news = std::variant<stored, published, answered, hit, moved>;
@@ -195,6 +196,7 @@ struct stage {
   /// It stands still.
   void freeze(simulated_node& at, milliseconds duration);
   void strike_clock(simulated_node& at, const fault& one);
+  void strike_store_clock(simulated_node& at, const fault& one);
   void strike_links(simulated_node& at, const fault& one, milliseconds until);
   void strike_shared(simulated_node& at, const fault& one, milliseconds until);
   /// Stops it as an operator does, which takes a frozen one until it thaws.

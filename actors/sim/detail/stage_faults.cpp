@@ -79,9 +79,10 @@ void stage::strike(simulated_node& at, const fault& one) {
   case fault_kind::drain:
   case fault_kind::cut_from_store:
   case fault_kind::store_away:
+    return strike_shared(at, one, until);
   case fault_kind::store_clock_forward:
   case fault_kind::store_clock_back:
-    return strike_shared(at, one, until);
+    return strike_store_clock(at, one);
   default:
     return;
   }
@@ -118,12 +119,6 @@ void stage::strike_shared(simulated_node& at, const fault& one, milliseconds unt
     drain(at, [this, shut](const caf::error&) { at_time(elapsed, shut); });
     return at_time(elapsed + longest_drain, shut);
   }
-  if (one.kind == fault_kind::store_clock_forward)
-    common->clock_ahead += one.duration;
-  else if (one.kind == fault_kind::store_clock_back)
-    common->clock_ahead -= one.duration;
-  if (one.kind > fault_kind::store_away)
-    return;
   const auto all = one.kind == fault_kind::store_away;
   auto& lasts_until = all ? common->away_until : at.store_cut_until;
   lasts_until = std::max(lasts_until, until);
@@ -152,6 +147,13 @@ void stage::strike_clock(simulated_node& at, const fault& one) {
     at.clock->set_forward(by);
   else
     clock->set(clock->now() + by); // people live by the clock of the only machine
+}
+
+void stage::strike_store_clock(simulated_node& at, const fault& one) {
+  if (!common)
+    return;
+  hits(at, one);
+  common->clock_ahead += one.kind == fault_kind::store_clock_back ? -one.duration : one.duration;
 }
 
 void stage::strike_links(simulated_node& at, const fault& one, milliseconds until) {

@@ -80,7 +80,7 @@ void stage::tell(const hit& what) {
 void stage::tell(const moved& what) {
   if (!what.now.node.empty())
     common->owners[what.slot] = &node(what.now.node.str());
-  const changed_slot seen{what.slot, what.before, what.now};
+  const changed_slot seen{what.slot, what.before, what.now, what.may_begin_effects};
   for (const auto& one : witnesses)
     one->slot_changed(self, seen);
 }

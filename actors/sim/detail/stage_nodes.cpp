@@ -85,7 +85,10 @@ void stage::share(shared_store options, std::shared_ptr<const memory_store> begi
       store_identity{high, random.next()});
   made->table->on_change(
       [this](std::uint32_t slot, const slot_owner& before, const slot_owner& now) {
-        pending_news.push_back(moved{slot, before, now});
+        const auto* const of = before.node.empty() ? nullptr : &node(before.node.str());
+        pending_news.push_back(moved{slot, before, now,
+                                     of != nullptr && of->process && of->process->slots
+                                         && of->process->slots->may_begin_effects(slot)});
       });
   common = std::move(made);
 }

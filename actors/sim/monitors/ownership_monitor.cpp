@@ -37,6 +37,11 @@ void ownership_monitor::slot_changed(world& in, const changed_slot& what) {
     violate(in, "owned once",
             "slot " + std::to_string(what.slot) + " was " + shown(what.before) + ", and becomes "
                 + shown(what.now) + ": the epoch has not grown");
+  if (what.may_begin_effects && what.now.node != what.before.node)
+    violate(in, "owned once",
+            "slot " + std::to_string(what.slot) + " was " + shown(what.before) + ", and becomes "
+                + shown(what.now) + ", while " + what.before.node.str()
+                + " goes by its lease, and begins effects of its sessions");
 }
 
 void ownership_monitor::run_began(world& in, const tool_run& run) {
@@ -80,10 +85,10 @@ void ownership_monitor::ended(world& in) {
 }
 
 void ownership_monitor::watch_clock(const world& in) {
-  const auto offset = in.ownership().clock - in.elapsed();
-  if (offset == clock_offset_)
+  const auto ahead = in.store_clock_ahead();
+  if (ahead == clock_ahead_)
     return;
-  clock_offset_ = offset;
+  clock_ahead_ = ahead;
   clock_set_at_ = undisturbed_since_ = in.elapsed();
 }
 

@@ -15,10 +15,11 @@ namespace fermata::sim {
 /// What nodes that share a store promise together, judged by the table that says who owns which
 /// slot: "owned once", something of a session becomes durable, and an effect of it begins, only on
 /// the node that owns its slot at that moment, for effects with a lease that lasts, unless
-/// the clock of leases was set a short while ago; and with each change of the owner the epoch
-/// grows. "taken over", while no node breaks down or comes back, and that clock is not set, a slot
-/// is without somebody who owns and serves it for a lease and two renewals at the longest, and
-/// nobody else goes on serving it for longer than that.
+/// the clock of leases was set a short while ago; with each change of the owner the epoch grows,
+/// and none comes while the owner still begins effects, whatever that clock says. "taken over",
+/// while no node breaks down or comes back, and that clock is not set, a slot is without somebody
+/// who owns and serves it for a lease and two renewals at the longest, and nobody else goes on
+/// serving it for longer than that.
 class ownership_monitor final : public monitor {
 public:
   [[nodiscard]] std::string_view name() const override {
@@ -41,7 +42,7 @@ private:
   [[nodiscard]] std::string fault_of(const world& in, std::uint32_t slot,
                                      const slot_owner& owner) const;
 
-  std::chrono::milliseconds clock_offset_{0}; ///< Of the clock of leases.
+  std::chrono::milliseconds clock_ahead_{0}; ///< That of leases, as it was seen last.
   std::optional<std::chrono::milliseconds> clock_set_at_;
   std::set<std::string> able_; ///< Nodes that can do what they are to do.
   /// Since when these are the same, counted from the beginning of the world.

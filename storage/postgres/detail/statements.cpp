@@ -320,8 +320,8 @@ void postgres_statements::state_slots(const names& of) {
                                 + std::string{is_live} + ", false)::text, (SELECT " + name_list
                                 + " FROM " + nodes + " WHERE " + is_live + "), (SELECT " + name_list
                                 + " FROM " + nodes + " WHERE drains AND " + is_live
-                                + "), floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint "
-                                  "FROM "
+                                + "), coalesce(extract(epoch FROM lease_until) * 1000000, "
+                                  "0)::bigint, coalesce(lease_ms, 0) FROM "
                                 + slots + " LEFT JOIN " + nodes + " ON life = owner ORDER BY slot"};
   holds_lease = {"holds_lease",
                  "SELECT least(floor(extract(epoch FROM lease_until - clock_timestamp()) * "

@@ -48,12 +48,15 @@ std::unique_ptr<step_context> coordinator::make_context(const core::session_data
   context->tools = &shared_->tools;
   context->declared_tools = &declared_tools_;
   context->models = &shared_->models;
-  context->show_text = [shared = shared_, session = data.head.id,
-                        id = data.running_spec().id](std::string_view part) {
+  context->show_text = [shared = shared_, session = data.head.id, id = data.running_spec().id,
+                        committed = committed_](std::string_view part) {
+    if (!shared->is_watched(session))
+      return;
     live_update update;
     update.session = session;
     update.subtask = id;
     update.content = std::string{part};
+    update.after = *committed;
     shared->show(update);
   };
   context->self = self_;
@@ -134,6 +137,7 @@ void coordinator::void_shown_text(const session_id& session, const subtask_id& s
   update.session = session;
   update.subtask = subtask;
   update.kind = live_kind::restarted;
+  update.after = *committed_;
   shared_->show(update);
 }
 

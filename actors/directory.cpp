@@ -54,7 +54,8 @@ reply::witness watch_answer(const services_ptr& shared, const session_id& sessio
 
 directory::directory(caf::event_based_actor* self, services_ptr shared, caf::actor journal)
     : self_{self}, shared_{std::move(shared)}, journal_{std::move(journal)}, followers_{shared_},
-      alarms_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }},
+      live_{shared_}, alarms_{self, shared_,
+                              [this](delivery_ptr message) { deliver(std::move(message)); }},
       arrivals_{self, shared_, [this](delivery_ptr message) { deliver(std::move(message)); }} {
   // Linked: whatever kills the directory kills the sessions, so that none is left that nobody can
   // reach.
@@ -131,6 +132,7 @@ void directory::depart(sessions_departed what) {
   for (auto& message : messages)
     send_on(std::move(message));
   followers_.depart();
+  live_.depart();
   auto leaving = leaving_;
   for (const auto& [id, one] : residents_)
     if (lives_elsewhere(id)) {
@@ -373,6 +375,11 @@ void directory::arm_tick() {
   self_->delayed_send(self_, interval, atoms::tick_atom_v);
 }
 
+void directory::gone(const caf::node_id& node) {
+  followers_.gone(node);
+  live_.gone(node);
+}
+
 void directory::tick() {
   const auto now = self_->clock().now();
   if (stopping_ || !next_tick_ || now < *next_tick_)
@@ -399,6 +406,7 @@ void directory::stop() {
   turns_.clear();
   shared_->parked = 0;
   followers_.close();
+  live_.close();
   alarms_.stop();
   arrivals_.stop();
   for (auto& [id, one] : residents_)
@@ -464,7 +472,23 @@ caf::behavior directory_actor(caf::stateful_actor<directory_state>* self, servic
           body->readers().unfollow(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()),
                                    what);
       },
-      [body](atoms::gone_atom, const caf::node_id& node) { body->readers().gone(node); },
+      [self, body, shared](const listen_live& what) {
+        auto promise = self->make_response_promise();
+        // From the links alone, which know where else it may be.
+        if (!shared->is_home_of(what.session))
+          promise.deliver(
+              make_error(errc::node_unavailable,
+                         "session " + what.session.str() + " does not live here; ask again"));
+        else
+          body->live().add(std::move(promise), what);
+      },
+      [self, body](const unlisten_live& what) {
+        body->live().unlisten(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()), what);
+      },
+      [self, body](const live_taken& what) {
+        body->live().taken(caf::actor_cast<caf::strong_actor_ptr>(self->current_sender()), what);
+      },
+      [body](atoms::gone_atom, const caf::node_id& node) { body->gone(node); },
       [body](atoms::published_atom, const session_id& id) { body->readers().published(id); },
       [body](atoms::left_atom, const session_id& id) { body->left(id); },
       [body](turn_ended) { body->give_turns(); },

@@ -70,22 +70,18 @@ private:
   /// Reads the events that are recorded, some at a time.
   caf::error read(std::deque<event>& buffer) {
     constexpr std::size_t at_once = 256;
-    auto anchor = shared_->store().find(session_);
-    if (!anchor)
-      return std::move(anchor.error());
-    const auto found = *anchor ? (*anchor)->number : 0;
-    if (number_ == 0)
-      number_ = found;
-    if (number_ != found)
-      return make_error(errc::unknown_session, "session " + session_.str() + " is deleted");
-    if (number_ == 0 && absent_ == if_absent::fail)
-      return make_error(errc::unknown_session, "there is no session " + session_.str());
-    if (number_ == 0)
-      return caf::none; // there is none yet
-    auto more = query_events(shared_->store(), session_, position(), at_once);
-    if (!more)
+    constexpr std::size_t size_at_once_bytes = 1024 * 1024;
+    auto more =
+        query_event_page(shared_->store(), session_, position(), at_once, size_at_once_bytes);
+    const bool is_absent = !more && is(more.error(), errc::unknown_session);
+    if (!more && !is_absent)
       return std::move(more.error());
-    std::move(more->begin(), more->end(), std::back_inserter(buffer));
+    if (number_ != 0 && (is_absent || more->session != number_))
+      return make_error(errc::unknown_session, "session " + session_.str() + " is deleted");
+    if (is_absent)
+      return absent_ == if_absent::fail ? std::move(more.error()) : caf::error{};
+    number_ = more->session;
+    std::move(more->events.begin(), more->events.end(), std::back_inserter(buffer));
     return caf::none;
   }
 

@@ -82,20 +82,29 @@ void followers::close() {
 }
 
 bool followers::answer(follower& one) {
-  auto events = query_events(shared_->store(), one.what.session,
-                             std::max<std::uint64_t>(one.what.first, 1), one.what.limit);
-  if (!events && one.what.await_creation && is(events.error(), errc::unknown_session))
+  auto& what = one.what;
+  auto page =
+      query_event_page(shared_->store(), what.session, std::max<std::uint64_t>(what.first, 1),
+                       what.limit, chunk_batch::max_size_bytes);
+  const bool is_absent = !page && is(page.error(), errc::unknown_session);
+  if (is_absent && what.await_creation && what.incarnation == 0)
     return false;
-  if (!events) {
-    one.promise.deliver(std::move(events.error()));
+  if ((is_absent || page) && what.incarnation != 0
+      && (is_absent || page->session != what.incarnation))
+    page = make_error(errc::unknown_session, "session " + what.session.str() + " is deleted");
+  if (!page) {
+    one.promise.deliver(std::move(page.error()));
     return true;
   }
-  if (events->empty())
+  what.incarnation = page->session;
+  if (page->events.empty() && !what.identify)
     return false;
   chunk_batch batch;
-  batch.chunks.reserve(events->size());
-  for (auto& fact : *events)
-    batch.chunks.emplace_back(one.what.session, std::move(fact));
+  batch.incarnation = page->session;
+  batch.last = page->last;
+  batch.chunks.reserve(page->events.size());
+  for (auto& fact : page->events)
+    batch.chunks.emplace_back(what.session, std::move(fact));
   one.promise.deliver(std::move(batch));
   return true;
 }

@@ -132,29 +132,47 @@ result<session_status> query_status(store& from, const session_id& session) {
   return status;
 }
 
-result<std::vector<event>> query_events(store& from, const session_id& session, std::uint64_t first,
-                                        std::size_t limit) {
-  auto found = find(from, session);
-  if (!found)
-    return std::move(found.error());
-  auto stored = found->view->events(found->number, first, limit);
-  if (!stored)
-    return std::move(stored.error());
-  std::vector<event> events;
-  events.reserve(stored->size());
-  for (const auto& one : *stored) {
+result<event_page> query_event_page(store& from, const session_id& session, std::uint64_t first,
+                                    std::size_t limit, std::size_t size_bytes) {
+  auto view = from.read();
+  if (!view)
+    return std::move(view.error());
+  const auto anchor = (*view)->find(session);
+  if (!anchor)
+    return anchor.error();
+  if (!*anchor)
+    return make_error(errc::unknown_session, "there is no session " + session.str());
+  event_page page;
+  page.session = (*anchor)->number;
+  page.last = (*anchor)->events;
+  std::size_t size = 0;
+  const auto add = [&](const stored_event& one) -> result<bool> {
     auto parsed = from_record<event>(one.value);
     if (!parsed)
       return make_error(errc::store_corrupt,
                         "event " + std::to_string(one.number) + " of session " + session.str()
                             + " is not readable: " + message_of(parsed.error()));
-    events.push_back(std::move(*parsed));
-  }
-  return events;
+    page.events.push_back(std::move(*parsed));
+    size += one.value.size();
+    return size < size_bytes;
+  };
+  if (auto error = (*view)->visit_events(page.session, first, limit, add))
+    return error;
+  return page;
+}
+
+result<std::vector<event>> query_events(store& from, const session_id& session, std::uint64_t first,
+                                        std::size_t limit) {
+  auto page =
+      query_event_page(from, session, first, limit, std::numeric_limits<std::size_t>::max());
+  if (!page)
+    return std::move(page.error());
+  return std::move(page->events);
 }
 
 result<pending_page> query_pending_page(store& from, const std::optional<session_id>& session,
-                                        const pending_cursor& after, std::size_t limit) {
+                                        const pending_cursor& after, std::size_t limit,
+                                        std::size_t size_bytes) {
   auto view = from.read();
   if (!view)
     return std::move(view.error());
@@ -172,17 +190,22 @@ result<pending_page> query_pending_page(store& from, const std::optional<session
     return std::move(entries.error());
   pending_page page;
   page.items.reserve(entries->size());
+  std::size_t size = 0;
   for (const auto& entry : *entries) {
     auto item = from_record<pending_item>(entry.value);
     if (!item)
       return make_error(errc::store_corrupt, "a pending entry of session " + entry.session.str()
                                                  + " is not readable: " + message_of(item.error()));
     page.items.push_back(std::move(*item));
+    size += entry.value.size();
+    if (size >= size_bytes)
+      break;
   }
-  if (limit > 0 && entries->size() == limit) {
+  const auto count = page.items.size();
+  if (count > 0 && (count == limit || count < entries->size())) {
     pending_cursor next;
-    next.session = entries->back().number;
-    next.item = entries->back().item;
+    next.session = (*entries)[count - 1].number;
+    next.item = (*entries)[count - 1].item;
     page.next = next;
   }
   return page;

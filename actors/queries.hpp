@@ -7,6 +7,7 @@
 #include <fermata/storage/store.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -21,6 +22,20 @@ namespace fermata {
 /// The events from number `first` (counted from 1), at most `limit`. Errors: `unknown_session`.
 [[nodiscard]] result<std::vector<event>> query_events(store& from, const session_id& session,
                                                       std::uint64_t first, std::size_t limit);
+
+/// Some of a session's events, all of one moment.
+struct event_page {
+  session_number session = 0; ///< Which of those that have had its id.
+  std::uint64_t last = 0;     ///< The number of its last event.
+  std::vector<event> events;
+
+  event_page() = default;
+};
+
+/// As `query_events`, but also ends with the event by which the records of all have `size_bytes`.
+[[nodiscard]] result<event_page> query_event_page(store& from, const session_id& session,
+                                                  std::uint64_t first, std::size_t limit,
+                                                  std::size_t size_bytes);
 
 /// What waits for somebody outside, in one session or in all, oldest session first. Errors:
 /// `unknown_session`.
@@ -43,11 +58,12 @@ struct pending_page {
   pending_page() = default;
 };
 
-/// As `query_pending`, page by page: at most `limit` items behind `after`.
-[[nodiscard]] result<pending_page> query_pending_page(store& from,
-                                                      const std::optional<session_id>& session,
-                                                      const pending_cursor& after,
-                                                      std::size_t limit);
+/// As `query_pending`, page by page: at most `limit` items behind `after`, and not more than end
+/// with the one by which their records have `size_bytes`.
+[[nodiscard]] result<pending_page>
+query_pending_page(store& from, const std::optional<session_id>& session,
+                   const pending_cursor& after, std::size_t limit,
+                   std::size_t size_bytes = std::numeric_limits<std::size_t>::max());
 
 /// Some of a session's moves from state to state, and where the next page begins.
 struct history_page {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
-#include <thread>
 
 namespace fermata::detail {
 
@@ -19,11 +19,15 @@ constexpr std::uint32_t at_once = 16;
 /// For those who wait as long as it takes.
 constexpr auto for_ever = std::chrono::milliseconds::max();
 
+/// When a stream asks again that was refused twice: the links wait for the next home themselves,
+/// but may have reasons not to.
+constexpr std::chrono::milliseconds stream_retry_interval{100};
+
 /// When a watch asks again that got an error.
 constexpr std::chrono::seconds status_retry_interval{1};
 
-/// When a stream asks again whose session is on its way to another node.
-constexpr std::chrono::milliseconds moving_interval{100};
+/// Behind all events: for who only wants to know which session it is, and how far.
+constexpr auto no_event = std::numeric_limits<std::uint64_t>::max();
 
 follow_inquiry follow(follow_chunks what, std::chrono::milliseconds wait_for_node,
                       follow_inquiry::element_type::callback answer) {
@@ -43,8 +47,7 @@ event to_event(chunk&& from) {
 class remote_stream final : public event_stream::implementation {
 public:
   remote_stream(services_ptr with, session_id id, std::uint64_t first, if_absent absent)
-      : implementation{first}, shared_{std::move(with)}, session_{std::move(id)},
-        existed_{absent == if_absent::fail} {}
+      : implementation{first}, shared_{std::move(with)}, session_{std::move(id)}, absent_{absent} {}
   ~remote_stream() override {
     if (const auto asked = asked_.lock()) {
       asked->abandon();
@@ -61,52 +64,50 @@ private:
   };
 
   caf::error fill(std::deque<event>& buffer, std::chrono::milliseconds timeout) override {
-    auto more = receive_anywhere(timeout);
-    if (!more)
-      return std::move(more.error());
-    existed_ = existed_ || !more->chunks.empty();
-    for (auto& one : more->chunks)
-      buffer.push_back(to_event(std::move(one)));
-    return caf::none;
-  }
-
-  /// Asks again while there is time, where sessions move from node to node.
-  result<chunk_batch> receive_anywhere(std::chrono::milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    for (auto left = timeout;;) {
-      auto answer = receive(left);
-      left = std::chrono::duration_cast<std::chrono::milliseconds>(
-          deadline - std::chrono::steady_clock::now());
-      if (answer || !shared_->shares_store() || !is(answer.error(), errc::node_unavailable)
-          || left.count() <= 0)
-        return answer;
-      std::this_thread::sleep_for(std::min(left, moving_interval));
-      left = std::chrono::duration_cast<std::chrono::milliseconds>(
-          deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0)
-        return answer;
-    }
+    do {
+      auto more = receive(deadline);
+      if (!more) {
+        if (!goes_on(more.error()))
+          return std::move(more.error());
+        continue;
+      }
+      if (more->incarnation == 0)
+        return away_; // nothing came in time
+      away_ = caf::none;
+      refusals_ = 0;
+      incarnation_ = more->incarnation;
+      for (auto& one : more->chunks)
+        buffer.push_back(to_event(std::move(one)));
+      // It may only have said which session it is.
+    } while (buffer.empty() && time_left(deadline).count() > 0);
+    return buffer.empty() ? away_ : caf::none;
   }
 
-  /// Without chunks: none came in time.
-  result<chunk_batch> receive(std::chrono::milliseconds timeout) {
-    if (!awaited_) {
-      awaited_ = std::make_shared<letter_box>();
-      follow_chunks what{session_, position()};
-      what.limit = at_once;
-      // A session that was there and is not is deleted.
-      what.await_creation = !existed_;
-      auto asked = follow(std::move(what), std::chrono::milliseconds{0},
-                          [to = awaited_](result<chunk_batch> answer) {
-                            const std::lock_guard lock{to->mutex};
-                            to->answer = std::move(answer);
-                            to->filled.notify_one();
-                          });
-      asked_ = asked;
-      caf::anon_send(shared_->options.router->forwarder, std::move(asked));
+  /// True: it is to be asked again, while there is time. Where sessions move, the links wait for
+  /// the next home, and the first answer from there comes at once.
+  bool goes_on(const caf::error& why) {
+    if (shared_->shares_store() && is(why, errc::node_unavailable)) {
+      away_ = why;
+      ++refusals_;
+      return true;
     }
+    refusals_ = 0;
+    return std::exchange(away_, caf::none) && absent_ == if_absent::wait && incarnation_ == 0
+           && is(why, errc::unknown_session);
+  }
+
+  static std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point deadline) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+  }
+
+  /// Without an incarnation: nothing came in time.
+  result<chunk_batch> receive(std::chrono::steady_clock::time_point deadline) {
+    if (!awaited_)
+      ask(deadline);
     std::unique_lock lock{awaited_->mutex};
-    if (!awaited_->filled.wait_for(lock, timeout, [&] { return awaited_->answer.has_value(); }))
+    if (!awaited_->filled.wait_until(lock, deadline, [&] { return awaited_->answer.has_value(); }))
       return chunk_batch{};
     auto answer = std::move(*awaited_->answer);
     lock.unlock();
@@ -117,9 +118,35 @@ private:
     return answer;
   }
 
+  void ask(std::chrono::steady_clock::time_point deadline) {
+    awaited_ = std::make_shared<letter_box>();
+    follow_chunks what{session_, position()};
+    what.limit = at_once;
+    what.incarnation = incarnation_;
+    // Whoever waits for another session's events must not take them for this one's.
+    what.identify = incarnation_ == 0 || away_;
+    what.await_creation = absent_ == if_absent::wait && !away_;
+    const auto patience = away_ ? std::max(time_left(deadline), std::chrono::milliseconds{0})
+                                : std::chrono::milliseconds{0};
+    auto asked = follow(std::move(what), patience, [to = awaited_](result<chunk_batch> answer) {
+      const std::lock_guard lock{to->mutex};
+      to->answer = std::move(answer);
+      to->filled.notify_one();
+    });
+    asked_ = asked;
+    const auto& forwarder = shared_->options.router->forwarder;
+    if (refusals_ < 2)
+      caf::anon_send(forwarder, std::move(asked));
+    else
+      caf::delayed_anon_send(forwarder, stream_retry_interval, std::move(asked));
+  }
+
   services_ptr shared_;
   session_id session_;
-  bool existed_;
+  if_absent absent_;
+  std::uint64_t incarnation_ = 0; ///< Of the session that it reads; 0: it is not known yet.
+  caf::error away_; ///< Why no node that has the session could be reached; none: one was.
+  std::uint32_t refusals_ = 0;          ///< How often that was said since one was.
   std::shared_ptr<letter_box> awaited_; ///< Null: nothing was asked for.
   std::weak_ptr<follow_inquiry::element_type> asked_;
 };
@@ -131,7 +158,7 @@ class remote_watch final : public event_watch::implementation {
 public:
   remote_watch(services_ptr with, session_id id, std::function<void(std::uint64_t)> tell)
       : state_{std::make_shared<state>(std::move(with), std::move(id), std::move(tell))} {
-    ask_status(state_, std::chrono::milliseconds{0});
+    ask_where(state_, std::chrono::milliseconds{0});
   }
   ~remote_watch() override {
     std::shared_ptr<any_inquiry> asked; // which may end here, and then wants the mutex itself
@@ -177,41 +204,42 @@ private:
   }
 
   /// Where it stands is told, as events may have been missed.
-  static void ask_status(const state_ptr& of, std::chrono::milliseconds delay) {
-    send(of, delay,
-         std::make_shared<status_inquiry::element_type>(
-             status_query{of->session}, for_ever, [of](const result<session_status>& now) {
-               if (now || is(now.error(), errc::unknown_session))
-                 tell(of, now ? now->events : 0);
-               else if (goes_on(of, now.error()))
-                 ask_status(of, status_retry_interval);
-             }));
-  }
-
-  static void ask_behind(const state_ptr& of, std::uint64_t number) {
-    follow_chunks what{of->session, number + 1};
-    what.limit = at_once;
-    // One that was there and is not is deleted.
-    what.await_creation = number == 0;
-    send(of, std::chrono::milliseconds{0},
-         follow(std::move(what), for_ever, [of](const result<chunk_batch>& more) {
-           if (more && !more->chunks.empty())
-             tell(of, more->chunks.back().number);
-           else if (!more && is(more.error(), errc::unknown_session))
-             tell(of, 0);
-           else if (!more && goes_on(of, more.error()))
-             ask_status(of, status_retry_interval);
+  static void ask_where(const state_ptr& of, std::chrono::milliseconds delay) {
+    follow_chunks what{of->session, no_event};
+    what.identify = true;
+    send(of, delay, follow(std::move(what), for_ever, [of](const result<chunk_batch>& where) {
+           take(of, where);
          }));
   }
 
-  static void tell(const state_ptr& of, std::uint64_t last) {
+  static void ask_behind(const state_ptr& of, std::uint64_t number, std::uint64_t incarnation) {
+    follow_chunks what{of->session, number + 1};
+    what.limit = at_once;
+    what.incarnation = incarnation;
+    // One that was there and is not is deleted.
+    what.await_creation = incarnation == 0;
+    send(of, std::chrono::milliseconds{0},
+         follow(std::move(what), for_ever,
+                [of](const result<chunk_batch>& more) { take(of, more); }));
+  }
+
+  static void take(const state_ptr& of, const result<chunk_batch>& more) {
+    if (more && more->incarnation != 0)
+      tell(of, more->chunks.empty() ? more->last : more->chunks.back().number, more->incarnation);
+    else if (!more && is(more.error(), errc::unknown_session))
+      tell(of, 0, 0);
+    else if (!more && goes_on(of, more.error()))
+      ask_where(of, status_retry_interval);
+  }
+
+  static void tell(const state_ptr& of, std::uint64_t last, std::uint64_t incarnation) {
     {
       const std::lock_guard lock{of->mutex};
       if (of->over)
         return;
       of->committed(last);
     }
-    ask_behind(of, last);
+    ask_behind(of, last, incarnation);
   }
 
   static bool goes_on(const state_ptr& of, const caf::error& error) {

@@ -51,7 +51,9 @@ struct runtime_options {
   std::chrono::milliseconds clock_check_interval{60'000};
   /// How long a blocking tool may go on after it was told to stop because its time is up.
   std::chrono::milliseconds tool_grace{10'000};
-  live_observer on_live;                      ///< Absent: nobody watches.
+  /// Gets the live updates of all sessions that live here; absent: nobody does. Those of one
+  /// session, wherever it lives: `session_handle::listen`.
+  live_observer on_live;
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
   std::shared_ptr<wall_clock> clock;          ///< Null: the system's clock.
   std::shared_ptr<random_source> random;      ///< Null: the system's entropy.
@@ -114,6 +116,24 @@ private:
   std::unique_ptr<implementation> implementation_;
 };
 
+/// Has a function called with a session's live updates, until it is destroyed. Movable.
+class live_watch {
+public:
+  live_watch() noexcept; ///< Listens to nothing.
+  live_watch(live_watch&&) noexcept;
+  live_watch& operator=(live_watch&&) noexcept;
+  /// When it returns, the functions do not run and are not called any more. Not to be called by
+  /// them.
+  ~live_watch();
+
+  class implementation;
+
+private:
+  friend class session_handle;
+  explicit live_watch(std::unique_ptr<implementation>);
+  std::unique_ptr<implementation> implementation_;
+};
+
 /// How a command is sent.
 struct send_options {
   /// How long it may wait where the session's node cannot be reached. 0: not at all. Where nodes
@@ -171,6 +191,18 @@ public:
   /// none. Called on threads of the runtime, for one session one at a time; it must not block, nor
   /// use the runtime.
   [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
+
+  /// Calls `show` with each live update of the session from now on, in the order in which they are
+  /// said; also before the session exists. For a session on another node, or in a store that nodes
+  /// share, some may be lost: what is said while its node cannot be reached, or before that has
+  /// heard that somebody listens, and while the session moves to another node; and what is said
+  /// faster than it gets here (`listen_live` says how much may be on its way), of which `lost`
+  /// tells how much it was, before the next that is not. All who listen to a session on one node
+  /// cost one message for each update. An update is called before `event_stream` gives, and `watch`
+  /// tells of, an event behind it, unless it was late. Both are called on threads of the runtime,
+  /// one at a time; they must not block, end this, nor use the runtime. What they throw ends there.
+  [[nodiscard]] live_watch listen(live_observer show,
+                                  std::function<void(std::uint64_t)> lost = {}) const;
 
 private:
   friend class runtime;

@@ -28,13 +28,14 @@ constexpr std::chrono::milliseconds longest_retry_interval{600'000};
 /// Reports a tool's progress to whoever watches, within limits. Kept by the run.
 class progress_reporter {
 public:
-  progress_reporter(services_ptr shared, call_id call)
-      : shared_{std::move(shared)}, call_{std::move(call)},
+  progress_reporter(services_ptr shared, call_id call,
+                    std::shared_ptr<const std::atomic<std::uint64_t>> committed)
+      : shared_{std::move(shared)}, call_{std::move(call)}, committed_{std::move(committed)},
         reported_{std::make_shared<std::atomic<std::uint32_t>>(0)} {}
 
   void operator()(json content) const {
     const auto& limits = shared_->options.limits;
-    if (!shared_->options.on_live || reported_->fetch_add(1) >= limits.progress_updates
+    if (!shared_->is_watched(call_.session()) || reported_->fetch_add(1) >= limits.progress_updates
         || check_depth(content) || to_text(content).size() > limits.text_size_bytes)
       return;
     live_update update;
@@ -42,12 +43,14 @@ public:
     update.call = call_;
     update.kind = live_kind::progress;
     update.content = std::move(content);
+    update.after = *committed_;
     shared_->show(update);
   }
 
 private:
   services_ptr shared_;
   call_id call_;
+  std::shared_ptr<const std::atomic<std::uint64_t>> committed_;
   std::shared_ptr<std::atomic<std::uint32_t>> reported_;
 };
 
@@ -91,6 +94,7 @@ void session::activate() {
     return;
   number_ = (*loaded)->number;
   data_ = std::move((*loaded)->data);
+  coordinator_.committed(data_.head.events);
   tell_alarm_clock(); // a commit whose acknowledgement was lost may have armed a timer
   look_at_clock();
   // Outcomes that workers still keep were not committed before the last activation ended; also of
@@ -487,6 +491,7 @@ void session::committed(const commit_outcome& outcome) {
 
 void session::tell_followers() {
   auto& hub = shared_->hub;
+  coordinator_.committed(data_.head.events);
   if (data_.deleted ? hub.end(id_) : hub.publish(id_, data_.head.events))
     self_->send(peers_.directory, atoms::published_atom_v, id_);
 }
@@ -527,7 +532,7 @@ std::shared_ptr<run_request> session::make_run(const call_record& call) const {
   run->context.idempotency_key = data_.head.incarnation + "/" + id_of(call.number).str();
   run->context.arguments = call.arguments;
   run->context.workspace = data_.head.workspace;
-  run->context.progress = progress_reporter{shared_, run->context.call};
+  run->context.progress = progress_reporter{shared_, run->context.call, coordinator_.committed()};
   if (call.verdict && run->what->fingerprint)
     run->context.approved_fingerprint = call.fingerprint;
   return run;

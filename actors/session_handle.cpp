@@ -1,4 +1,5 @@
 #include <fermata/actors/detail/event_readers.hpp>
+#include <fermata/actors/detail/live_readers.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/runtime_implementation.hpp>
 #include <fermata/actors/queries.hpp>
@@ -123,6 +124,14 @@ event_watch session_handle::watch(std::function<void(std::uint64_t)> committed) 
   const auto& shared = runtime_->implementation_->shared;
   const auto begin = is_read_here(*shared, id_) ? detail::watch_here : detail::watch_elsewhere;
   return event_watch{begin(shared, id_, std::move(committed))};
+}
+
+live_watch session_handle::listen(live_observer show,
+                                  std::function<void(std::uint64_t)> lost) const {
+  const auto& shared = runtime_->implementation_->shared;
+  if (is_read_here(*shared, id_))
+    return live_watch{detail::listen_here(shared, id_, std::move(show))};
+  return live_watch{detail::listen_elsewhere(shared, id_, std::move(show), std::move(lost))};
 }
 
 } // namespace fermata

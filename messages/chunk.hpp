@@ -3,6 +3,8 @@
 #include <fermata/messages/events.hpp>
 #include <fermata/messages/ids.hpp>
 
+#include <cstddef>
+
 namespace fermata {
 
 /// What part of a session's life a chunk tells about, for hosts that show only some.
@@ -49,7 +51,8 @@ struct chunk {
 /// An actor asks the directory for the chunks of a session from number `first` on. The answer is a
 /// `chunk_batch` as soon as there is at least one; ask again from behind its last. The first of
 /// them has a greater number where what was asked for was dropped. Errors: `unknown_session`, also
-/// when the session is deleted meanwhile; `shutting_down`, those of the store, `node_unavailable`.
+/// when the session is deleted meanwhile, or has made room for another one of its id;
+/// `shutting_down`, those of the store, `node_unavailable`.
 struct follow_chunks {
   static constexpr const char* wire_name = "fermata::follow_chunks";
   session_id session;
@@ -57,6 +60,11 @@ struct follow_chunks {
   std::uint32_t limit = 256;   ///< At most so many in one answer; 1 to 1,024.
   bool await_creation = false; ///< True: a session that does not exist is waited for.
   std::uint64_t reader = 0; ///< Which of the asking actor's readers it is, for `unfollow_chunks`.
+  /// Which of the sessions that have had this id, as a `chunk_batch` has said; 0: the one that
+  /// there is when it is asked for, or, where it is waited for, the next one.
+  std::uint64_t incarnation = 0;
+  /// True: the answer comes as soon as there is a session, also without chunks, to say which.
+  bool identify = false;
 
   follow_chunks() = default;
   follow_chunks(session_id of, std::uint64_t from) : session{std::move(of)}, first{from} {}
@@ -66,7 +74,9 @@ struct follow_chunks {
                       field("first", &follow_chunks::first),
                       optional_field("limit", &follow_chunks::limit),
                       optional_field("await_creation", &follow_chunks::await_creation),
-                      optional_field("reader", &follow_chunks::reader)};
+                      optional_field("reader", &follow_chunks::reader),
+                      optional_field("incarnation", &follow_chunks::incarnation),
+                      optional_field("identify", &follow_chunks::identify)};
   }
 };
 
@@ -85,13 +95,24 @@ struct unfollow_chunks {
   }
 };
 
+/// Some chunks, all of one session: as many as were asked for at most, and not more than end with
+/// the one by which their records have `max_size_bytes`.
 struct chunk_batch {
   static constexpr const char* wire_name = "fermata::chunk_batch";
+  static constexpr std::size_t max_size_bytes = 256 * 1024;
+
   std::vector<chunk> chunks;
+  /// Which of the sessions that have had this id; 0: the reader does not wait any more.
+  std::uint64_t incarnation = 0;
+  std::uint64_t last = 0; ///< The number of its last event by then.
 
   chunk_batch() = default;
   friend bool operator==(const chunk_batch&, const chunk_batch&) = default;
-  static constexpr auto fields() { return std::tuple{field("chunks", &chunk_batch::chunks)}; }
+  static constexpr auto fields() {
+    return std::tuple{field("chunks", &chunk_batch::chunks),
+                      optional_field("incarnation", &chunk_batch::incarnation),
+                      optional_field("last", &chunk_batch::last)};
+  }
 };
 
 /// An actor asks the directory for a session's `session_status`. Errors: `unknown_session`, those

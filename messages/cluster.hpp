@@ -13,7 +13,7 @@
 namespace fermata {
 
 /// What nodes say to each other has this version. Nodes of different ones refuse each other.
-inline constexpr std::uint32_t cluster_protocol = 2;
+inline constexpr std::uint32_t cluster_protocol = 3;
 
 /// A node, and where the others reach it.
 struct cluster_member {
@@ -124,6 +124,36 @@ struct node_status {
   }
 };
 
+/// A piece of what a node's host has answered another one's. Pieces are asked for one by one, so
+/// that something else gets between them: `next_piece` gives the next.
+struct answer_piece {
+  static constexpr std::size_t max_size_bytes = 128 * 1024;
+
+  std::uint64_t number = 0;     ///< Of the answer, at the node that gives it.
+  std::uint64_t left_bytes = 0; ///< How much comes behind it; 0: this is the last piece.
+  std::string bytes;
+
+  answer_piece() = default;
+  friend bool operator==(const answer_piece&, const answer_piece&) = default;
+};
+
+/// It travels as it is: a record would be a second copy of the bytes.
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, answer_piece& value) {
+  return f(caf::meta::type_name("fermata::answer_piece"), value.number, value.left_bytes,
+           value.bytes);
+}
+
+struct next_piece {
+  static constexpr const char* wire_name = "fermata::next_piece";
+  std::uint64_t number = 0; ///< Of the answer.
+
+  next_piece() = default;
+  explicit next_piece(std::uint64_t of) : number{of} {}
+  friend bool operator==(const next_piece&, const next_piece&) = default;
+  static constexpr auto fields() { return std::tuple{field("number", &next_piece::number)}; }
+};
+
 /// A node asks another one what waits there for somebody outside, a page at a time; the answer is a
 /// `pending_list`.
 struct pending_query {
@@ -141,8 +171,11 @@ struct pending_query {
   }
 };
 
+/// Not more items than end with the one by which their records have `max_size_bytes`.
 struct pending_list {
   static constexpr const char* wire_name = "fermata::pending_list";
+  static constexpr std::size_t max_size_bytes = 256 * 1024;
+
   std::vector<pending_item> items;
   bool more = false; ///< There is a next page, behind `last_session` and `last_item`.
   std::uint64_t last_session = 0;

@@ -4,6 +4,7 @@
 #include <fermata/messages/cluster.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/events.hpp>
+#include <fermata/messages/live.hpp>
 #include <fermata/messages/status.hpp>
 
 #include <caf/type_id.hpp>
@@ -25,6 +26,12 @@ CAF_ADD_TYPE_ID(fermata, (fermata::node_hello))
 CAF_ADD_TYPE_ID(fermata, (fermata::node_status))
 CAF_ADD_TYPE_ID(fermata, (fermata::pending_query))
 CAF_ADD_TYPE_ID(fermata, (fermata::pending_list))
+CAF_ADD_TYPE_ID(fermata, (fermata::listen_live))
+CAF_ADD_TYPE_ID(fermata, (fermata::unlisten_live))
+CAF_ADD_TYPE_ID(fermata, (fermata::live_batch))
+CAF_ADD_TYPE_ID(fermata, (fermata::live_taken))
+CAF_ADD_TYPE_ID(fermata, (fermata::answer_piece))
+CAF_ADD_TYPE_ID(fermata, (fermata::next_piece))
 
 CAF_ADD_ATOM(fermata, fermata::atoms, flush_atom, "flush")
 CAF_ADD_ATOM(fermata, fermata::atoms, tick_atom, "tick")

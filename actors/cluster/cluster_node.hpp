@@ -106,10 +106,10 @@ struct member_status {
 /// What a node has done, and has to do, for other nodes' sessions.
 struct cluster_traffic {
   std::uint64_t commands = 0;      ///< That it has forwarded.
-  std::uint64_t questions = 0;     ///< Also of readers of streams, and hosts' requests.
+  std::uint64_t questions = 0;     ///< Also of readers, and for each piece of hosts' answers.
   std::uint64_t contacts_lost = 0; ///< Connections that broke, or were given up.
   std::size_t errands = 0;         ///< Commands and questions that have no answer yet.
-  std::size_t readings = 0;        ///< Readers of streams that wait for more.
+  std::size_t readings = 0; ///< Readers of streams that wait for more, and sessions listened to.
   // Where nodes share a store: slots of sessions that were
   std::uint64_t slots_acquired = 0; ///< Taken over, or moved to this node.
   std::uint64_t slots_given = 0;    ///< Moved to another one.

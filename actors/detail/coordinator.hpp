@@ -7,6 +7,8 @@
 
 #include <caf/event_based_actor.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +31,13 @@ public:
 
   /// Destroys the step's frames.
   void cancel();
+
+  /// The session's events up to `number` are committed: live updates come behind them.
+  void committed(std::uint64_t number) noexcept { *committed_ = number; }
+  /// What others read, on any thread, who make live updates of the session.
+  [[nodiscard]] std::shared_ptr<const std::atomic<std::uint64_t>> committed() const {
+    return committed_;
+  }
 
   /// Tells whoever watches that what was shown of the subtask's step is void.
   void void_shown_text(const session_id& session, const subtask_id& subtask) const;
@@ -54,6 +63,8 @@ private:
 
   caf::event_based_actor* self_;
   services_ptr shared_;
+  std::shared_ptr<std::atomic<std::uint64_t>> committed_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
   /// Of the attempt that ran last, kept between its steps: a step costs what is new, not what is
   /// past (P11).
   std::vector<transcript_entry> transcript_;

@@ -4,6 +4,7 @@
 #include <fermata/actors/detail/arrivals.hpp>
 #include <fermata/actors/detail/departures.hpp>
 #include <fermata/actors/detail/followers.hpp>
+#include <fermata/actors/detail/live_outlets.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/detail/turns.hpp>
@@ -50,6 +51,9 @@ public:
   void tick();
   void stop();
   [[nodiscard]] followers& readers() noexcept { return followers_; }
+  [[nodiscard]] live_outlets& live() noexcept { return live_; }
+  /// That node is lost.
+  void gone(const caf::node_id& node);
   [[nodiscard]] alarm_clock& alarms() noexcept { return alarms_; }
   [[nodiscard]] arrivals& newcomers() noexcept { return arrivals_; }
 
@@ -112,6 +116,7 @@ private:
   turn_queue turns_;
   std::uint64_t turns_begun_ = 0;
   followers followers_;
+  live_outlets live_;
   alarm_clock alarms_;
   arrivals arrivals_;
   departures departures_;

@@ -2,6 +2,7 @@
 
 #include <fermata/actors/agent.hpp>
 #include <fermata/actors/core/decide.hpp>
+#include <fermata/actors/detail/live_hub.hpp>
 #include <fermata/actors/detail/reply.hpp>
 #include <fermata/actors/detail/session_router.hpp>
 #include <fermata/actors/detail/stream_hub.hpp>
@@ -32,6 +33,7 @@ struct services {
   model_registry models;
   worker_table workers;
   stream_hub hub;
+  live_hub live;
   turn_gate turns;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
   std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory (`count_presence`).
@@ -59,9 +61,14 @@ struct services {
     made.retention = options.retention;
     return made;
   }
+  /// False: nobody would see a live update of the session.
+  [[nodiscard]] bool is_watched(const session_id& session) const {
+    return options.on_live != nullptr || live.has_listeners(session);
+  }
   void show(const live_update& update) const {
     if (options.on_live)
       options.on_live(update);
+    live.show(update);
   }
   [[nodiscard]] bool is_observed() const noexcept { return options.observer != nullptr; }
   /// Calls `tell` with the observer, if there is one. What that throws ends here.

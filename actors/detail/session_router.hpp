@@ -14,10 +14,10 @@ struct session_router {
   /// share a store.
   std::function<bool(const session_id&)> is_home_of;
   /// Takes what is for the sessions of other nodes: `delivery_ptr` (a command or `wake`),
-  /// `follow_chunks`, `unfollow_chunks`, `status_query`, the inquiries of local_messages.hpp and
-  /// `abandoned`. When it has ended, what comes is dropped, which answers it with `shutting_down`.
-  /// Where nodes share a store it also takes what is for sessions that live here, and hands it
-  /// back to the directory.
+  /// `follow_chunks`, `unfollow_chunks`, `status_query`, the inquiries of local_messages.hpp,
+  /// `abandoned`, and `live_ear_ptr`. When it has ended, what comes is dropped, which answers it
+  /// with `shutting_down`. Where nodes share a store it also takes what is for sessions that live
+  /// here, and hands it back to the directory.
   caf::actor forwarder;
 
   /// True: nodes share the store, and sessions move from one to another. Once this node has begun

@@ -81,9 +81,7 @@ result<std::unique_ptr<host>> host::prepare(const host_options& options) {
   std::unique_ptr<host> owner{new host};
   owner->store_ = sessions->store;
   owner->live_ = std::make_shared<live_feed>();
-  if (options.on_live)
-    made.on_live = options.on_live;
-  else if (options.watches)
+  if (options.watches)
     made.on_live = [live = owner->live_](const live_update& update) { live->push(update); };
   const bool is_shared = sessions->ownership != nullptr;
   if (options.cluster) {

@@ -24,7 +24,6 @@ struct host_options {
   approval_mode approve = approval_mode::reads;
   std::filesystem::path workspace; ///< Instead of the session's; empty: the session's.
   bool watches = false;            ///< Somebody sees live updates, by `live`.
-  live_observer on_live;           ///< Gets them instead; absent: nobody.
   /// True: all sessions go on when their time comes. False: only one that is addressed does.
   bool fires_timers = false;
   fermata::retention retention; ///< What is deleted by itself.

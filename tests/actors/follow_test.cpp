@@ -68,7 +68,99 @@ private:
   host_log& log_;
 };
 
+/// Asks a directory for chunks, one time.
+result<chunk_batch> ask_chunks(sim::world& in, follow_chunks what) {
+  std::optional<result<chunk_batch>> answered;
+  const auto asker = in.system().spawn(
+      [&](caf::event_based_actor* self, const caf::actor& directory) {
+        self->request(directory, caf::infinite, std::move(what))
+            .then([&](chunk_batch& batch) { answered = std::move(batch); },
+                  [&](caf::error& why) { answered = std::move(why); });
+      },
+      in.directory());
+  in.run();
+  REQUIRE(answered);
+  return std::move(*answered);
+}
+
 } // namespace
+
+TEST_CASE("a reader of one session is not given the events of the next one of its id") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()});
+  accept(world, cancel_plan{});
+  const auto before = ask_chunks(world, follow_chunks{sid(), 1}).value();
+  REQUIRE(before.incarnation != 0);
+  CHECK(before.last == before.chunks.back().number);
+  accept(world, delete_session{});
+  for (int plans = 0; plans < 2; ++plans) {
+    accept(world, propose_plan{seed_plan()});
+    accept(world, cancel_plan{});
+  }
+  follow_chunks behind{sid(), before.last + 1};
+  const auto others = ask_chunks(world, behind).value();
+  CHECK(others.incarnation != before.incarnation);
+  REQUIRE_FALSE(others.chunks.empty());
+  behind.incarnation = before.incarnation;
+  behind.await_creation = true;
+  const auto ended = ask_chunks(world, behind);
+  REQUIRE_FALSE(ended);
+  CHECK(is(ended.error(), errc::unknown_session));
+}
+
+TEST_CASE("a reader that asks which session it is is told at once, without chunks if need be") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()});
+  follow_chunks what{sid(), 1'000};
+  what.identify = true;
+  const auto told = ask_chunks(world, what).value();
+  CHECK(told.incarnation != 0);
+  CHECK(told.last == status_of(world).events);
+  CHECK(told.chunks.empty());
+}
+
+TEST_CASE("one answer has no more chunks than end with the one that makes it large") {
+  sim::world world{1, {}};
+  accept(world, propose_plan{seed_plan()});
+  accept(world, approve_plan());
+  const std::string text(60'000, 'x');
+  for (int i = 0; i < 8; ++i)
+    accept(world, post_message{text});
+  const auto all = status_of(world).events;
+  std::uint64_t number = 1;
+  std::size_t most = 0;
+  while (number <= all) {
+    const auto batch = ask_chunks(world, follow_chunks{sid(), number}).value();
+    REQUIRE_FALSE(batch.chunks.empty());
+    CHECK(batch.chunks.front().number == number);
+    std::size_t texts = 0;
+    for (const auto& one : batch.chunks)
+      texts += std::holds_alternative<message_received>(one.body);
+    most = std::max(most, texts);
+    number = batch.chunks.back().number + 1;
+  }
+  CHECK(most == 5); // which passes 256 KB
+}
+
+TEST_CASE("a page of what waits ends with the item that makes it large, and the next goes on") {
+  sim::world world{1, {}};
+  for (const auto* session : {"s1", "s2", "s3"})
+    accept(world, propose_plan{seed_plan()}, session);
+  std::vector<std::string> ids;
+  std::size_t pages = 0;
+  pending_cursor after;
+  for (bool more = true; more; ++pages) {
+    const auto page = query_pending_page(world.store(), {}, after, 10, 1).value();
+    REQUIRE(page.items.size() <= 1);
+    for (const auto& one : page.items)
+      ids.push_back(one.id);
+    more = page.next.has_value();
+    after = page.next.value_or(after);
+  }
+  CHECK(ids == std::vector<std::string>{"s1:p1", "s2:p1", "s3:p1"});
+  CHECK(pages <= 4); // the last one may be empty
+  CHECK(query_pending_page(world.store(), {}, {}, 10)->items.size() == 3);
+}
 
 TEST_CASE("a host that is an actor drives a session by messages alone, and sees every chunk once") {
   for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {

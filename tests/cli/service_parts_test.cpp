@@ -19,6 +19,7 @@
 #include <temporary_directory.hpp>
 
 #include <filesystem>
+#include <map>
 
 using namespace fermata;
 using namespace fermata::service;
@@ -413,15 +414,55 @@ TEST_CASE("live updates reach the streams of their session only, and stop when t
   live_board board;
   const auto mine = std::make_shared<stream_inbox>([] {});
   const auto other = std::make_shared<stream_inbox>([] {});
-  board.enter(named("s"), mine);
-  board.enter(named("t"), other);
+  std::map<session_id, live_observer> listening;
+  std::size_t begun = 0;
+  const auto from = [&](const session_id& session) {
+    return live_board::live_source{
+        [&, session](live_observer show, const std::function<void(std::uint64_t)>&) {
+          ++begun;
+          listening[session] = std::move(show);
+          return live_watch{};
+        },
+        false};
+  };
+  board.enter(named("s"), mine, from(named("s")));
+  board.enter(named("t"), other, from(named("t")));
+  const auto second = std::make_shared<stream_inbox>([] {});
+  board.enter(named("s"), second, from(named("s")));
+  CHECK(begun == 2); // once for each session
   live_update update;
   update.session = named("s");
   update.subtask = subtask_id::parse("a").value();
   update.content = "Hel";
-  board.show(update);
+  const auto before = listening[named("s")];
+  before(update);
   board.leave(named("s"), mine);
-  board.show(update);
+  before(update);
+  CHECK(second->take().pieces.size() == 2);
+  board.leave(named("s"), second);
+  // What the events have the whole of is void behind them, where they can overtake it.
+  const auto far = std::make_shared<stream_inbox>([] {});
+  auto elsewhere = from(named("u"));
+  elsewhere.is_distant = true;
+  board.enter(named("u"), far, elsewhere);
+  for (const auto kind : {live_kind::text, live_kind::progress, live_kind::restarted}) {
+    live_update said;
+    said.session = named("u");
+    said.kind = kind;
+    listening[named("u")](said);
+  }
+  const auto pieces = far->take().pieces;
+  REQUIRE(pieces.size() == 3);
+  CHECK(pieces[0].void_when_late);
+  CHECK_FALSE(pieces[1].void_when_late);
+  CHECK_FALSE(pieces[2].void_when_late);
+  board.leave(named("u"), far);
+  begun = 2;
+  // Who comes behind the last one listens anew, and hears nothing by the old way.
+  board.enter(named("s"), second, from(named("s")));
+  CHECK(begun == 3);
+  before(update);
+  CHECK(second->take().pieces.empty());
   const auto taken = mine->take();
   REQUIRE(taken.pieces.size() == 1);
   const auto events = parse_events(*taken.pieces.front().text);
@@ -442,6 +483,45 @@ TEST_CASE("a stream shows live updates between the chunks that they came between
   const auto text = view.next(inbox);
   REQUIRE(text);
   CHECK(contents(parse_events(*text)).starts_with("chunk1 chunk2 behind2 chunk3 behind3 chunk4 "));
+}
+
+TEST_CASE(
+    "what is said is shown behind its event, though that is heard of later, and is void then") {
+  waiting_session one;
+  stream_inbox inbox{[] {}};
+  inbox.push(piece("behind3"), 3, true);
+  inbox.push(piece("behind99"), 99, true);
+  session_stream view{one.store(), named("s"), 1, stream_end::never};
+  const auto text = view.next(inbox);
+  REQUIRE(text);
+  const auto shown = contents(parse_events(*text));
+  CHECK(shown.find("chunk3 behind3 chunk4 ") != std::string::npos);
+  CHECK(shown.find("behind99") == std::string::npos); // whose event is still to come
+  const auto last = one.events();
+  stream_inbox late{[] {}};
+  late.push(piece("late"), last - 1, true);
+  late.push(piece("progress"), last - 1, false);
+  late.push(piece("in-time"), last, true);
+  late.lost(1);
+  late.push(piece("after-a-loss"), last, true);
+  late.lost(1);
+  session_stream next{one.store(), named("s"), last + 1, stream_end::never};
+  const auto events = parse_events(next.next(late).value());
+  CHECK(contents(events) == "progress in-time after-a-loss behind ");
+  CHECK(events.back().data == json{{"dropped", 3}});
+}
+
+TEST_CASE("a text of events is split into them, with their numbers") {
+  const auto text = sse_event("receipt", {{"id", "id: 7\n\n"}}) + sse_event("chunk", {{"a", 1}}, 12)
+                    + sse_event("paused", json::object());
+  const auto parts = split_events(text);
+  REQUIRE(parts.size() == 3);
+  CHECK_FALSE(parts[0].id);
+  CHECK(parts[1].id == 12);
+  CHECK_FALSE(parts[2].id);
+  CHECK(std::string{parts[0].text} + std::string{parts[1].text} + std::string{parts[2].text}
+        == text);
+  CHECK(split_events("").empty());
 }
 
 TEST_CASE("a stream ends with its session, also where another one has its id by now") {
@@ -500,7 +580,7 @@ TEST_CASE("that events could not be committed is an error that ends no stream, w
   waiting_session one;
   live_board board{redactor::parse(R"({"patterns": ["sk-[a-z]+"]})").value()};
   const auto inbox = std::make_shared<stream_inbox>([] {});
-  board.enter(named("s"), inbox);
+  board.enter(named("s"), inbox, {[](const auto&, const auto&) { return live_watch{}; }, false});
   runtime_observer& observer = board;
   observer.commit_failed(named("t"), make_error(errc::disk_full, "another's"));
   observer.commit_failed(named("s"), make_error(errc::disk_full, "no room for sk-abc"));

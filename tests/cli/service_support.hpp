@@ -29,7 +29,6 @@ public:
                          const std::function<void(runtime&)>& prepare = {}) {
     runtime_options options;
     options.store = lmdb_store::open(folder_.path() / "store").value();
-    options.on_live = [this](const live_update& update) { live_.show(update); };
     running_ = std::make_unique<runtime>(std::move(options));
     if (prepare)
       prepare(*running_);

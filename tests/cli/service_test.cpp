@@ -2,6 +2,7 @@
 #include "service_support.hpp"
 
 #include <fermata_catch.hpp>
+#include <prompter.hpp>
 
 #include <sys/stat.h>
 
@@ -188,21 +189,33 @@ TEST_CASE("a stream replays what is recorded and goes on with what is committed"
 }
 
 TEST_CASE("a client sees live updates of its session as they come, and they have no number") {
-  hosted_server hosted;
+  const auto prompts = std::make_shared<prompter>();
+  hosted_server hosted{{}, [&](runtime& to) {
+                         REQUIRE_FALSE(to.agents().add("speaker", [=](step_context& context) {
+                           return speak(context, prompts);
+                         }));
+                       }};
   auto client = hosted.client();
-  told(client, "s", proposal());
+  tell(client, "s",
+       R"({"type": "propose_plan",
+           "plan": {"goal": "speak", "subtasks": [{"id": "a", "agent": "speaker"}]}})");
+  tell(client, "s", approval_of_plan());
+  const auto events =
+      query_status(hosted.running().store(), session_id::parse("s").value())->events;
   auto watcher = hosted.client();
-  watcher.request("GET", "/v1/sessions/s/stream?first=4");
+  watcher.request("GET", "/v1/sessions/s/stream?first=" + std::to_string(events + 1));
   CHECK(watcher.receive_header().status == 200);
-  live_update update;
-  update.session = session_id::parse("s").value();
-  update.content = "Hel";
-  hosted.live().show(update);
+  prompts->say("Hel");
   const auto event = watcher.next_event();
   REQUIRE(event);
   CHECK(event->name == "live");
   CHECK_FALSE(event->id);
-  CHECK(event->data == json{{"kind", "text"}, {"content", "Hel"}});
+  CHECK(event->data == json{{"kind", "text"}, {"subtask", "a"}, {"content", "Hel"}});
+  // Though it is over by then, before the event that has the whole of it.
+  prompts->say("lo");
+  prompts->say("");
+  CHECK(watcher.next_event()->data.at("content") == "lo");
+  CHECK(watcher.next_event()->id == events + 1);
 }
 
 TEST_CASE("a stream that has nothing to say shows that it lives") {

@@ -96,6 +96,31 @@ TEST_CASE("a stream of a session on another node has its events in order, also b
   }
 }
 
+TEST_CASE("a stream of a session on another node ends with it, also where another one has its id") {
+  test_cluster all{{"a", "b"}};
+  all.start();
+  const auto id = all.session_on("b");
+  accept(all["b"].session(id).send(propose_plan{shop_plan()}));
+  accept(all["b"].session(id).send(cancel_plan{}));
+  const auto last = paused(all["b"].session(id)).events;
+  auto reading = all["a"].session(id).follow(last);
+  REQUIRE(reading.next(patience).value());
+  accept(all["b"].session(id).send(delete_session{"over"}));
+  for (int plans = 0; plans < 2; ++plans) {
+    accept(all["b"].session(id).send(propose_plan{shop_plan()}));
+    accept(all["b"].session(id).send(cancel_plan{}));
+  }
+  REQUIRE(paused(all["b"].session(id)).events > last + 1);
+  for (int again = 0; again < 2; ++again) {
+    const auto ended = reading.next(patience);
+    REQUIRE_FALSE(ended);
+    CHECK(is(ended.error(), errc::unknown_session));
+    CHECK(message_of(ended.error()) == "session " + id + " is deleted");
+  }
+  auto anew = all["a"].session(id).follow(1);
+  CHECK(anew.next(patience).value()->number == 1);
+}
+
 TEST_CASE("a watch of a session on another node hears of what is committed, and ends") {
   test_cluster all{{"a", "b"}};
   all.start();

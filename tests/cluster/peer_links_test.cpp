@@ -100,6 +100,22 @@ caf::behavior fake_gate(caf::event_based_actor* self, std::shared_ptr<gate_scrip
       [script](const unfollow_chunks& what) {
         script->got.push_back("unfollow " + std::to_string(what.reader));
       },
+      [hold, script](const listen_live& what) {
+        script->got.push_back("listen " + std::to_string(what.reader));
+        return hold(what);
+      },
+      [script](const unlisten_live& what) {
+        script->got.push_back("unlisten " + std::to_string(what.reader));
+      },
+      [script](const live_taken& what) {
+        script->got.push_back("taken " + std::to_string(what.updates) + " of "
+                              + std::to_string(what.size_bytes));
+      },
+      [hold](const std::string& what) { return hold(what); },
+      [hold, script](next_piece what) {
+        script->got.push_back("next of " + std::to_string(what.number));
+        return hold(what);
+      },
       [self, script](atoms::beat_atom beat) {
         script->got.push_back("beat");
         auto promise = self->make_response_promise();
@@ -140,6 +156,12 @@ caf::behavior fake_directory(caf::event_based_actor* self, std::shared_ptr<gate_
         script->got.push_back("follow");
         return chunk_batch{};
       },
+      [self, script](const listen_live& what) {
+        script->got.push_back("listen " + std::to_string(what.reader));
+        script->held.push_back(self->make_response_promise());
+        return script->held.back();
+      },
+      [](const unlisten_live&) {},
   };
 }
 
@@ -195,6 +217,7 @@ public:
   }
   ~world() {
     script->held.clear();
+    here->held.clear();
     caf::anon_send(links, close_down{});
     stop_gate();
     links = {};
@@ -285,6 +308,33 @@ public:
     return answered;
   }
 
+  /// Somebody listens to the session of b; what he hears is added to `heard`.
+  live_ear_ptr listen() {
+    auto ear = std::make_shared<live_ear>(
+        session_on_b(),
+        [this](const live_update& update) { heard += update.content.get<std::string>() + " "; },
+        [this](std::uint64_t count) { heard += "lost" + std::to_string(count) + " "; });
+    caf::anon_send(links, ear);
+    run();
+    return ear;
+  }
+  void stop_listening(const live_ear_ptr& ear) {
+    ear->close();
+    caf::anon_send(links, ear);
+    run();
+  }
+  /// As the session's node does.
+  void say(std::uint64_t reader, const std::string& part, std::uint64_t dropped = 0) {
+    live_batch batch;
+    batch.session = session_on_b();
+    batch.reader = reader;
+    batch.dropped = dropped;
+    batch.size_bytes = part.size();
+    batch.updates.emplace_back().content = part;
+    caf::anon_send(links, std::move(batch));
+    run();
+  }
+
   std::string state() const { return enum_name(board->reports().at(0).state); }
 
   testing_config config;
@@ -293,6 +343,7 @@ public:
   std::shared_ptr<contact_board> board = std::make_shared<contact_board>();
   std::shared_ptr<link_counters> counters = std::make_shared<link_counters>();
   std::vector<std::string> contacts;
+  std::string heard; ///< By all who listen.
   bool throws = false;
   int dials = 0;
   std::chrono::milliseconds dial_takes{0}; ///< More than 0: and then it fails.
@@ -558,6 +609,151 @@ TEST_CASE("a reader that goes away is forgotten here and there") {
   CHECK(said(read) == "value");
   CHECK(asked.expired());
   CHECK(said(w.follow()) == "nothing");
+}
+
+TEST_CASE("those who listen to a session share what its node sends, as long as one does") {
+  world w;
+  w.start_gate();
+  w.open();
+  const auto first = w.listen();
+  const auto second = w.listen();
+  CHECK(w.script->got == std::vector<std::string>{"listen 1"});
+  CHECK(w.counters->readings == 1);
+  w.say(1, "both");
+  CHECK(w.heard == "both both ");
+  w.stop_listening(first);
+  w.say(1, "one", 3);
+  CHECK(w.heard == "both both lost3 one ");
+  w.stop_listening(second);
+  CHECK(w.script->got.back() == "unlisten 1");
+  w.say(1, "nobody");
+  w.keep(0, live_batch{}); // as the directory of b does
+  CHECK(w.counters->readings == 0);
+  // Who listens anew hears nothing of before.
+  const auto third = w.listen();
+  CHECK(w.script->got.back() == "listen 2");
+  w.say(1, "late");
+  CHECK(w.heard == "both both lost3 one ");
+  w.stop_listening(third);
+}
+
+TEST_CASE("a node is told what was taken of its live updates, not of each alone") {
+  world w;
+  w.start_gate();
+  w.open();
+  const auto ear = w.listen();
+  for (std::uint64_t i = 0; i < listen_live::max_updates / 2; ++i)
+    w.say(1, "x");
+  CHECK(w.script->got == std::vector<std::string>{"listen 1", "taken 16 of 16", "taken 16 of 16"});
+  w.say(1, std::string(listen_live::max_size_bytes, 'x'));
+  CHECK(w.script->got.back() == "taken 1 of 262144");
+  w.stop_listening(ear);
+}
+
+TEST_CASE("who listens is not left alone by a node that was lost, or said that it is over") {
+  world w;
+  w.start_gate();
+  w.open();
+  const auto ear = w.listen();
+  w.keep(0, live_batch{});
+  CHECK(w.script->got == std::vector<std::string>{"listen 1"});
+  w.advance(1s);
+  CHECK(w.script->got == std::vector<std::string>{"listen 1", "listen 2"});
+  w.stop_gate();
+  CHECK(w.counters->readings == 0);
+  w.say(2, "of the lost one");
+  w.advance(1s);
+  w.start_gate();
+  w.advance(1s);
+  CHECK(w.state() == "connected");
+  CHECK(w.script->got.back() == "listen 3");
+  w.say(3, "again");
+  CHECK(w.heard == "again ");
+  SECTION("as long as he listens") {
+    w.stop_listening(ear);
+    CHECK(w.script->got.back() == "unlisten 3");
+  }
+  SECTION("which he need not have heard of") {
+    w.stop_gate();
+    w.stop_listening(ear);
+    w.advance(1min);
+    CHECK(w.counters->readings == 0);
+  }
+}
+
+TEST_CASE("a session that moves is listened to where it goes") {
+  world w{100, true};
+  w.start_gate();
+  w.show_owner("b");
+  w.open();
+  const auto ear = w.listen();
+  w.say(1, "there");
+  w.keep(0, make_error(errc::node_unavailable, "it has moved"));
+  CHECK(w.here->got.empty());
+  w.advance(1min);
+  w.show_owner("a");
+  CHECK(w.here->got == std::vector<std::string>{"listen 1"});
+  w.say(1, "here");
+  CHECK(w.heard == "there here ");
+  w.stop_listening(ear);
+}
+
+TEST_CASE("nobody reads on at a node that does not know that the session has moved") {
+  world w{100, true};
+  w.start_gate();
+  w.show_owner("b");
+  w.open();
+  const auto ear = w.listen();
+  const auto read = w.follow();
+  CHECK(said(read) == "nothing");
+  w.show_owner("a");
+  CHECK(w.script->got == std::vector<std::string>{"listen 1", "unfollow 2", "unlisten 1"});
+  CHECK(w.here->got == std::vector<std::string>{"listen 1", "follow"});
+  CHECK(said(read) == "value");
+  w.say(1, "here");
+  CHECK(w.heard == "here ");
+  w.keep(0, make_error(errc::node_unavailable, "too late")); // which was called back
+  w.advance(1min);
+  CHECK(w.here->got == std::vector<std::string>{"listen 1", "follow"});
+  w.stop_listening(ear);
+}
+
+TEST_CASE("an answer comes in pieces, each asked for when the one before is here") {
+  world w;
+  w.start_gate();
+  w.open();
+  std::optional<result<std::string>> answered;
+  caf::anon_send(w.links, std::make_shared<request_inquiry::element_type>(
+                              host_request{node("b"), "what?"}, 0ms,
+                              [&](result<std::string> given) { answered = std::move(given); }));
+  w.run();
+  answer_piece piece;
+  piece.number = 7;
+  piece.bytes = "one ";
+  piece.left_bytes = 6;
+  w.keep(0, piece);
+  CHECK_FALSE(answered);
+  CHECK(w.script->got == std::vector<std::string>{"next of 7"});
+  // A heartbeat stands behind no more than one of them.
+  w.advance(2s);
+  CHECK(w.script->got.back() == "beat");
+  CHECK(said(w.send()) == "value");
+  SECTION("until it has all") {
+    piece.bytes = "two ";
+    piece.left_bytes = 2;
+    w.keep(1, piece);
+    piece.bytes = "3.";
+    piece.left_bytes = 0;
+    w.keep(2, piece);
+    REQUIRE(answered);
+    CHECK(answered->value() == "one two 3.");
+    CHECK(w.counters->errands == 0);
+  }
+  SECTION("until the node is lost") {
+    w.stop_gate();
+    REQUIRE(answered);
+    CHECK(is(answered->error(), errc::node_unavailable));
+  }
 }
 
 TEST_CASE("a question that is given up leaves nothing behind, wherever it is") {

@@ -99,6 +99,31 @@ TEST_CASE("a host is answered by the host of another node, with bytes or an erro
   CHECK(all["a"].running->traffic().errands == 0);
 }
 
+TEST_CASE("an answer of megabytes arrives as it is, and several at once") {
+  test_cluster all{{"a", "b"}};
+  all["b"].adjust = [](cluster_options& net) {
+    net.on_request = [](const std::string& what) {
+      std::string made;
+      for (std::size_t i = 0; i < 3'000'001; ++i)
+        made += static_cast<char>(what[0] + static_cast<char>(i % 251));
+      return made;
+    };
+  };
+  all.start();
+  auto first = ask(all["a"], "b", "a");
+  auto second = ask(all["a"], "b", "b");
+  const auto one = answer_to(std::move(first)).value();
+  const auto other = answer_to(std::move(second)).value();
+  REQUIRE(one.size() == 3'000'001);
+  REQUIRE(other.size() == one.size());
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < one.size(); ++i)
+    wrong += one[i] != static_cast<char>('a' + static_cast<char>(i % 251))
+             || other[i] != static_cast<char>('b' + static_cast<char>(i % 251));
+  CHECK(wrong == 0);
+  CHECK(all["a"].running->traffic().errands == 0);
+}
+
 TEST_CASE("a host that throws is an error of that request alone") {
   test_cluster all{{"a", "b"}};
   let_answer(all, std::make_shared<echo>());

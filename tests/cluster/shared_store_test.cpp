@@ -1,7 +1,7 @@
 // Nodes that share a store, as a host uses them: real threads and sockets; the store is in memory,
 // of which each node has an opening of its own.
 
-#include "support.hpp"
+#include "speech.hpp"
 
 #include <fermata/messages/type_ids.hpp>
 #include <fermata/storage/memory_ownership.hpp>
@@ -450,6 +450,28 @@ TEST_CASE("a stream and a watch of a session go on where it moves") {
   CHECK(heard.wait_for("<" + std::to_string(last) + ">"));
 }
 
+TEST_CASE("what an agent is saying is heard on each node, also where its session moves") {
+  shared_cluster all{{"a", "b"}};
+  const auto prompts = std::make_shared<prompter>();
+  for (auto& [name, one] : all.nodes)
+    one.setup = [&](runtime& local) { add_speaker(local, prompts); };
+  all.start({"a", "b"});
+  const auto id = all.session_on("a");
+  hearing near;
+  hearing far;
+  const auto here = all["a"].session(id).listen(near.observer());
+  const auto there = all["b"].session(id).listen(far.observer());
+  accept(all["a"].session(id).send(propose_plan{speech()}));
+  CHECK(is_heard(*prompts, near, "<on a>"));
+  CHECK(is_heard(*prompts, far, "<on a still>"));
+  REQUIRE_FALSE(all["a"].running->drain(patience));
+  REQUIRE(all["b"].serves(id));
+  CHECK(is_heard(*prompts, far, "<on b>"));
+  CHECK(is_heard(*prompts, near, "<on b still>"));
+  prompts->say("");
+  CHECK(paused(all["a"].session(id)).state == session_state::completed);
+}
+
 TEST_CASE("nodes that do not reach each other have no session both") {
   shared_cluster all{{"a", "b"}};
   all["b"].members.version = 2; // each refuses the other
@@ -499,10 +521,17 @@ TEST_CASE("what has no home for longer than it may wait is unavailable, and noth
   const auto refused = answer(all["b"].session(id).send(propose_plan{shop_plan()}));
   REQUIRE_FALSE(refused);
   CHECK(is(refused.error(), errc::node_unavailable));
+  // A stream says so as well when its time is up, and else waits for the next home.
+  auto stream = all["b"].session(id).follow(1);
+  const auto nobody = stream.next(300ms);
+  REQUIRE_FALSE(nobody);
+  CHECK(is(nobody.error(), errc::node_unavailable));
+  auto first = std::async(std::launch::async, [&] { return stream.next(patience); });
   auto patient = all["b"].session(id).send(propose_plan{shop_plan()}, send_options{patience});
   all["b"].store->set_reachable(true);
   accept(std::move(patient)); // it has become this node's
   CHECK(all["b"].serves(id));
+  CHECK(first.get().value()->number == 1);
 }
 
 TEST_CASE("a node with a store of its own and one that shares it refuse each other") {

@@ -126,6 +126,8 @@ struct test_node {
     with.limits = limits;
     with.policy = policy;
     running = std::make_unique<cluster_node>(options(), std::move(with));
+    if (setup)
+      setup(running->local());
     return running->start();
   }
   void start() {
@@ -151,6 +153,7 @@ struct test_node {
   fermata::limits limits;
   approval_policy policy = approval_policy::allow_everything();
   std::function<void(cluster_options&)> adjust;
+  std::function<void(runtime&)> setup; ///< Before it starts.
   temporary_directory folder;
   contact_log log;
   std::shared_ptr<gated_store> gate;

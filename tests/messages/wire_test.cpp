@@ -41,8 +41,9 @@ static_assert(
     none_is_aggregate<session_command, receipt, event, plan_spec, subtask_spec, tool_declaration,
                       tool_request, tool_answer, waiting_counts, plan_summary, subtask_summary,
                       session_status, pending_item, session_summary, chunk, follow_chunks,
-                      chunk_batch, status_query, limits, session_id, subtask_id, agent_name,
-                      tool_name, call_id, plan_id>);
+                      chunk_batch, status_query, live_update, listen_live, unlisten_live,
+                      live_batch, live_taken, answer_piece, next_piece, limits, session_id,
+                      subtask_id, agent_name, tool_name, call_id, plan_id>);
 
 /// The size of a struct that has exactly the listed members, in the listed order.
 template <class T>
@@ -73,15 +74,18 @@ constexpr bool alternatives_list_all_members<std::variant<Ts...>> =
 static_assert(alternatives_list_all_members<command>);
 static_assert(
     alternatives_list_all_members<event_body>); // plan_proposed's plan has its own records
-static_assert(list_all_members<session_command, receipt, event, plan_spec, subtask_spec,
-                               tool_declaration, tool_request, tool_answer, waiting_counts,
-                               plan_summary, subtask_summary, session_status, pending_item,
-                               session_summary, chunk, follow_chunks, chunk_batch, status_query>);
+static_assert(
+    list_all_members<session_command, receipt, event, plan_spec, subtask_spec, tool_declaration,
+                     tool_request, tool_answer, waiting_counts, plan_summary, subtask_summary,
+                     session_status, pending_item, session_summary, chunk, follow_chunks,
+                     chunk_batch, status_query, live_update, listen_live, unlisten_live, live_batch,
+                     live_taken, next_piece>);
 
 // What travels only as a part of others has no identity on the wire of its own.
 static_assert(
     travelling<
         session_command> && travelling<receipt> && travelling<event> && travelling<session_status> && travelling<chunk> && travelling<follow_chunks> && travelling<chunk_batch> && travelling<status_query>);
+static_assert(travelling<live_batch> && !travelling<live_update>);
 static_assert(described<plan_spec> && !travelling<plan_spec> && !travelling<pending_item>);
 
 template <class T>
@@ -231,6 +235,33 @@ TEST_CASE("receipts, states and events travel and arrive equal") {
   follow.limit = 3;
   check_travels(follow);
   check_travels(status_query{make<session_id>("s")});
+}
+
+TEST_CASE("live updates and pieces of answers travel and arrive equal, whatever bytes they have") {
+  live_batch batch;
+  batch.session = make<session_id>("s");
+  batch.reader = 7;
+  batch.dropped = 3;
+  batch.size_bytes = 2;
+  auto& update = batch.updates.emplace_back();
+  update.session = batch.session;
+  update.subtask = make<subtask_id>("a");
+  update.content = std::string{"\xc3"}; // half of a character
+  update.after = 12;
+  auto& progress = batch.updates.emplace_back();
+  progress.session = batch.session;
+  progress.call = call_id{batch.session, 3};
+  progress.kind = live_kind::progress;
+  progress.content = {{"percent", 10}};
+  check_travels(batch);
+  check_travels(listen_live{batch.session, 7});
+  check_travels(unlisten_live{batch.session, 7});
+  answer_piece piece;
+  piece.number = 4;
+  piece.left_bytes = 5;
+  piece.bytes = std::string{"\0\xff {\n", 5};
+  check_travels(piece);
+  check_travels(next_piece{4});
 }
 
 TEST_CASE("a node that registered the types of messages reads a message of all of them") {

@@ -26,7 +26,8 @@ namespace {
 struct whereabouts {
   static constexpr int nowhere = -1;
   std::atomic<int> home{0};
-  std::atomic<int> asked{0}; ///< How often a stream was.
+  std::atomic<int> asked{0};                 ///< How often a stream was.
+  std::atomic<std::uint64_t> incarnation{0}; ///< Of the session that it was asked about last.
   std::mutex mutex;
   std::array<caf::actor, 2> directories;
 
@@ -62,6 +63,7 @@ caf::behavior forwarding(caf::event_based_actor* self, std::shared_ptr<whereabou
           message->answer(nobody_there());
       },
       [=](const detail::follow_inquiry& asked) {
+        where->incarnation = asked->what.incarnation;
         ++where->asked;
         ask<detail::follow_inquiry, chunk_batch>(self, *where, asked);
       },
@@ -215,7 +217,7 @@ TEST_CASE("a stream says that no node has its session, when there is no time lef
   REQUIRE_FALSE(next);
   CHECK(is(next.error(), errc::node_unavailable));
   CHECK(nodes.where->asked >= 1);
-  CHECK(nodes.where->asked <= 5); // one in 100 ms
+  CHECK(nodes.where->asked <= 5); // at once, again, and then each 100 ms
   nodes.arrive(1);
   const auto again = stream.next(patience);
   REQUIRE(again);
@@ -252,11 +254,15 @@ TEST_CASE("a watch goes on where its session has moved to") {
     std::unique_lock lock{mutex};
     return told.wait_for(lock, patience, [&] { return last >= number; });
   };
+  const int asked = nodes.where->asked;
   const auto watch = here.watch([&](std::uint64_t number) {
     const std::lock_guard lock{mutex};
     last = number;
     told.notify_all();
   });
+  // When it knows which session that is, it asks for that one alone.
+  REQUIRE(nodes.wait_until_asked(asked + 1));
+  CHECK(nodes.where->incarnation != 0);
   REQUIRE(wait_for(paused(here).events));
   nodes.depart();
   nodes.arrive(1);

@@ -5,6 +5,7 @@
 #include <fermata/messages/chunk.hpp>
 #include <fermata/messages/commands.hpp>
 #include <fermata/messages/errors.hpp>
+#include <fermata/messages/live.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/actor_clock.hpp>
@@ -55,12 +56,13 @@ public:
 
   /// Answers with an error; what comes from the other node after that is ignored.
   virtual void fail(caf::error why) = 0;
+  /// It is as if it had not been sent: what comes of that is ignored, and `ended` not called.
+  virtual void call_back() = 0;
 
   /// True: it may have changed something once it was sent.
   [[nodiscard]] virtual bool is_command() const noexcept = 0;
   /// True: it waits for what may not come for a long time.
   [[nodiscard]] virtual bool is_reading() const noexcept = 0;
-
   errand_route route;
 };
 using errand_ptr = std::shared_ptr<errand>;
@@ -89,13 +91,17 @@ public:
                            });
   }
 
+  void call_back() override { request_.cancel(); }
+
   void fail(caf::error why) override {
     request_.cancel();
     std::exchange(answer_, nullptr)(std::move(why));
   }
 
   bool is_command() const noexcept override { return std::is_same_v<Answer, receipt>; }
-  bool is_reading() const noexcept override { return std::is_same_v<Answer, chunk_batch>; }
+  bool is_reading() const noexcept override {
+    return std::is_same_v<Answer, chunk_batch> || std::is_same_v<Answer, live_batch>;
+  }
 
 private:
   void answer(result<Answer> given) {

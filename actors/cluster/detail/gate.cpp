@@ -37,7 +37,8 @@ result<pending_list> pending_of(const services& shared, const pending_query& wha
   pending_cursor after;
   after.session = what.after_session;
   after.item = what.after_item;
-  auto page = query_pending_page(shared.store(), std::nullopt, after, what.limit);
+  auto page = query_pending_page(shared.store(), std::nullopt, after, what.limit,
+                                 pending_list::max_size_bytes);
   if (!page)
     return std::move(page.error());
   pending_list list;
@@ -140,6 +141,7 @@ void gate::take_offer() {
 
 void gate::lost(const caf::actor_addr& who) {
   guests_.erase(who);
+  requests_.lost(who);
   self_->send(directory_, atoms::gone_atom_v, who.node());
 }
 
@@ -173,6 +175,9 @@ caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr sha
       [pass_on](status_query& what) { pass_on(what); },
       [pass_on](follow_chunks& what) { pass_on(what); },
       [pass_on](unfollow_chunks& what) { pass_on(what); },
+      [pass_on](listen_live& what) { pass_on(what); },
+      [pass_on](unlisten_live& what) { pass_on(what); },
+      [pass_on](live_taken& what) { pass_on(what); },
       [body](const pending_query& what) -> caf::result<pending_list> {
         if (auto refused = body->check_sender())
           return refused;
@@ -196,7 +201,16 @@ caf::behavior gate_actor(caf::stateful_actor<gate_state>* self, services_ptr sha
         else
           body->requests().take(std::move(request), std::move(promise));
       },
+      [self, body](next_piece what) {
+        auto refused = body->check_sender();
+        auto promise = self->make_response_promise();
+        if (refused)
+          promise.deliver(std::move(refused));
+        else
+          body->requests().give_piece(what.number, std::move(promise));
+      },
       [body](const answered_request_ptr& one) { body->requests().deliver(one); },
+      [body](const unasked_answer& what) { body->requests().forget(what); },
       [body](atoms::beat_atom beat) -> caf::result<caf::atom_value> {
         if (auto refused = body->check_sender())
           return refused;

@@ -21,6 +21,14 @@ constexpr std::chrono::minutes longest_sleep{1};
 /// Who has an answer sooner has not waited for it at a node.
 constexpr std::chrono::milliseconds shortest_stay{1'000};
 
+/// When live updates are asked for again that were ended.
+constexpr std::chrono::seconds listen_interval{1};
+
+/// How much of them is taken until the other node is told: the less often, the fewer messages, and
+/// well before it has no more room.
+constexpr std::uint64_t told_updates = listen_live::max_updates / 4;
+constexpr std::uint64_t told_size_bytes = listen_live::max_size_bytes / 4;
+
 /// Of a node that was frozen, or cut off, for so long that the other one gave its connection up.
 constexpr auto forgotten = "it does not know this node any more";
 
@@ -156,8 +164,13 @@ void peer_links::follow(reader_key key, follow_chunks what, std::chrono::millise
       std::move(what),
       [this, key, number = end.reader, answer = std::move(answer)](result<chunk_batch> given) {
         if (const auto found = readers_.find(key);
-            found != readers_.end() && found->second.end.reader == number)
+            found != readers_.end() && found->second.end.reader == number) {
+          const auto ended = std::move(found->second);
           readers_.erase(found);
+          // Its node may still keep it, where it was not it that has ended it.
+          if (!given && ended.what->route.sent_to && !stopping_)
+            self_->send(ended.what->route.sent_to, ended.end);
+        }
         answer(std::move(given));
       });
   made->route.session = end.session;
@@ -181,6 +194,77 @@ void peer_links::take(const abandoned& what) {
     errand->route.is_abandoned = true;
     withdraw(errand);
   }
+}
+
+void peer_links::take(const live_ear_ptr& ear) {
+  const auto found = listenings_.find(ear->session);
+  if (!ear->is_closed()) {
+    if (stopping_)
+      return;
+    auto& of = listenings_[ear->session];
+    of.ears.push_back(ear);
+    if (of.ears.size() == 1)
+      listen(ear->session, of);
+  } else if (found != listenings_.end() && std::erase(found->second.ears, ear) > 0
+             && found->second.ears.empty()) {
+    unlisten(found);
+  }
+}
+
+void peer_links::listen(const session_id& session, listening& of) {
+  of.reader = ++readers_begun_;
+  of.taken = {};
+  const listen_live what{session, of.reader};
+  auto made = std::make_shared<errand_of<listen_live, live_batch>>(
+      what, [this, what](const result<live_batch>& over) {
+        const auto found = listenings_.find(what.session);
+        if (found == listenings_.end() || found->second.reader != what.reader)
+          return;
+        const auto ended = std::exchange(found->second.what, {});
+        if (stopping_)
+          return;
+        // Its node may still send, where it was not it that has ended it.
+        if (!over && ended->route.sent_to)
+          self_->send(ended->route.sent_to, unlisten_live{what.session, what.reader});
+        self_->delayed_send(self_, listen_interval, listen_again{what.session, what.reader});
+      });
+  made->route.session = session;
+  of.what = made;
+  // For as long as it takes: who listens does not ask anew when the node is back.
+  ask(std::move(made), longest_wait);
+}
+
+void peer_links::take(const listen_again& what) {
+  const auto found = listenings_.find(what.session);
+  if (!stopping_ && found != listenings_.end() && found->second.reader == what.reader)
+    listen(found->first, found->second);
+}
+
+void peer_links::unlisten(std::unordered_map<session_id, listening>::iterator of) {
+  const auto [session, ended] = std::move(*of);
+  listenings_.erase(of);
+  if (!ended.what)
+    return;
+  ended.what->route.is_abandoned = true;
+  if (!withdraw(ended.what))
+    self_->send(ended.what->route.sent_to, unlisten_live{session, ended.reader});
+}
+
+void peer_links::take(const live_batch& batch) {
+  const auto found = listenings_.find(batch.session);
+  if (found == listenings_.end() || found->second.reader != batch.reader || !found->second.what
+      || !found->second.what->route.sent_to)
+    return; // it was on its way when nobody listened any more
+  auto& of = found->second;
+  for (const auto& ear : of.ears)
+    ear->hear(batch);
+  of.taken.updates += batch.updates.size();
+  of.taken.size_bytes += batch.size_bytes;
+  if (of.taken.updates < told_updates && of.taken.size_bytes < told_size_bytes)
+    return;
+  of.taken.session = batch.session;
+  of.taken.reader = batch.reader;
+  self_->send(of.what->route.sent_to, std::exchange(of.taken, {}));
 }
 
 void peer_links::unfollow(const reader_key& key) {
@@ -232,9 +316,24 @@ void peer_links::ask_node(const node_name& name, What what,
 
 void peer_links::take(const request_inquiry& asked) {
   // The gate takes the bytes of its host as they are.
-  ask_node<std::string, std::string>(
+  ask_node<std::string, answer_piece>(
       asked->what.node, std::move(asked->what.body),
-      [asked](result<std::string> given) { asked->answer(std::move(given)); });
+      [this, asked, so_far = std::make_shared<std::string>()](result<answer_piece> given) {
+        collect(asked, so_far, std::move(given));
+      });
+}
+
+void peer_links::collect(const request_inquiry& asked, std::shared_ptr<std::string> so_far,
+                         result<answer_piece> piece) {
+  if (!piece)
+    return asked->answer(std::move(piece.error()));
+  *so_far += piece->bytes;
+  if (piece->left_bytes == 0)
+    return asked->answer(std::move(*so_far));
+  ask_node<next_piece, answer_piece>(asked->what.node, next_piece{piece->number},
+                                     [this, asked, so_far](result<answer_piece> given) {
+                                       collect(asked, so_far, std::move(given));
+                                     });
 }
 
 void peer_links::take(const node_inquiry& asked) {
@@ -339,6 +438,7 @@ bool peer_links::goes_on(const errand_ptr& what, const caf::error& why) {
     --count_of(*what);
     return false;
   }
+  route.sent_to = {};
   put_homeless(what);
   arm_for(home_until(*what));
   look();
@@ -364,6 +464,37 @@ void peer_links::homes_changed() {
   }
   for (auto& one : all)
     go(std::move(one));
+  call_readings_back();
+}
+
+void peer_links::call_readings_back() {
+  const auto has_moved = [this](const errand& what) {
+    const auto& route = what.route;
+    if (!route.sent_to || route.stays_here)
+      return false;
+    const auto home = home_of(*route.session);
+    return home.is_here || (home.at != nullptr && home.at->gate && home.at->gate != route.sent_to);
+  };
+  std::map<std::uint64_t, errand_ptr> moved; // in the order in which they came
+  for (const auto& [key, one] : readers_)
+    if (has_moved(*one.what)) {
+      self_->send(one.what->route.sent_to, one.end);
+      moved.emplace(one.what->route.number, one.what);
+    }
+  for (auto& [session, one] : listenings_)
+    if (one.what && has_moved(*one.what)) {
+      self_->send(one.what->route.sent_to, unlisten_live{session, one.reader});
+      one.taken = {};
+      moved.emplace(one.what->route.number, one.what);
+    }
+  for (auto& peer : peers_)
+    std::erase_if(peer.under_way,
+                  [&](const errand_ptr& one) { return moved.contains(one->route.number); });
+  for (const auto& [number, one] : moved) {
+    one->call_back();
+    one->route.sent_to = {};
+    go(one);
+  }
 }
 
 void peer_links::tell_offer(const node_name& to) {
@@ -613,6 +744,7 @@ void peer_links::stop() {
   end_all(under_way_here_);
   for (auto& [session, waiting] : std::exchange(homeless_, {}))
     end_all(waiting);
+  listenings_.clear();
   directory_ = {};
   keeper_ = {};
   own_gate_ = {};
@@ -660,6 +792,9 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
       [body](const request_inquiry& asked) { body->take(asked); },
       [body](const node_inquiry& asked) { body->take(asked); },
       [body](const abandoned& what) { body->take(what); },
+      [body](const live_ear_ptr& ear) { body->take(ear); },
+      [body](const live_batch& batch) { body->take(batch); },
+      [body](const listen_again& what) { body->take(what); },
       [self, body, answer_to](const status_query& what) {
         body->ask<status_query, session_status>(what.session, what, {},
                                                 answer_to(self->make_response_promise()));

@@ -6,8 +6,10 @@
 #include <fermata/actors/cluster/detail/slot_map.hpp>
 #include <fermata/actors/cluster/detail/slot_messages.hpp>
 #include <fermata/actors/coro/scope.hpp>
+#include <fermata/actors/detail/live_readers.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
 #include <fermata/actors/detail/session_router.hpp>
+#include <fermata/actors/detail/tell.hpp>
 #include <fermata/messages/cluster.hpp>
 
 #include <caf/actor.hpp>
@@ -65,18 +67,6 @@ private:
   std::vector<peer_report> reports_;
 };
 
-/// Tells an observer, if there is one. What he throws is his own affair: it must not end who tells.
-template <class... Args>
-void tell(const std::function<void(Args...)>& observer,
-          const std::decay_t<Args>&... what) noexcept {
-  if (!observer)
-    return;
-  try {
-    observer(what...);
-  } catch (...) {
-  }
-}
-
 /// What links have done and have to do, for any thread.
 struct link_counters {
   std::atomic<std::uint64_t> commands{0};  ///< That were sent to other nodes.
@@ -132,6 +122,15 @@ struct open_links {
   explicit open_links(caf::actor own) : gate{std::move(own)} {}
 };
 
+/// To itself: it is time to ask for live updates again.
+struct listen_again {
+  session_id session;
+  std::uint64_t reader = 0; ///< That was ended.
+
+  listen_again() = default;
+  listen_again(session_id of, std::uint64_t which) : session{std::move(of)}, reader{which} {}
+};
+
 /// What a node has with the other nodes of its cluster: connections, and what it has asked of them.
 ///
 /// Where nodes share a store, what is for a session waits while no node has it, and is asked again
@@ -152,6 +151,12 @@ public:
             caf::response_promise promise);
   void unfollow(const caf::strong_actor_ptr& who, const unfollow_chunks& what);
   void take(const abandoned& what);
+  /// One begins to listen, or has ceased to.
+  void take(const live_ear_ptr& ear);
+  /// What another node, or this one's directory, sends of a session that is listened to.
+  void take(const live_batch& batch);
+  /// Listens again, where that was ended.
+  void take(const listen_again& what);
   /// Asks the node that a session lives on.
   template <class What, class Answer>
   void ask(const session_id& session, What what, std::chrono::milliseconds wait_for_node,
@@ -202,6 +207,15 @@ private:
     unfollow_chunks end;
   };
 
+  /// Those on this node who listen to one session: they share one errand, which lasts as long as
+  /// its node sends.
+  struct listening {
+    std::vector<live_ear_ptr> ears;
+    errand_ptr what;          ///< Null: it was ended, and begins anew a little later.
+    std::uint64_t reader = 0; ///< As the session's node knows it.
+    live_taken taken;         ///< That the node was not told of yet.
+  };
+
   /// Where a session lives, as far as is known.
   struct whereabouts {
     bool is_here = false;
@@ -233,6 +247,14 @@ private:
   }
   void follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
               std::function<void(result<chunk_batch>)> answer);
+  /// Ends what readers wait for at nodes that do not have their sessions any more, and may not
+  /// know.
+  void call_readings_back();
+  void listen(const session_id& session, listening& of);
+  void unlisten(std::unordered_map<session_id, listening>::iterator of);
+  /// Puts the pieces of another node's answer together.
+  void collect(const request_inquiry& asked, std::shared_ptr<std::string> so_far,
+               result<answer_piece> piece);
   void begin(peer& of, errand_ptr what);
   void connect(peer& to);
   void greet(peer& to, caf::actor gate);
@@ -273,6 +295,7 @@ private:
   std::unordered_map<session_id, std::deque<errand_ptr>> homeless_;
   std::map<reader_key, reader> readers_;
   std::map<const void*, errand_ptr> inquiries_; ///< For a status.
+  std::unordered_map<session_id, listening> listenings_;
   std::uint64_t readers_begun_ = 0;
   std::uint64_t errands_begun_ = 0;
   std::optional<time> next_tick_;
@@ -299,6 +322,7 @@ caf::behavior peer_links_actor(caf::stateful_actor<peer_links_state>* self, link
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::cluster_member)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::node_name)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::listen_again)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::open_links)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::request_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::node_inquiry)

@@ -454,7 +454,12 @@ struct connection::subscription {
                                                  [to = inbox](std::uint64_t number) {
                                                    to->committed(number);
                                                  })} {
-    live->enter(session, inbox);
+    auto& running = *owner.setting_->running;
+    live->enter(session, inbox,
+                {[&](live_observer show, std::function<void(std::uint64_t)> lost) {
+                   return running.session(of).listen(std::move(show), std::move(lost));
+                 },
+                 others != nullptr && (home != nullptr || others->shares_store())});
     if (home != nullptr)
       others->enter(*home, inbox);
   }

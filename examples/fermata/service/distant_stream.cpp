@@ -1,5 +1,7 @@
 #include "distant_stream.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace fermata::service {
@@ -23,26 +25,65 @@ void distant_stream::begin(const receipt& with) {
 result<std::string> distant_stream::next(stream_inbox& inbox) {
   if (!opening_.empty())
     return std::exchange(opening_, {});
+  collect_live(inbox);
   if (!awaited_) {
     const auto commits = inbox.commits();
     if (!may_have_more_ && commits == commits_)
-      return std::string{};
+      return add_live({});
     commits_ = commits;
     ask();
   }
   auto answer = awaited_->take();
   if (!answer)
-    return std::string{};
+    return add_live({});
   awaited_.reset();
   if (!*answer)
     return std::move(answer->error());
+  // What was said before its events has come before them.
+  collect_live(inbox);
+  auto text = std::move((*answer)->text);
+  may_have_more_ = !text.empty();
+  is_over_ = (*answer)->reached.is_over;
+  text = add_live(text);
   what_.from = (*answer)->reached;
-  is_over_ = what_.from.is_over;
-  may_have_more_ = !(*answer)->text.empty();
   // What was committed while it was asked may not be in the answer.
-  if (!may_have_more_ && inbox.commits() != commits_)
+  if (text.empty() && inbox.commits() != commits_)
     return next(inbox);
-  return std::move((*answer)->text);
+  return text;
+}
+
+void distant_stream::collect_live(stream_inbox& inbox) {
+  // The rest is bounded where it is.
+  if (live_.dropped > 0 || live_.pieces.size() >= stream_inbox::max_updates)
+    return;
+  auto more = inbox.take();
+  std::move(more.pieces.begin(), more.pieces.end(), std::back_inserter(live_.pieces));
+  live_.dropped = more.dropped;
+  live_.drop_late(what_.from.next);
+}
+
+std::string distant_stream::add_live(const std::string& piece) {
+  std::string text;
+  auto next = what_.from.next;
+  for (const auto& part : split_events(piece)) {
+    take_live(text, part.id.value_or(next));
+    text += part.text;
+    if (part.id)
+      next = *part.id + 1;
+  }
+  take_live(text, next);
+  if (live_.pieces.empty())
+    if (const auto dropped = std::exchange(live_.dropped, 0); dropped > 0)
+      text += sse_event("behind", {{"dropped", dropped}});
+  return text;
+}
+
+void distant_stream::take_live(std::string& text, std::uint64_t before) {
+  auto& pieces = live_.pieces;
+  while (!pieces.empty() && pieces.front().after < before) {
+    text += *pieces.front().text;
+    pieces.pop_front();
+  }
 }
 
 void distant_stream::ask() {

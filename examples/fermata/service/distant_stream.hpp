@@ -9,7 +9,7 @@
 namespace fermata::service {
 
 /// A stream of a session that lives on another node, which makes the pieces, one at a time, when it
-/// is asked for them. It has no live updates: those do not leave their node.
+/// is asked for them. Live updates come by the inbox, and are put between the events of a piece.
 class distant_stream final : public stream_view {
 public:
   /// `from` outlives it. `ring` is called from any thread when a piece has come, also when the
@@ -24,12 +24,18 @@ public:
 
 private:
   void ask();
+  void collect_live(stream_inbox& inbox);
+  /// A piece's events, with the live updates that come before and behind each.
+  [[nodiscard]] std::string add_live(const std::string& piece);
+  /// The live updates that come behind events before number `before`.
+  void take_live(std::string& text, std::uint64_t before);
 
   const cluster_side* from_;
   node_name home_;
   node_question what_;
   std::function<void()> ring_;
   std::shared_ptr<letter_box<result<node_answer>>> awaited_; ///< Null: nothing was asked for.
+  stream_inbox::batch live_;
   bool may_have_more_ = true;
   std::uint64_t commits_ = 0; ///< Of the inbox, when it was asked last.
 };

@@ -22,21 +22,26 @@ json to_object(const live_update& update, const redactor& redaction) {
 
 } // namespace
 
-template <class Make>
-void live_board::push(const session_id& session, Make make) {
+template <class Put>
+void live_board::for_each(const session_id& session, std::uint64_t audience, Put put) {
   const std::lock_guard lock{mutex_};
-  const auto found = inboxes_.find(session);
-  if (found == inboxes_.end())
+  const auto found = audiences_.find(session);
+  if (found == audiences_.end() || (audience != 0 && found->second.number != audience))
     return;
-  const auto text = std::make_shared<const std::string>(make());
-  for (const auto& inbox : found->second)
-    inbox->push(text);
+  for (const auto& inbox : found->second.inboxes)
+    put(*inbox);
 }
 
-void live_board::show(const live_update& update) {
+void live_board::show(const live_update& update, std::uint64_t audience, bool is_distant) {
   if (update.kind == live_kind::text && !redaction_.hides_nothing())
     return;
-  push(update.session, [&] { return sse_event("live", to_object(update, redaction_)); });
+  // Written once, however many look.
+  const auto text =
+      std::make_shared<const std::string>(sse_event("live", to_object(update, redaction_)));
+  // That a step begins anew is to be known in any case.
+  const bool void_when_late = is_distant && update.kind == live_kind::text;
+  for_each(update.session, audience,
+           [&](stream_inbox& inbox) { inbox.push(text, update.after, void_when_late); });
 }
 
 void live_board::commit_failed(const session_id& session, const caf::error& why) {
@@ -44,22 +49,45 @@ void live_board::commit_failed(const session_id& session, const caf::error& why)
       make_error(code_of(why), "events could not be committed, and the session begins "
                                "again from what is: "
                                    + message_of(why));
-  push(session, [&] { return sse_event("error", error_object(told, redaction_)); });
+  const auto text =
+      std::make_shared<const std::string>(sse_event("error", error_object(told, redaction_)));
+  for_each(session, 0, [&](stream_inbox& inbox) { inbox.push(text); });
 }
 
-void live_board::enter(const session_id& session, std::shared_ptr<stream_inbox> inbox) {
+void live_board::enter(const session_id& session, std::shared_ptr<stream_inbox> inbox,
+                       const live_source& from) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    auto& those = audiences_[session];
+    those.inboxes.push_back(std::move(inbox));
+    if (those.number != 0)
+      return;
+    number = those.number = ++begun_;
+  }
+  // Without the lock, which its first updates take.
+  auto watch = from.listen([this, number, distant = from.is_distant](
+                               const live_update& update) { show(update, number, distant); },
+                           [this, number, session](std::uint64_t count) {
+                             for_each(session, number, [&](stream_inbox& one) { one.lost(count); });
+                           });
   const std::lock_guard lock{mutex_};
-  inboxes_[session].push_back(std::move(inbox));
+  if (const auto found = audiences_.find(session);
+      found != audiences_.end() && found->second.number == number)
+    std::swap(found->second.watch, watch);
 }
 
 void live_board::leave(const session_id& session, const std::shared_ptr<stream_inbox>& inbox) {
+  live_watch ended; // without the lock: it waits for an update that is being shown
   const std::lock_guard lock{mutex_};
-  const auto found = inboxes_.find(session);
-  if (found == inboxes_.end())
+  const auto found = audiences_.find(session);
+  if (found == audiences_.end())
     return;
-  std::erase(found->second, inbox);
-  if (found->second.empty())
-    inboxes_.erase(found);
+  std::erase(found->second.inboxes, inbox);
+  if (!found->second.inboxes.empty())
+    return;
+  std::swap(ended, found->second.watch);
+  audiences_.erase(found);
 }
 
 } // namespace fermata::service

@@ -304,7 +304,6 @@ result<exit_status> run_service(const arguments& given, console& out) {
   where.models = std::move(*models);
   where.policy = std::move(*policy);
   where.observer = observe_with({counted, *log, live});
-  where.on_live = [live](const live_update& update) { live->show(update); };
   where.cluster = std::move(*member);
   if (!given.database.empty())
     where.database = *database;

@@ -25,8 +25,8 @@ public:
   [[nodiscard]] static caf::error check(const server_options& options, bool tries_socket);
 
   /// Binds what the options name. Clients that come now wait until `start`. Borrows the runtime,
-  /// which need not have started, and the board that its `on_live` shows updates on; they outlive
-  /// the server. Errors: those of `check`; `io_error` when the system refuses.
+  /// which need not have started, and the board that shows live updates; they outlive the
+  /// server. Errors: those of `check`; `io_error` when the system refuses.
   /// `cluster`: of the node that the runtime is of, which outlives the server too; null: of none.
   [[nodiscard]] static result<std::unique_ptr<server>>
   bind(runtime& to, live_board& live, server_options options, cluster_side* cluster = nullptr);

@@ -31,7 +31,7 @@ result<std::string> session_stream::next(stream_inbox& inbox) {
   std::string text;
   // Before the store is read, so that the events that updates come behind are there.
   if (live_.pieces.empty() && live_.dropped == 0)
-    live_ = inbox.take();
+    (live_ = inbox.take()).drop_late(at_.next);
   const auto failed = [&](caf::error why) {
     opening_ = std::move(text); // it comes before what `fail` says
     return why;

@@ -28,11 +28,19 @@ public:
     return commits_;
   }
 
-  /// Puts an update, as text for the client, behind the events committed so far. From any thread.
-  void push(std::shared_ptr<const std::string> update);
+  /// Puts a text for the client behind the events committed so far. From any thread.
+  void push(std::shared_ptr<const std::string> text);
+
+  /// Puts a live update, as text for the client, behind the event of a number. `void_when_late`: it
+  /// is not shown behind later ones, which have the whole of it. From any thread.
+  void push(std::shared_ptr<const std::string> update, std::uint64_t after, bool void_when_late);
+
+  /// So many updates were lost before they came here. From any thread.
+  void lost(std::uint64_t count);
 
   struct live_piece {
     std::uint64_t after = 0; ///< The number of the event that it comes behind.
+    bool void_when_late = false;
     std::shared_ptr<const std::string> text;
 
     live_piece() = default;
@@ -43,18 +51,23 @@ public:
     std::uint64_t dropped = 0;     ///< How many behind these were dropped.
 
     batch() = default;
+    /// Drops what is void, since the events before number `next` were shown.
+    void drop_late(std::uint64_t next);
   };
 
   /// What came since the last time.
   [[nodiscard]] batch take();
 
 private:
+  void put(live_piece piece);
+
   std::function<void()> ring_;
   mutable std::mutex mutex_;
   std::uint64_t committed_ = 0;
   std::uint64_t commits_ = 0;
   batch waiting_;
   std::size_t size_bytes_ = 0;
+  std::uint64_t lost_ = 0; ///< Before they came here.
 };
 
 } // namespace fermata::service

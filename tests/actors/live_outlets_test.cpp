@@ -6,12 +6,12 @@
 #include <fermata/storage/memory_store.hpp>
 
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 
 #include <fermata_catch.hpp>
+#include <testing_config.hpp>
 
 using namespace fermata;
 using namespace fermata::detail;
@@ -29,14 +29,6 @@ using in_actor = std::function<void(live_outlets&)>;
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(in_actor)
 
 namespace {
-
-class testing_config : public caf::actor_system_config {
-public:
-  testing_config() {
-    configure(*this);
-    set("scheduler.policy", caf::atom("testing"));
-  }
-};
 
 /// One actor has the outlets, as the directory does, and one listens.
 class world {
@@ -113,7 +105,7 @@ public:
     by_listener(what);
   }
 
-  testing_config config;
+  test::testing_config config;
   caf::actor_system system{config};
   services_ptr shared;
   caf::actor owner;

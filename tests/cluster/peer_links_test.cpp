@@ -8,12 +8,12 @@
 
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 
 #include <fermata_catch.hpp>
+#include <testing_config.hpp>
 
 #include <algorithm>
 #include <map>
@@ -126,14 +126,6 @@ caf::behavior fake_gate(caf::event_based_actor* self, std::shared_ptr<gate_scrip
       },
   };
 }
-
-class testing_config : public caf::actor_system_config {
-public:
-  testing_config() {
-    configure(*this);
-    set("scheduler.policy", caf::atom("testing"));
-  }
-};
 
 class standing_clock final : public wall_clock {
 public:
@@ -337,7 +329,7 @@ public:
 
   std::string state() const { return enum_name(board->reports().at(0).state); }
 
-  testing_config config;
+  test::testing_config config;
   caf::actor_system system{config};
   std::shared_ptr<gate_script> script = std::make_shared<gate_script>();
   std::shared_ptr<contact_board> board = std::make_shared<contact_board>();

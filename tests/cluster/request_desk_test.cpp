@@ -6,12 +6,12 @@
 #include <fermata/messages/type_ids.hpp>
 
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 
 #include <fermata_catch.hpp>
+#include <testing_config.hpp>
 
 #include <utility>
 
@@ -40,14 +40,6 @@ public:
   }
 
   std::vector<std::function<void()>> jobs;
-};
-
-class testing_config : public caf::actor_system_config {
-public:
-  testing_config() {
-    configure(*this);
-    set("scheduler.policy", caf::atom("testing"));
-  }
 };
 
 /// One actor has the desk, as a gate does, and two ask.
@@ -112,7 +104,7 @@ public:
   std::string given;
   answer_piece last;
   std::shared_ptr<held_pool> pool = std::make_shared<held_pool>();
-  testing_config config;
+  test::testing_config config;
   caf::actor_system system{config};
   caf::actor owner;
   caf::actor first;

@@ -8,12 +8,12 @@
 
 #include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
 
 #include <fermata_catch.hpp>
+#include <testing_config.hpp>
 
 #include <algorithm>
 #include <map>
@@ -31,14 +31,6 @@ constexpr auto one_tick = lease / 4 + moment;
 node_name node(std::string_view text) {
   return *node_name::parse(text);
 }
-
-class testing_config : public caf::actor_system_config {
-public:
-  testing_config() {
-    configure(*this);
-    set("scheduler.policy", caf::atom("testing"));
-  }
-};
 
 /// What a node's fake directory has in memory, and does.
 struct directory_script {
@@ -251,7 +243,7 @@ private:
     return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
   }
 
-  testing_config config_;
+  test::testing_config config_;
   caf::actor_system system_{config_};
   std::shared_ptr<memory_store> data_ = std::make_shared<memory_store>();
   std::shared_ptr<virtual_clock> clock_ = std::make_shared<virtual_clock>(*this);

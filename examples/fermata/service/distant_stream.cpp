@@ -66,24 +66,16 @@ std::string distant_stream::add_live(const std::string& piece) {
   std::string text;
   auto next = what_.from.next;
   for (const auto& part : split_events(piece)) {
-    take_live(text, part.id.value_or(next));
+    live_.move_to(text, part.id.value_or(next));
     text += part.text;
     if (part.id)
       next = *part.id + 1;
   }
-  take_live(text, next);
+  live_.move_to(text, next);
   if (live_.pieces.empty())
     if (const auto dropped = std::exchange(live_.dropped, 0); dropped > 0)
       text += sse_event("behind", {{"dropped", dropped}});
   return text;
-}
-
-void distant_stream::take_live(std::string& text, std::uint64_t before) {
-  auto& pieces = live_.pieces;
-  while (!pieces.empty() && pieces.front().after < before) {
-    text += *pieces.front().text;
-    pieces.pop_front();
-  }
 }
 
 void distant_stream::ask() {

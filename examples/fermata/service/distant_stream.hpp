@@ -27,8 +27,6 @@ private:
   void collect_live(stream_inbox& inbox);
   /// A piece's events, with the live updates that come before and behind each.
   [[nodiscard]] std::string add_live(const std::string& piece);
-  /// The live updates that come behind events before number `before`.
-  void take_live(std::string& text, std::uint64_t before);
 
   const cluster_side* from_;
   node_name home_;

@@ -41,7 +41,7 @@ result<std::string> session_stream::next(stream_inbox& inbox) {
     return failed(has_all.error());
   if (!*has_all)
     return text;
-  add_live(text, at_.next);
+  live_.move_to(text, at_.next);
   if (const auto dropped = std::exchange(live_.dropped, 0); dropped > 0)
     text += sse_event("behind", {{"dropped", dropped}});
   if (end_ == stream_end::at_pause && at_.seems_paused)
@@ -79,21 +79,13 @@ result<bool> session_stream::add_events(std::string& text) {
 }
 
 void session_stream::add(std::string& text, event happened) {
-  add_live(text, happened.number);
+  live_.move_to(text, happened.number);
   if (const auto* change = std::get_if<state_changed>(&happened.body))
     at_.seems_paused = !is_running(change->to);
   at_.next = happened.number + 1;
   const auto number = happened.number;
   text += sse_event("chunk", to_json(redacted(chunk{session_, std::move(happened)}, redaction_)),
                     number);
-}
-
-void session_stream::add_live(std::string& text, std::uint64_t before) {
-  auto& pieces = live_.pieces;
-  while (!pieces.empty() && pieces.front().after < before) {
-    text += *pieces.front().text;
-    pieces.pop_front();
-  }
 }
 
 caf::error session_stream::add_pause(std::string& text) {

@@ -47,7 +47,6 @@ private:
   /// True: all events that there are were added.
   [[nodiscard]] result<bool> add_events(std::string& text);
   void add(std::string& text, event happened);
-  void add_live(std::string& text, std::uint64_t before);
   [[nodiscard]] caf::error add_pause(std::string& text);
 
   store* store_;

@@ -60,6 +60,13 @@ void stream_inbox::batch::drop_late(std::uint64_t next) {
       pieces, [&](const live_piece& one) { return one.void_when_late && one.after + 1 < next; });
 }
 
+void stream_inbox::batch::move_to(std::string& text, std::uint64_t next) {
+  while (!pieces.empty() && pieces.front().after < next) {
+    text += *pieces.front().text;
+    pieces.pop_front();
+  }
+}
+
 stream_inbox::batch stream_inbox::take() {
   const std::lock_guard lock{mutex_};
   size_bytes_ = 0;

@@ -53,6 +53,8 @@ public:
     batch() = default;
     /// Drops what is void, since the events before number `next` were shown.
     void drop_late(std::uint64_t next);
+    /// Takes what comes behind events before number `next`, and adds it to a text.
+    void move_to(std::string& text, std::uint64_t next);
   };
 
   /// What came since the last time.

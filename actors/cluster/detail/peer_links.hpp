@@ -247,8 +247,8 @@ private:
   }
   void follow(reader_key key, follow_chunks what, std::chrono::milliseconds wait_for_node,
               std::function<void(result<chunk_batch>)> answer);
-  /// Ends what readers wait for at nodes that do not have their sessions any more, and may not
-  /// know.
+  /// Sends to the new homes what readers wait for at nodes that do not have their sessions any
+  /// more, and may not know.
   void call_readings_back();
   void listen(const session_id& session, listening& of);
   void unlisten(std::unordered_map<session_id, listening>::iterator of);

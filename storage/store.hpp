@@ -161,6 +161,24 @@ struct reclaim_outcome {
   reclaim_outcome() = default;
 };
 
+/// Where records are read.
+class record_reader {
+public:
+  virtual ~record_reader() = default;
+
+  record_reader() = default;
+  record_reader(const record_reader&) = delete;
+  record_reader& operator=(const record_reader&) = delete;
+
+  /// Reads one record; nothing if there is none.
+  [[nodiscard]] virtual result<std::optional<bytes>> read(session_number session,
+                                                          record_key key) = 0;
+
+  /// Reads the records with `first <= key <= last` in the order of their keys, at most `limit`.
+  [[nodiscard]] virtual result<std::vector<record>> scan(session_number session, record_key first,
+                                                         record_key last, std::size_t limit) = 0;
+};
+
 /// Durable state of many sessions: an append-only journal of their events, their current records,
 /// and indexes.
 ///
@@ -201,18 +219,8 @@ public:
   using event_visitor = std::function<result<bool>(stored_event)>;
 
   /// A consistent view of one moment; keep it for as short as possible.
-  class view {
+  class view : public record_reader {
   public:
-    virtual ~view() = default;
-
-    /// Reads one record; nothing if there is none.
-    [[nodiscard]] virtual result<std::optional<bytes>> read(session_number session,
-                                                            record_key key) = 0;
-
-    /// Reads the records with `first <= key <= last` in the order of their keys, at most `limit`.
-    [[nodiscard]] virtual result<std::vector<record>> scan(session_number session, record_key first,
-                                                           record_key last, std::size_t limit) = 0;
-
     /// As `store::find`.
     [[nodiscard]] virtual result<std::optional<session_anchor>> find(const session_id& session) = 0;
 

@@ -5,7 +5,7 @@
 
 namespace fermata::core {
 
-result<stored_plan> read_plan(store::view& from, session_number number, std::uint32_t revision) {
+result<stored_plan> read_plan(record_reader& from, session_number number, std::uint32_t revision) {
   stored_plan plan;
   auto record = read_record<plan_record>(from, number, plan_key(revision), "plan");
   if (!record)
@@ -26,7 +26,7 @@ result<stored_plan> read_plan(store::view& from, session_number number, std::uin
 
 namespace {
 
-result<plan_data> load_plan(store::view& from, session_number number, std::uint32_t revision) {
+result<plan_data> load_plan(record_reader& from, session_number number, std::uint32_t revision) {
   auto plan = read_plan(from, number, revision);
   if (!plan)
     return std::move(plan.error());
@@ -42,7 +42,7 @@ result<plan_data> load_plan(store::view& from, session_number number, std::uint3
 }
 
 /// The running subtask's calls and transcript.
-caf::error load_attempt(store::view& from, session_number number, session_data& data) {
+caf::error load_attempt(record_reader& from, session_number number, session_data& data) {
   if (*data.head.running >= data.active->subtasks().size())
     return make_error(errc::store_corrupt, "the running subtask is not in the plan");
   const auto& subtask = data.running_subtask();
@@ -63,7 +63,7 @@ caf::error load_attempt(store::view& from, session_number number, session_data& 
 }
 
 /// Users' messages to the plan in force, or to the draft that is the only plan.
-caf::error load_messages(store::view& from, session_number number, session_data& data) {
+caf::error load_messages(record_reader& from, session_number number, session_data& data) {
   const auto* plan = data.active && !(data.draft && data.draft->record.replaces == 0)
                          ? &*data.active
                          : (data.draft ? &*data.draft : nullptr);
@@ -79,7 +79,7 @@ caf::error load_messages(store::view& from, session_number number, session_data&
 }
 
 /// The decisions that hold for later calls; some numbers are forgotten ones.
-caf::error load_remembered(store::view& from, session_number number, session_data& data) {
+caf::error load_remembered(record_reader& from, session_number number, session_data& data) {
   if (data.head.decisions == 0)
     return caf::none;
   auto found = read_remembered(from, number, data.head.decisions);
@@ -110,7 +110,7 @@ std::optional<timestamp> read_last_change(store::view& from, session_number numb
 
 } // namespace
 
-result<std::vector<remembered_record>> read_remembered(store::view& from, session_number number,
+result<std::vector<remembered_record>> read_remembered(record_reader& from, session_number number,
                                                        std::uint64_t last) {
   std::vector<remembered_record> values;
   const auto found = from.scan(number, remembered_key(1), remembered_key(last), last);
@@ -128,6 +128,35 @@ result<std::vector<remembered_record>> read_remembered(store::view& from, sessio
   return values;
 }
 
+caf::error load_records(record_reader& from, session_number number, session_data& data) {
+  auto head = read_record<head_record>(from, number, head_key(), "head");
+  if (!head)
+    return std::move(head.error());
+  data.head = std::move(*head);
+  if (data.head.active_revision != 0) {
+    auto plan = load_plan(from, number, data.head.active_revision);
+    if (!plan)
+      return std::move(plan.error());
+    data.active = std::move(*plan);
+  }
+  if (data.head.draft_revision != 0) {
+    auto plan = load_plan(from, number, data.head.draft_revision);
+    if (!plan)
+      return std::move(plan.error());
+    data.draft = std::move(*plan);
+  }
+  if (auto error = load_messages(from, number, data))
+    return error;
+  if (auto error = load_remembered(from, number, data))
+    return error;
+  if (!data.head.running)
+    return caf::none;
+  if (!data.active)
+    return make_error(errc::store_corrupt,
+                      "a subtask of session " + data.head.id.str() + " runs without a plan");
+  return load_attempt(from, number, data);
+}
+
 result<std::optional<loaded_session>> load(store::view& from, const session_id& session) {
   auto anchor = from.find(session);
   if (!anchor)
@@ -137,39 +166,14 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
   loaded_session loaded;
   loaded.number = (*anchor)->number;
   auto& data = loaded.data;
-  auto head = read_record<head_record>(from, loaded.number, head_key(), "head");
-  if (!head)
-    return std::move(head.error());
-  data.head = std::move(*head);
+  if (auto error = load_records(from, loaded.number, data))
+    return error;
   data.first_event = (*anchor)->first_event;
   if (data.head.id != session || data.head.events != (*anchor)->events)
     return make_error(errc::store_corrupt,
                       "the head of session " + session.str() + " does not fit its anchor");
   if (data.head.delete_at)
     data.last_change = read_last_change(from, loaded.number, data.head.events);
-  if (data.head.active_revision != 0) {
-    auto plan = load_plan(from, loaded.number, data.head.active_revision);
-    if (!plan)
-      return std::move(plan.error());
-    data.active = std::move(*plan);
-  }
-  if (data.head.draft_revision != 0) {
-    auto plan = load_plan(from, loaded.number, data.head.draft_revision);
-    if (!plan)
-      return std::move(plan.error());
-    data.draft = std::move(*plan);
-  }
-  if (auto error = load_messages(from, loaded.number, data))
-    return error;
-  if (auto error = load_remembered(from, loaded.number, data))
-    return error;
-  if (data.head.running) {
-    if (!data.active)
-      return make_error(errc::store_corrupt,
-                        "a subtask of session " + session.str() + " runs without a plan");
-    if (auto error = load_attempt(from, loaded.number, data))
-      return error;
-  }
   return std::optional<loaded_session>{std::move(loaded)};
 }
 

@@ -25,6 +25,10 @@ struct loaded_session {
 [[nodiscard]] result<std::optional<loaded_session>> load(store::view& from,
                                                          const session_id& session);
 
+/// Loads what a session's records say of it, into data that says nothing yet. Errors: as `load`.
+[[nodiscard]] caf::error load_records(record_reader& from, session_number number,
+                                      session_data& data);
+
 /// Brings the past calls or the plan that a command names into memory, if they exist. Errors: those
 /// of the store.
 [[nodiscard]] caf::error recall(session_data& data, session_number number, const command& body,
@@ -35,7 +39,7 @@ void forget_past(session_data& data);
 
 /// Reads one typed record. Errors: `store_corrupt` if it is missing or not readable.
 template <class T>
-[[nodiscard]] result<T> read_record(store::view& from, session_number session, record_key key,
+[[nodiscard]] result<T> read_record(record_reader& from, session_number session, record_key key,
                                     std::string_view what) {
   auto value = from.read(session, key);
   if (!value)
@@ -54,7 +58,7 @@ template <class T>
 /// Reads the typed records of consecutive indexes, all of which must be there. Errors: as
 /// `read_record`.
 template <class T>
-[[nodiscard]] result<std::vector<T>> read_records(store::view& from, session_number session,
+[[nodiscard]] result<std::vector<T>> read_records(record_reader& from, session_number session,
                                                   record_key first, std::uint64_t count,
                                                   std::string_view what) {
   std::vector<T> values;
@@ -92,12 +96,12 @@ struct stored_plan {
 };
 
 /// Errors: as `read_record`.
-[[nodiscard]] result<stored_plan> read_plan(store::view& from, session_number session,
+[[nodiscard]] result<stored_plan> read_plan(record_reader& from, session_number session,
                                             std::uint32_t revision);
 
 /// The decisions with numbers up to `last` that hold for later calls. Errors: as `read_record`.
 [[nodiscard]] result<std::vector<remembered_record>>
-read_remembered(store::view& from, session_number session, std::uint64_t last);
+read_remembered(record_reader& from, session_number session, std::uint64_t last);
 
 /// The pending index's entry of a call, if it waits for somebody.
 [[nodiscard]] std::optional<pending_item> pending_of(const session_id& session,

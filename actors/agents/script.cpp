@@ -289,12 +289,18 @@ private:
   /// failure may pass by itself; what a person decided does not.
   std::optional<step> check_last_step() const {
     const auto index = taken_.size() - 1;
+    const auto& calls = *taken_[index];
+    const auto succeeded = [](const answered_call& call) {
+      return call.answer.outcome == call_outcome::succeeded;
+    };
+    if (std::ranges::all_of(calls, succeeded))
+      return std::nullopt;
     const auto written = read_step(ctx_.subtask, index);
     if (!written)
       return step::fail(message_of(written.error()));
-    for (const auto& call : *taken_[index]) {
+    for (const auto& call : calls) {
       const auto outcome = call.answer.outcome;
-      if (outcome == call_outcome::succeeded)
+      if (succeeded(call))
         continue;
       const bool rejected = outcome == call_outcome::rejected;
       if ((rejected ? written->on_rejected : written->on_error) == reaction::go_on)

@@ -42,11 +42,11 @@ std::unique_ptr<step_context> coordinator::make_context(const core::session_data
     context->dependencies.push_back(std::move(dependency));
   }
   extend_transcript(data);
-  context->earlier_messages = messages_;
-  context->transcript = transcript_;
+  context->earlier_messages = memory_->messages;
+  context->transcript = memory_->transcript;
   context->now = now;
   context->tools = &shared_->tools;
-  context->declared_tools = &declared_tools_;
+  context->declared_tools = &memory_->declared_tools;
   context->models = &shared_->models;
   context->show_text = [shared = shared_, session = data.head.id, id = data.running_spec().id,
                         committed = committed_](std::string_view part) {
@@ -64,23 +64,23 @@ std::unique_ptr<step_context> coordinator::make_context(const core::session_data
 }
 
 void coordinator::extend_transcript(const core::session_data& data) {
-  if (const auto due = data.running_subtask().started; due != attempt_) {
-    attempt_ = due;
-    transcript_.clear();
-    messages_.clear();
-    std::copy_if(data.messages.begin(), data.messages.end(), std::back_inserter(messages_),
+  if (const auto due = data.running_subtask().started; due != memory_->started) {
+    memory_->started = due;
+    memory_->transcript.clear();
+    memory_->messages.clear();
+    std::copy_if(data.messages.begin(), data.messages.end(), std::back_inserter(memory_->messages),
                  [&](const message_record& message) {
                    return message.number <= data.running_subtask().messages_before;
                  });
   }
-  if (const auto revision = data.active->record.revision; revision != revision_) {
-    revision_ = revision;
-    declared_tools_ = data.active->record.tools;
+  if (const auto revision = data.active->record.revision; revision != memory_->revision) {
+    memory_->revision = revision;
+    memory_->declared_tools = data.active->record.tools;
   }
   // When a step is due, every call is answered: what is there already does not change any more.
-  for (auto i = transcript_.size(); i < data.entries.size(); ++i) {
+  for (auto i = memory_->transcript.size(); i < data.entries.size(); ++i) {
     const auto& entry = data.entries[i];
-    auto& added = transcript_.emplace_back();
+    auto& added = memory_->transcript.emplace_back();
     added.source = entry.source;
     added.text = entry.text;
     added.until = entry.until;
@@ -89,18 +89,24 @@ void coordinator::extend_transcript(const core::session_data& data) {
   }
 }
 
+void coordinator::forget_transcript() noexcept {
+  memory_.reset();
+}
+
 void coordinator::start(const core::session_data& data, timestamp now,
                         std::function<void(step_outcome)> done) {
-  agent_ = core::current_agent(data);
-  const auto* found = shared_->agents.find(agent_);
-  subtask_ = data.running_spec().id;
+  if (!memory_)
+    memory_.emplace();
+  memory_->agent = core::current_agent(data);
+  const auto* found = shared_->agents.find(memory_->agent);
+  memory_->subtask = data.running_spec().id;
   usage_ = {};
   begin_ = shared_->observed_now();
   if (found == nullptr) {
-    attempt_ = data.running_subtask().started;
+    memory_->started = data.running_subtask().started;
     observe_end(data.head.id, step_ending::failed);
-    return done(
-        make_error(errc::unknown_agent, "no agent is called " + agent_.str() + " in this runtime"));
+    return done(make_error(errc::unknown_agent,
+                           "no agent is called " + memory_->agent.str() + " in this runtime"));
   }
   context_ = make_context(data, now);
   busy_ = true;
@@ -152,7 +158,8 @@ void coordinator::end(step_ending ending) {
 
 void coordinator::observe_end(const session_id& session, step_ending ending) const {
   shared_->observe([&](auto& observer) {
-    observer.step_ended({session, subtask_, agent_, ending, shared_->observed_since(begin_)});
+    observer.step_ended(
+        {session, memory_->subtask, memory_->agent, ending, shared_->observed_since(begin_)});
   });
 }
 

@@ -36,6 +36,7 @@ runtime_load services::load() const {
   runtime_load now;
   now.commands_under_way = under_way;
   now.resident_sessions = resident;
+  now.packed_sessions = packed;
   now.parked_messages = parked;
   now.runs_under_way = static_cast<std::uint32_t>(workers.under_way());
   now.observer_failures = observer_failures;
@@ -260,8 +261,8 @@ void directory::pass_on(resident& to, delivery_ptr message) {
     ++*to.waiting;
     to.served = turns_begun_;
   }
-  touch(to);
   hand_on(self_, to.actor, std::move(message));
+  touch(to);
 }
 
 directory::resident* directory::find_or_activate(const session_id& id) {
@@ -282,15 +283,40 @@ directory::resident* directory::find_or_activate(const session_id& id) {
   shared_->observe([&](auto& observer) { observer.activated(id, residents_.size() + 1); });
   added.actor = self_->spawn<caf::linked>(session_actor, shared_, std::move(peers), id);
   added.place = by_use_.insert(by_use_.end(), id);
-  added.used = self_->clock().now();
   auto& placed = residents_[id] = std::move(added);
+  touch(placed);
   arm_tick();
   return &placed;
 }
 
 void directory::touch(resident& one) {
+  put_last(one);
+  if (!std::exchange(one.is_unpacked, true))
+    ++unpacked_;
+  pack_resting();
+}
+
+void directory::put_last(resident& one) {
   one.used = self_->clock().now();
+  if (first_unpacked_ == one.place)
+    ++first_unpacked_;
   by_use_.splice(by_use_.end(), by_use_, one.place);
+  if (first_unpacked_ == by_use_.end())
+    first_unpacked_ = one.place;
+}
+
+void directory::pack_resting() {
+  const auto now = self_->clock().now();
+  for (; unpacked_ > shared_->options.limits.unpacked_sessions; ++first_unpacked_) {
+    auto& longest_unused = residents_.at(*first_unpacked_);
+    if (!longest_unused.is_unpacked)
+      continue;
+    if (longest_unused.used + shared_->options.pack_after > now)
+      return arm_tick();
+    longest_unused.is_unpacked = false;
+    --unpacked_;
+    self_->send(longest_unused.actor, pack_up{});
+  }
 }
 
 void directory::make_room() {
@@ -300,7 +326,7 @@ void directory::make_room() {
   for (auto id = by_use_.begin(); id != by_use_.end() && asked < asked_at_once; ++asked) {
     auto& oldest = residents_.at(*id++);
     self_->send(oldest.actor, atoms::leave_atom_v);
-    touch(oldest);
+    put_last(oldest);
   }
 }
 
@@ -315,6 +341,10 @@ void directory::left(const session_id& id) {
 
 void directory::remove(std::unordered_map<session_id, resident>::iterator gone) {
   const auto id = gone->first;
+  if (first_unpacked_ == gone->second.place)
+    ++first_unpacked_;
+  if (gone->second.is_unpacked)
+    --unpacked_;
   by_use_.erase(gone->second.place);
   residents_.erase(gone);
   shared_->observe([&](auto& observer) { observer.passivated(id, residents_.size()); });
@@ -364,9 +394,11 @@ void directory::stop_worker() {
 void directory::arm_tick() {
   if (residents_.empty())
     return;
-  const auto interval = parked_.empty()
-                            ? std::max(shared_->options.passivate_after / 2, parked_interval)
-                            : parked_interval;
+  auto interval = std::max(shared_->options.passivate_after / 2, parked_interval);
+  if (unpacked_ > shared_->options.limits.unpacked_sessions)
+    interval = std::min(interval, std::max(shared_->options.pack_after, parked_interval));
+  if (!parked_.empty())
+    interval = parked_interval;
   const auto at = self_->clock().now() + interval;
   // Messages that wait for room do not wait for a passivation's slow tick.
   if (next_tick_ && *next_tick_ <= at)
@@ -390,12 +422,13 @@ void directory::tick() {
     if (oldest.used + shared_->options.passivate_after > now)
       break;
     self_->send(oldest.actor, atoms::leave_atom_v);
-    touch(oldest);
+    put_last(oldest);
     if (oldest.used + shared_->options.passivate_after <= now)
       break; // passivate_after is zero: each was asked once
   }
   if (!parked_.empty())
     make_room();
+  pack_resting();
   arm_tick();
 }
 

@@ -224,6 +224,7 @@ struct metrics::implementation {
   Counter& activation_failures =
       counter("fermata_activation_failures_total", "Sessions that could not be loaded");
   Gauge& resident = gauge("fermata_resident_sessions", "Sessions in memory");
+  Gauge& packed = gauge("fermata_packed_sessions", "Sessions in memory whose data is packed");
   Gauge& under_way = gauge("fermata_commands_under_way", "Commands between admission and answer");
   Gauge& parked =
       gauge("fermata_parked_messages", "Messages for sessions that there is no room for yet");
@@ -295,6 +296,7 @@ void metrics::implementation::read_loads() {
       return true;
     sum.commands_under_way += now->commands_under_way;
     sum.resident_sessions += now->resident_sessions;
+    sum.packed_sessions += now->packed_sessions;
     sum.parked_messages += now->parked_messages;
     sum.runs_under_way += now->runs_under_way;
     observer_failures.Increment(static_cast<double>(
@@ -303,6 +305,7 @@ void metrics::implementation::read_loads() {
   });
   under_way.Set(sum.commands_under_way);
   resident.Set(sum.resident_sessions);
+  packed.Set(sum.packed_sessions);
   parked.Set(sum.parked_messages);
   runs_under_way.Set(sum.runs_under_way);
 }

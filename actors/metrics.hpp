@@ -46,6 +46,7 @@ namespace fermata {
 ///     passivations_total            counter
 ///     observer_failures_total       counter
 ///     resident_sessions             gauge
+///     packed_sessions               gauge
 ///     commands_under_way            gauge
 ///     parked_messages               gauge
 ///     tool_runs_under_way           gauge

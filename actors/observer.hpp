@@ -22,6 +22,7 @@ namespace fermata {
 struct runtime_load {
   std::uint32_t commands_under_way = 0; ///< Between admission and answer.
   std::uint32_t resident_sessions = 0;  ///< In memory.
+  std::uint32_t packed_sessions = 0;    ///< Of those, whose data is packed (`unpacked_sessions`).
   std::uint32_t parked_messages = 0;    ///< For sessions that there is no room for yet.
   std::uint32_t runs_under_way = 0;     ///< Runs of tools that are claimed and have not ended.
   std::uint64_t observer_failures = 0;  ///< Exceptions that came out of the observer, in all.
@@ -161,7 +162,7 @@ public:
   virtual void activated(const session_id& /*session*/, std::size_t /*resident*/) {}
   /// A session has left memory.
   virtual void passivated(const session_id& /*session*/, std::size_t /*resident*/) {}
-  /// A session could not be loaded from the store.
+  /// A session could not be loaded from the store, or unpacked: then it is loaded after that.
   virtual void activation_failed(const session_id& /*session*/, const caf::error& /*why*/) {}
 
   virtual void step_ended(const ended_step& /*what*/) {}

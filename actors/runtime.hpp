@@ -37,6 +37,11 @@ struct runtime_options {
   fermata::limits limits;
   /// A session that is not running anything is passivated when no command has come for so long.
   std::chrono::milliseconds passivate_after{60'000};
+  /// Where more than `limits::unpacked_sessions` are in memory, one that nobody has addressed for
+  /// so long is packed; if it is at work then, as soon as it rests. Packing and unpacking cost as
+  /// much as a resume where the plan is small, and are linear in the plan; no session pays for it
+  /// more than once in that time.
+  std::chrono::milliseconds pack_after{10'000};
   /// True: the journal commits on a thread of its own. False: on the actor system's threads
   /// (simulation).
   bool journal_thread = true;

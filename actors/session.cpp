@@ -19,6 +19,9 @@ namespace {
 /// ever (P1).
 constexpr std::size_t max_fold = 64;
 
+/// Most transactions have no more events than that: as many as there are, they are moved nowhere.
+constexpr std::size_t usual_events = 8;
+
 /// How long after a failed commit what could not be recorded is told to the session again.
 constexpr std::chrono::milliseconds retry_interval{1'000};
 
@@ -80,7 +83,12 @@ bool goes_deaf(const coordinator::step_outcome& outcome) {
 session::session(caf::event_based_actor* self, services_ptr shared, session_peers peers,
                  session_id id)
     : self_{self}, shared_{std::move(shared)}, peers_{std::move(peers)}, id_{std::move(id)},
-      environment_{shared_->environment()}, coordinator_{self, shared_} {}
+      unpacked_{unpacked{shared_->environment()}}, coordinator_{self, shared_} {}
+
+session::~session() {
+  if (!unpacked_)
+    --shared_->packed;
+}
 
 void session::activate() {
   jitter_ = shared_->options.random->next();
@@ -93,14 +101,14 @@ void session::activate() {
   if (!*loaded)
     return;
   number_ = (*loaded)->number;
-  data_ = std::move((*loaded)->data);
-  coordinator_.committed(data_.head.events);
+  data() = std::move((*loaded)->data);
+  coordinator_.committed(data().head.events);
   tell_alarm_clock(); // a commit whose acknowledgement was lost may have armed a timer
   look_at_clock();
   // Outcomes that workers still keep were not committed before the last activation ended; also of
   // runs that were given up on.
   for (const auto& call : shared_->workers.runs_of(id_)) {
-    const auto* known = data_.find_call(call.number());
+    const auto* known = data().find_call(call.number());
     if (known == nullptr || known->status == call_status::answered)
       continue;
     run_finished finished;
@@ -108,19 +116,19 @@ void session::activate() {
     finished.run = known->runs;
     take_outcome(finished);
     if (shared_->workers.is_overdue(call))
-      record_all(core::give_up_on(data_, finished.call, finished.run));
+      record_all(core::give_up_on(data(), finished.call, finished.run));
   }
   // A cancellation that was stored although its acknowledgement was lost.
   for (const auto& call : shared_->workers.runs_of(id_))
-    if (const auto* known = data_.find_call(call.number());
+    if (const auto* known = data().find_call(call.number());
         known == nullptr || known->status == call_status::answered)
       stop_run_of(call.number());
   // The run that is claimed, and not one from before the session was away.
   const auto is_running = [this](std::uint64_t call) {
-    return shared_->workers.has(id_of(call), data_.calls.at(call).runs);
+    return shared_->workers.has(id_of(call), data().calls.at(call).runs);
   };
-  record_all(core::recover(data_, is_running, environment_));
-  for (const auto call : data_.claimed)
+  record_all(core::recover(data(), is_running, environment()));
+  for (const auto call : data().claimed)
     if (!is_running(call))
       unreconciled_.insert(call);
   activating_ = true;
@@ -147,11 +155,47 @@ void session::try_again(std::chrono::milliseconds delay) {
 void session::handle(delivery_ptr message) {
   if (leaving_)
     return redeliver(std::move(message));
+  is_to_be_packed_ = false;
   if (writing_ || !queue_.empty()) {
     queue_.push_back(std::move(message));
     return;
   }
-  process(std::move(message));
+  if (unpack())
+    return process(std::move(message));
+  // The next activation takes it from the store.
+  leave();
+  redeliver(std::move(message));
+}
+
+void session::pack_when_idle() {
+  is_to_be_packed_ = true;
+  pack_if_asked_to();
+}
+
+void session::pack_if_asked_to() {
+  if (!is_to_be_packed_ || !unpacked_ || broken_ || leaving_ || writing_ || !data().exists()
+      || !idle())
+    return;
+  is_to_be_packed_ = false;
+  packed_ = core::pack(data());
+  unpacked_.reset();
+  coordinator_.forget_transcript();
+  ++shared_->packed;
+}
+
+bool session::unpack() {
+  if (unpacked_)
+    return true;
+  auto loaded = core::unpack(packed_);
+  if (!loaded) {
+    shared_->observe([&](auto& observer) { observer.activation_failed(id_, loaded.error()); });
+    return false;
+  }
+  unpacked_.emplace(shared_->environment());
+  data() = std::move(*loaded);
+  packed_ = {};
+  --shared_->packed;
+  return true;
 }
 
 void session::redeliver(delivery_ptr message) {
@@ -165,7 +209,7 @@ void session::process(delivery_ptr taken) {
   auto& message = *taken;
   if (!broken_)
     fire_timers();
-  if (data_.deleted && !std::holds_alternative<timer_due>(message.body)) {
+  if (data().deleted && !std::holds_alternative<timer_due>(message.body)) {
     // It is for another session of this id, or for none.
     queue_.push_front(std::move(taken));
     return settle();
@@ -189,76 +233,76 @@ void session::process(delivery_ptr taken) {
   } else if (std::holds_alternative<wake>(message.body)
              || std::holds_alternative<timer_due>(message.body)) {
     receipt woken;
-    woken.event = data_.head.events;
-    if (data_.exists())
-      building_.replies.emplace_back(std::move(message.answer), std::move(woken));
+    woken.event = data().head.events;
+    if (data().exists())
+      building().replies.emplace_back(std::move(message.answer), std::move(woken));
     else
       refuse(message.answer, make_error(errc::unknown_session, "there is no session " + id_.str()));
   } else if (const auto* finished = std::get_if<run_finished>(&message.body)) {
     take_outcome(*finished);
   } else if (const auto* overdue = std::get_if<run_overdue>(&message.body)) {
-    record_all(core::give_up_on(data_, overdue->call, overdue->run));
+    record_all(core::give_up_on(data(), overdue->call, overdue->run));
   }
   settle();
   if (std::holds_alternative<worker_freed>(message.body))
     pass_worker_on();
-  if (!data_.exists() && idle() && !leaving_)
+  if (!data().exists() && idle() && !leaving_)
     leave(); // strangers' ids should not fill the memory
 }
 
 void session::run_command(const command& body, reply answer) {
   const bool creates =
       std::holds_alternative<propose_plan>(body)
-      || (std::holds_alternative<post_message>(body) && !environment_.planner.empty());
-  if (!data_.exists() && !creates)
+      || (std::holds_alternative<post_message>(body) && !environment().planner.empty());
+  if (!data().exists() && !creates)
     return refuse(answer,
                   make_error(errc::unknown_session,
                              "there is no session " + id_.str()
                                  + (std::holds_alternative<post_message>(body)
                                         ? ", and this runtime has no planner to begin one with"
                                         : "")));
-  if (auto error = core::recall(data_, number_, body, shared_->options.limits, shared_->store()))
+  if (auto error = core::recall(data(), number_, body, shared_->options.limits, shared_->store()))
     return refuse(answer, std::move(error));
-  if (!data_.exists())
-    environment_.new_incarnation = hexadecimal_digits(shared_->options.random->next());
-  auto decided = core::decide(data_, body, environment_);
+  if (!data().exists())
+    environment().new_incarnation = hexadecimal_digits(shared_->options.random->next());
+  auto decided = core::decide(data(), body, environment());
   if (!decided)
     return refuse(answer, std::move(decided.error()));
   receipt given;
   given.kind = decided->kind;
-  given.event = decided->first_event != 0 ? decided->first_event : data_.head.events + 1;
-  if (!data_.exists())
-    data_.head.id = id_;
+  given.event = decided->first_event != 0 ? decided->first_event : data().head.events + 1;
+  if (!data().exists())
+    data().head.id = id_;
   record_all(std::move(decided->events));
-  building_.replies.emplace_back(std::move(answer), std::move(given));
+  building().replies.emplace_back(std::move(answer), std::move(given));
 }
 
 void session::take_outcome(const run_finished& finished) {
   auto outcome = shared_->workers.outcome(id_of(finished.call), finished.run);
   if (!outcome)
     return;
-  if (auto error = core::recall(data_, number_, tool_result{id_of(finished.call), nullptr},
+  if (auto error = core::recall(data(), number_, tool_result{id_of(finished.call), nullptr},
                                 shared_->options.limits, shared_->store()))
     return fail(error);
   if (shared_->workers.is_look(id_of(finished.call)))
-    record_all(core::reconcile(data_, finished.call, finished.run, as_reconciliation(*outcome),
-                               environment_));
+    record_all(core::reconcile(data(), finished.call, finished.run, as_reconciliation(*outcome),
+                               environment()));
   else
     record_all(
-        core::finish_call(data_, finished.call, finished.run, std::move(*outcome), environment_));
-  building_.ended_runs.push_back(finished);
+        core::finish_call(data(), finished.call, finished.run, std::move(*outcome), environment()));
+  building().ended_runs.push_back(finished);
 }
 
 void session::look_at_clock() {
-  environment_.now = shared_->options.clock->now();
-  environment_.random = mixed(jitter_ + data_.head.events);
-  environment_.runs_tools = data_.is_over() && !shared_->workers.runs_of(id_).empty();
+  environment().now = shared_->options.clock->now();
+  environment().random = mixed(jitter_ + data().head.events);
+  environment().runs_tools = data().is_over() && !shared_->workers.runs_of(id_).empty();
 }
 
 void session::fire_timers() {
   // Again after each: a timer may have ended the plan.
   for (look_at_clock();; look_at_clock()) {
-    auto events = core::fire_due(data_, environment_);
+    auto events = core::fire_due(data(), environment());
     if (events.empty())
       return;
     record_all(std::move(events));
@@ -267,20 +311,23 @@ void session::fire_timers() {
 
 void session::record(event_body body) {
   event fact;
-  fact.number = data_.head.events + 1;
+  fact.number = data().head.events + 1;
   fact.at = shared_->options.clock->now();
   fact.body = std::move(body);
   if (const auto* ended = std::get_if<call_answered>(&fact.body);
-      ended && data_.claimed.contains(ended->call)
+      ended && data().claimed.contains(ended->call)
       && (ended->answer.outcome == call_outcome::cancelled
           || ended->answer.outcome == call_outcome::expired))
-    building_.cancelled_runs.push_back(ended->call);
+    building().cancelled_runs.push_back(ended->call);
   if (const auto* restarted = std::get_if<step_restarted>(&fact.body))
     coordinator_.void_shown_text(id_, restarted->subtask);
   if (shared_->is_observed())
-    building_.notes.push_back(core::note_of(data_, fact));
-  core::apply(data_, fact);
-  building_.events.push_back(std::move(fact));
+    building().notes.push_back(core::note_of(data(), fact));
+  core::apply(data(), fact);
+  auto& events = building().events;
+  if (events.empty())
+    events.reserve(usual_events);
+  events.push_back(std::move(fact));
 }
 
 void session::record_all(std::vector<event_body> bodies) {
@@ -299,12 +346,12 @@ void session::settle() {
     fire_timers();
     cancel_stale_step(); // a deadline may have ended its subtask
     claim_queued();
-    if (auto next = core::advance(data_, environment_.now)) {
+    if (auto next = core::advance(data(), environment().now)) {
       record(std::move(*next));
       continue;
     }
-    if (!core::step_due(data_) || coordinator_.busy() || stopping_
-        || building_.events.size() >= max_fold)
+    if (!core::step_due(data()) || coordinator_.busy() || stopping_
+        || building().events.size() >= max_fold)
       break;
     start_step();
     if (!finished_step_)
@@ -312,33 +359,33 @@ void session::settle() {
     take_step(*std::exchange(finished_step_, {}));
   }
   settling_ = false;
-  if (const auto now = core::derive_state(data_); data_.exists() && now != data_.head.state) {
+  if (const auto now = core::derive_state(data()); data().exists() && now != data().head.state) {
     state_changed fact;
-    fact.from = data_.head.state;
+    fact.from = data().head.state;
     fact.to = now;
     record(std::move(fact));
   }
-  record_all(core::retain(data_, building_.events, environment_));
+  record_all(core::retain(data(), building().events, environment()));
   commit_transaction();
 }
 
 void session::claim_queued() {
   reconcile_claims();
-  if (data_.head.suspended)
+  if (data().head.suspended)
     return;
-  for (const auto number : std::vector<std::uint64_t>(data_.queued.begin(), data_.queued.end())) {
-    const auto& call = data_.calls.at(number);
+  for (const auto number : std::vector<std::uint64_t>(data().queued.begin(), data().queued.end())) {
+    const auto& call = data().calls.at(number);
     const auto* tool = shared_->tools.find(call.tool);
     if (tool == nullptr || tool->kind() != tool_kind::server) {
       // The call was approved by a runtime that had the tool, and ran it.
       auto outcome = result<json>{
           make_error(errc::unknown_tool, "this runtime has no tool " + call.tool.str())};
-      record(core::claim(data_, number));
-      record_all(core::finish_call(data_, number, data_.calls.at(number).runs, std::move(outcome),
-                                   environment_));
+      record(core::claim(data(), number));
+      record_all(core::finish_call(data(), number, data().calls.at(number).runs, std::move(outcome),
+                                   environment()));
       continue;
     }
-    if (auto again = core::ask_again(data_, number, environment_)) {
+    if (auto again = core::ask_again(data(), number, environment())) {
       record(std::move(*again));
       continue;
     }
@@ -350,17 +397,17 @@ void session::claim_queued() {
         || !shared_->workers.reserve(id_of(number), call.runs + 1,
                                      std::holds_alternative<blocking_tool>(tool->run)))
       continue;
-    record(core::claim(data_, number));
-    building_.claimed.push_back(number);
+    record(core::claim(data(), number));
+    building().claimed.push_back(number);
     // What is to be forgotten is forgotten already.
-    std::erase_if(building_.ended_runs,
+    std::erase_if(building().ended_runs,
                   [&](const run_finished& ended) { return ended.call == number; });
   }
 }
 
 void session::reconcile_claims() {
   std::erase_if(unreconciled_, [&](std::uint64_t number) {
-    const auto* call = data_.find_call(number);
+    const auto* call = data().find_call(number);
     if (call == nullptr || call->status != call_status::claimed)
       return true;
     if (stopping_ || !shared_->workers.reserve_look(id_of(number), call->runs))
@@ -388,7 +435,7 @@ void session::pass_worker_on(std::chrono::milliseconds delay) {
 }
 
 void session::start_step() {
-  coordinator_.start(data_, environment_.now,
+  coordinator_.start(data(), environment().now,
                      [this](coordinator::step_outcome outcome) { step_done(std::move(outcome)); });
 }
 
@@ -399,6 +446,7 @@ void session::step_done(coordinator::step_outcome outcome) {
   if (!settling_) {
     settle();
     process_queue();
+    pack_if_asked_to();
   }
 }
 
@@ -415,21 +463,21 @@ void session::record_usage() {
 void session::take_step(const coordinator::step_outcome& outcome) {
   look_at_clock();
   record_usage();
-  if (goes_deaf(outcome) && data_.entries.size() > coordinator_.entries_seen()) {
+  if (goes_deaf(outcome) && data().entries.size() > coordinator_.entries_seen()) {
     step_restarted fact;
-    fact.subtask = data_.running_spec().id;
+    fact.subtask = data().running_spec().id;
     record(std::move(fact));
     return;
   }
   if (outcome)
-    record_all(core::take_step(data_, *outcome, environment_));
+    record_all(core::take_step(data(), *outcome, environment()));
   else
-    record_all(core::fail_step(data_, "agent_failed: " + message_of(outcome.error()),
-                               is(outcome.error(), errc::model_failed), environment_));
+    record_all(core::fail_step(data(), "agent_failed: " + message_of(outcome.error()),
+                               is(outcome.error(), errc::model_failed), environment()));
 }
 
 void session::cancel_stale_step() {
-  if (core::step_due(data_) && data_.running_subtask().started == coordinator_.attempt())
+  if (core::step_due(data()) && data().running_subtask().started == coordinator_.attempt())
     return;
   if (coordinator_.busy() || finished_step_)
     record_usage(); // models were paid for what is thrown away now
@@ -439,22 +487,22 @@ void session::cancel_stale_step() {
 }
 
 void session::commit_transaction() {
-  if (building_.events.empty()) {
+  if (building().events.empty()) {
     // Nothing to write: duplicates and wakes are answered from what is committed.
-    core::forget_past(data_);
-    for (auto& [to, with] : std::exchange(building_.replies, {}))
+    core::forget_past(data());
+    for (auto& [to, with] : std::exchange(building().replies, {}))
       if (shared_->may_begin_effect(id_))
         answer(to, std::move(with));
       else
         to(uncertain_error(id_));
-    for (const auto& ended : std::exchange(building_, {}).ended_runs)
+    for (const auto& ended : std::exchange(building(), {}).ended_runs)
       shared_->workers.forget(id_of(ended.call));
     return;
   }
-  writing_ = std::exchange(building_, {});
+  writing_ = std::exchange(building(), {});
   auto message = std::make_shared<append>();
   message->session = caf::actor_cast<caf::actor>(self_);
-  message->body = core::make_commit(data_, number_, writing_->events);
+  message->body = core::make_commit(data(), number_, writing_->events);
   self_->send(peers_.journal, std::move(message));
 }
 
@@ -480,19 +528,20 @@ void session::committed(const commit_outcome& outcome) {
     shared_->workers.forget(id_of(ended.call));
   start_claimed(done->claimed);
   // The order to stop may still be on its way.
-  if (stopping_ || shared_->stopping || data_.deleted)
+  if (stopping_ || shared_->stopping || data().deleted)
     return leave();
   activating_ = false;
   // Commands first, so that a long run of steps that fold does not keep them waiting.
   process_queue();
-  if (!writing_ && (finished_step_ || (core::step_due(data_) && !coordinator_.busy())))
+  if (!writing_ && (finished_step_ || (core::step_due(data()) && !coordinator_.busy())))
     settle();
+  pack_if_asked_to();
 }
 
 void session::tell_followers() {
   auto& hub = shared_->hub;
-  coordinator_.committed(data_.head.events);
-  if (data_.deleted ? hub.end(id_) : hub.publish(id_, data_.head.events))
+  coordinator_.committed(data().head.events);
+  if (data().deleted ? hub.end(id_) : hub.publish(id_, data().head.events))
     self_->send(peers_.directory, atoms::published_atom_v, id_);
 }
 
@@ -503,7 +552,7 @@ void session::stop_run_of(std::uint64_t call) {
 }
 
 void session::tell_alarm_clock() {
-  const auto due = data_.head.armed;
+  const auto due = data().head.armed;
   if (shared_->options.fire_timers && due && due != told_alarm_)
     self_->send(peers_.directory, atoms::armed_atom_v,
                 std::int64_t{due->time_since_epoch().count()});
@@ -512,7 +561,7 @@ void session::tell_alarm_clock() {
 
 void session::start_claimed(const std::vector<std::uint64_t>& calls) {
   for (const auto number : calls) {
-    const auto* call = data_.find_call(number);
+    const auto* call = data().find_call(number);
     // A deadline that passed in the same transaction has taken it back.
     if (call == nullptr || call->status != call_status::claimed) {
       shared_->workers.release(id_of(number));
@@ -529,9 +578,9 @@ std::shared_ptr<run_request> session::make_run(const call_record& call) const {
   run->context.call = id_of(call.number);
   run->context.run = call.runs;
   run->context.incarnation = number_;
-  run->context.idempotency_key = data_.head.incarnation + "/" + id_of(call.number).str();
+  run->context.idempotency_key = data().head.incarnation + "/" + id_of(call.number).str();
   run->context.arguments = call.arguments;
-  run->context.workspace = data_.head.workspace;
+  run->context.workspace = data().head.workspace;
   run->context.progress = progress_reporter{shared_, run->context.call, coordinator_.committed()};
   if (call.verdict && run->what->fingerprint)
     run->context.approved_fingerprint = call.fingerprint;
@@ -544,7 +593,7 @@ void session::refuse(reply& to, caf::error why) {
 
 void session::answer(reply& to, receipt with) {
   with.session = id_;
-  with.state = data_.head.state;
+  with.state = data().head.state;
   to(std::move(with));
 }
 
@@ -557,9 +606,11 @@ void session::process_queue() {
 }
 
 bool session::idle() const {
-  return !writing_ && queue_.empty() && building_.events.empty() && !coordinator_.busy()
-         && !finished_step_ && (data_.queued.empty() || data_.head.suspended)
-         && data_.claimed.empty();
+  if (!unpacked_)
+    return true;
+  return !writing_ && queue_.empty() && building().events.empty() && !coordinator_.busy()
+         && !finished_step_ && (data().queued.empty() || data().head.suspended)
+         && data().claimed.empty();
 }
 
 void session::leave_if_idle() {
@@ -593,13 +644,13 @@ void session::fail(const caf::error& why) {
   };
   // A deletion may be stored though its acknowledgement was lost; the next activation would find
   // nobody who could tell.
-  if (writing_ && data_.deleted)
+  if (writing_ && data().deleted)
     tell_followers();
   if (writing_)
     refuse(*writing_);
-  refuse(building_);
+  refuse(building());
   writing_.reset();
-  building_ = {};
+  building() = {};
   // Later: on a full disk the next in line fails as well, and passes it on, and so on in a circle.
   pass_worker_on(retry_interval);
   // What waits for an activation that cannot be committed hears of it; another activation would
@@ -644,6 +695,7 @@ caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, serv
         body->handle(std::move(message));
       },
       [body](const outcome_ptr& outcome) { body->committed(*outcome); },
+      [body](pack_up) { body->pack_when_idle(); },
       [body](atoms::leave_atom) { body->leave_if_idle(); },
       [body](atoms::stop_atom) { body->stop(); },
       [self](atoms::bye_atom) { self->quit(); },

@@ -147,6 +147,15 @@ bool cbor_reader::floating(double& out) noexcept {
   return true;
 }
 
+bool cbor_reader::byte_string(std::span<const std::uint8_t>& out) noexcept {
+  std::size_t length = 0;
+  if (!size(cbor_major::bytes, length))
+    return false;
+  out = rest_.first(length);
+  rest_ = rest_.subspan(length);
+  return true;
+}
+
 bool cbor_reader::text(std::string_view& out) noexcept {
   std::size_t length = 0;
   if (!size(cbor_major::text, length))

@@ -48,6 +48,10 @@ public:
     head(cbor_major::text, value.size());
     out_.insert(out_.end(), value.begin(), value.end());
   }
+  void byte_string(std::span<const std::uint8_t> value) {
+    head(cbor_major::bytes, value.size());
+    out_.insert(out_.end(), value.begin(), value.end());
+  }
   /// So many items follow, or so many pairs of a key, which is a text, and an item: sorted by key.
   void array(std::size_t size) { head(cbor_major::array, size); }
   void map(std::size_t size) { head(cbor_major::map, size); }
@@ -78,6 +82,8 @@ public:
   [[nodiscard]] bool floating(double& out) noexcept;
   /// The text is in the data.
   [[nodiscard]] bool text(std::string_view& out) noexcept;
+  /// The bytes are in the data.
+  [[nodiscard]] bool byte_string(std::span<const std::uint8_t>& out) noexcept;
   [[nodiscard]] bool array(std::size_t& size) noexcept;
   [[nodiscard]] bool map(std::size_t& size) noexcept;
   /// Not nested beyond `max_json_depth`.

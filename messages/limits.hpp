@@ -32,7 +32,10 @@ struct limits {
   /// their turn. Fewer are where fewer keep the disk busy: that is learned from its transactions.
   std::uint32_t commands_at_once = 1'024;
   std::uint32_t resident_sessions = 10'000; ///< Sessions that are in memory at once.
-  std::uint32_t blocking_threads = 4;       ///< Blocking tools that run at once.
+  /// Of these, the ones used last keep their data as objects. The others, when nobody has addressed
+  /// them for `pack_after`, keep it packed, as the bytes of their records, until somebody does.
+  std::uint32_t unpacked_sessions = 4'096;
+  std::uint32_t blocking_threads = 4; ///< Blocking tools that run at once.
 
   limits() = default;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/agent.hpp>
+#include <fermata/actors/core/boxed.hpp>
 #include <fermata/actors/core/session_data.hpp>
 #include <fermata/actors/coro/scope.hpp>
 #include <fermata/actors/detail/services.hpp>
@@ -32,6 +33,9 @@ public:
   /// Destroys the step's frames.
   void cancel();
 
+  /// Gives back the memory of what the next step finds in the session's data as well.
+  void forget_transcript() noexcept;
+
   /// The session's events up to `number` are committed: live updates come behind them.
   void committed(std::uint64_t number) noexcept { *committed_ = number; }
   /// What others read, on any thread, who make live updates of the session.
@@ -45,13 +49,15 @@ public:
   [[nodiscard]] bool busy() const noexcept { return busy_; }
 
   /// The attempt that the last step belongs to, by the event that started it.
-  [[nodiscard]] std::uint64_t attempt() const noexcept { return attempt_; }
+  [[nodiscard]] std::uint64_t attempt() const noexcept { return memory_ ? memory_->started : 0; }
   /// How long the attempt's transcript was when the last step began.
-  [[nodiscard]] std::size_t entries_seen() const noexcept { return transcript_.size(); }
+  [[nodiscard]] std::size_t entries_seen() const noexcept {
+    return memory_ ? memory_->transcript.size() : 0;
+  }
   /// What models were asked for in the last step, so far and since this was called last.
   [[nodiscard]] model_usage take_usage() noexcept;
   /// Whose the last step is.
-  [[nodiscard]] const subtask_id& subtask() const noexcept { return subtask_; }
+  [[nodiscard]] const subtask_id& subtask() const noexcept { return memory_->subtask; }
 
 private:
   /// What an agent is given for its next step.
@@ -61,21 +67,26 @@ private:
   void end(step_ending ending);
   void observe_end(const session_id& session, step_ending ending) const;
 
+  /// Of the attempt that ran last, kept between its steps: a step costs what is new, not what is
+  /// past (P11).
+  struct attempt_memory {
+    std::uint64_t started = 0; ///< By which event.
+    std::vector<transcript_entry> transcript;
+    std::vector<message_record> messages; ///< Of users, from before the attempt.
+    std::map<std::string, tool_declaration> declared_tools;
+    std::uint32_t revision = 0; ///< Whose tools they are.
+    subtask_id subtask;
+    agent_name agent; ///< Who takes its last step.
+    attempt_memory() = default;
+  };
+
   caf::event_based_actor* self_;
   services_ptr shared_;
   std::shared_ptr<std::atomic<std::uint64_t>> committed_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);
-  /// Of the attempt that ran last, kept between its steps: a step costs what is new, not what is
-  /// past (P11).
-  std::vector<transcript_entry> transcript_;
-  std::vector<message_record> messages_; ///< Of users, from before the attempt.
-  std::map<std::string, tool_declaration> declared_tools_;
-  std::uint64_t attempt_ = 0;
-  std::uint32_t revision_ = 0; ///< Whose tools `declared_tools_` are.
-  subtask_id subtask_;
-  model_usage usage_; ///< Of the last step, once it is over.
-  agent_name agent_;  ///< Who takes it, and since when: for observers.
-  std::chrono::steady_clock::time_point begin_;
+  core::boxed<attempt_memory> memory_;
+  model_usage usage_;                           ///< Of the last step, once it is over.
+  std::chrono::steady_clock::time_point begin_; ///< For observers.
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context

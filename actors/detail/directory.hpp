@@ -62,6 +62,7 @@ private:
     caf::actor actor;
     std::list<session_id>::iterator place; ///< In `by_use_`.
     caf::actor_clock::time_point used;
+    bool is_unpacked = false; ///< It was used, and was not told to pack since.
     std::shared_ptr<std::atomic<std::uint32_t>>
         waiting;              ///< Commands that the session has not looked at yet.
     std::uint64_t served = 0; ///< The last turn that it had.
@@ -94,7 +95,12 @@ private:
   [[nodiscard]] std::vector<delivery_ptr> take_parked(const session_id& id);
   void deliver_parked();
   void pass_on(resident& to, delivery_ptr message);
+  /// It is used.
   void touch(resident& one);
+  /// Among those that leave or are packed, it is the last now.
+  void put_last(resident& one);
+  /// Has those packed that were not used for longest, if too many are unpacked.
+  void pack_resting();
   void arm_tick();
   void make_room();
   void remove(std::unordered_map<session_id, resident>::iterator gone);
@@ -107,7 +113,10 @@ private:
   caf::actor journal_;
   caf::actor worker_;
   std::unordered_map<session_id, resident> residents_;
-  std::list<session_id> by_use_;         ///< Least recently used first.
+  std::list<session_id> by_use_; ///< Least recently used first.
+  /// None before it is unpacked.
+  std::list<session_id>::iterator first_unpacked_ = by_use_.end();
+  std::size_t unpacked_ = 0;
   std::set<session_id> activated_again_; ///< Those that `retry` will activate.
   std::set<caf::actor_addr> leaving_; ///< Sessions that have left and whose actors have not ended.
   /// For sessions that there is no room for yet; a resident one has none here.

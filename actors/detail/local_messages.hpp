@@ -177,6 +177,11 @@ using append_ptr = std::shared_ptr<append>;
 
 using outcome_ptr = std::shared_ptr<commit_outcome>;
 
+/// Asks a session to pack its data: too many others were used after it.
+struct pack_up {
+  pack_up() = default;
+};
+
 /// A command has been answered that it was the turn of.
 struct turn_ended {
   turn_ended() = default;
@@ -188,6 +193,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::session_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::delivery_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::append_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::outcome_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::pack_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::status_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::follow_inquiry)

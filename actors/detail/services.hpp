@@ -37,6 +37,7 @@ struct services {
   turn_gate turns;
   std::atomic<std::uint32_t> under_way{0}; ///< Commands between admission and answer.
   std::atomic<std::uint32_t> resident{0};  ///< Sessions in memory (`count_presence`).
+  std::atomic<std::uint32_t> packed{0};    ///< Those among them whose data is packed.
   std::atomic<std::uint32_t> parked{0};    ///< Messages for sessions that there is no room for.
   std::atomic<std::uint64_t> observer_failures{0};
   std::atomic<bool> stopping{false};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/core/boxed.hpp>
+#include <fermata/actors/core/packed_session.hpp>
 #include <fermata/actors/core/persistence.hpp>
 #include <fermata/actors/detail/coordinator.hpp>
 #include <fermata/actors/detail/local_messages.hpp>
@@ -37,11 +38,17 @@ struct session_peers {
 class session {
 public:
   session(caf::event_based_actor* self, services_ptr shared, session_peers peers, session_id id);
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
+  ~session();
 
   /// Loads the session and deals with what its last process left.
   void activate();
   void handle(delivery_ptr message);
   void committed(const commit_outcome& outcome);
+  /// Others were used later: packs its data as soon as nothing is under way, if nothing else comes
+  /// before.
+  void pack_when_idle();
   /// The directory would like this session to leave memory; it does if nothing is under way.
   void leave_if_idle();
   /// The runtime stops, or is not the session's home any more: leaves after the transaction that is
@@ -60,6 +67,17 @@ private:
     transaction() = default;
   };
 
+  /// What a session has in memory that is not packed.
+  struct unpacked {
+    core::session_data data;
+    core::environment environment;
+    transaction building;
+    explicit unpacked(core::environment in) : environment{std::move(in)} {}
+  };
+
+  void pack_if_asked_to();
+  /// Before the data is looked at. False: it has to be loaded from the store.
+  [[nodiscard]] bool unpack();
   /// Has a session that could not be loaded tried again, if that was tried for its own sake.
   void load_again(const wake& woken);
   /// Has the directory activate it again.
@@ -106,6 +124,12 @@ private:
   /// The store has refused its commit, as it has another home by now.
   void fail_as_moved();
   [[nodiscard]] bool idle() const;
+  // Where it is unpacked.
+  [[nodiscard]] core::session_data& data() noexcept { return unpacked_->data; }
+  [[nodiscard]] const core::session_data& data() const noexcept { return unpacked_->data; }
+  [[nodiscard]] core::environment& environment() noexcept { return unpacked_->environment; }
+  [[nodiscard]] transaction& building() noexcept { return unpacked_->building; }
+  [[nodiscard]] const transaction& building() const noexcept { return unpacked_->building; }
   [[nodiscard]] call_id id_of(std::uint64_t call) const { return {id_, call}; }
 
   caf::event_based_actor* self_;
@@ -113,17 +137,17 @@ private:
   session_peers peers_;
   session_id id_;
   session_number number_ = 0;
-  core::session_data data_;
-  core::environment environment_;
+  core::boxed<unpacked> unpacked_; ///< Nothing while it is packed.
+  core::packed_session packed_;
   caf::error broken_;             ///< Why the session could not be loaded.
   std::list<delivery_ptr> queue_; ///< Mostly empty, where a deque would take 0.6 KB.
-  transaction building_;
   core::boxed<transaction> writing_;
   core::boxed<coordinator::step_outcome>
       finished_step_;                    ///< Came while a transaction was being written.
   std::set<std::uint64_t> unreconciled_; ///< Open claims whose tools' hooks have not looked yet.
   std::optional<timestamp> told_alarm_;  ///< What the alarm clock was told last.
   std::uint64_t jitter_ = 0;             ///< Drawn once; mixed with event numbers.
+  bool is_to_be_packed_ = false;
   bool settling_ = false;
   bool activating_ = false; ///< The activation's own transaction is being written.
   bool leaving_ = false;

@@ -332,12 +332,17 @@ void coverage::fault_hit(world&, const std::string&, fault_kind kind) {
 }
 
 void coverage::quiet(world& in) {
+  const auto count_beginnings = [this](rare_state what, const std::string& node, bool is_so,
+                                       std::set<std::string>& before) {
+    if (!is_so)
+      before.erase(node);
+    else if (before.insert(node).second)
+      counts_.count(what);
+  };
   for (const auto& node : in.nodes()) {
-    const auto load = in.load(node);
-    if (!load || load->parked_messages == 0)
-      parking_.erase(node);
-    else if (parking_.insert(node).second)
-      counts_.count(rare_state::messages_parked);
+    const auto load = in.load(node).value_or(runtime_load{});
+    count_beginnings(rare_state::messages_parked, node, load.parked_messages > 0, parking_);
+    count_beginnings(rare_state::sessions_packed, node, load.packed_sessions > 0, packing_);
   }
 }
 

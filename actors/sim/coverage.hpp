@@ -41,12 +41,13 @@ enum class rare_state : std::uint8_t {
   edited_call_ran,           ///< A run was claimed for arguments that a person had changed.
   plan_expired,              ///< Nobody decided on a plan in time.
   messages_parked,           ///< There was no room in memory for a session.
+  sessions_packed,           ///< Sessions in memory kept their data packed.
   // Where nodes share a store:
   handed_over,         ///< A session went on at a node that was given it by another one.
   taken_over,          ///< A session went on at a node that took it over from a lost one.
   moved_while_running, ///< A session that was running went on at another node.
 };
-constexpr std::array<std::string_view, 23> enum_names(rare_state) {
+constexpr std::array<std::string_view, 24> enum_names(rare_state) {
   return {"open_claim_asked",
           "open_claim_rerun",
           "open_claim_reconciled",
@@ -67,6 +68,7 @@ constexpr std::array<std::string_view, 23> enum_names(rare_state) {
           "edited_call_ran",
           "plan_expired",
           "messages_parked",
+          "sessions_packed",
           "handed_over",
           "taken_over",
           "moved_while_running"};
@@ -170,7 +172,9 @@ private:
   std::uint64_t resumes_ = 0;
   std::map<session_id, followed> sessions_;
   std::bitset<session_slots> handed_over_; ///< Slots that their owner had given to the next one.
-  std::set<std::string> parking_;          ///< Nodes that had messages parked when last looked at.
+  // When last looked at:
+  std::set<std::string> parking_; ///< Nodes that had messages parked.
+  std::set<std::string> packing_; ///< Nodes that had packed sessions.
 };
 
 } // namespace fermata::sim

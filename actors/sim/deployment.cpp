@@ -151,6 +151,7 @@ planned_limits draw_limits(seeded_random random) {
   small(drawn.calls_per_step, 2, 4);
   small(drawn.subtask_entries, 3, 12);
   small(drawn.commands_at_once, 1, 3);
+  small(drawn.unpacked_sessions, 0, 2);
   return drawn;
 }
 
@@ -304,6 +305,7 @@ void add_models(const recipe& from, model_registry& models) {
 limits planned_limits::to_limits() const {
   fermata::limits made;
   made.resident_sessions = resident_sessions;
+  made.unpacked_sessions = unpacked_sessions;
   made.session_queue = session_queue;
   made.runtime_queue = runtime_queue;
   made.commands_at_once = commands_at_once;
@@ -336,6 +338,8 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
   auto random = stream("deployment");
   constexpr milliseconds passivations[] = {seconds{2}, minutes{1}, minutes{10}, hours{2}};
   drawn.passivate_after = passivations[random.below(std::size(passivations))];
+  constexpr milliseconds packings[] = {milliseconds{0}, seconds{1}, minutes{1}};
+  drawn.pack_after = packings[stream("packing").below(std::size(packings))];
   drawn.planner = random.chance(0.5);
   drawn.author.double_clicks = 0.2;
   drawn.author.proposes_badly = 0.2;
@@ -380,6 +384,7 @@ node_options options_for(const deployment& what, std::shared_ptr<outside> effect
   made.policy = std::move(*policy);
   made.limits = what.limits.to_limits();
   made.passivate_after = what.passivate_after;
+  made.pack_after = what.pack_after;
   made.retention.delete_finished_after = what.retention.delete_finished_after;
   made.retention.keep_events = what.retention.keep_events;
   if (what.planner)

@@ -26,6 +26,7 @@ namespace fermata::sim {
 /// Limits that are small in some worlds; the others are the defaults.
 struct planned_limits {
   std::uint32_t resident_sessions = limits{}.resident_sessions;
+  std::uint32_t unpacked_sessions = limits{}.unpacked_sessions;
   std::uint32_t session_queue = limits{}.session_queue;
   std::uint32_t runtime_queue = limits{}.runtime_queue;
   std::uint32_t commands_at_once = limits{}.commands_at_once;
@@ -42,6 +43,7 @@ struct planned_limits {
   [[nodiscard]] limits to_limits() const;
   static constexpr auto fields() {
     return std::tuple{optional_field("resident_sessions", &planned_limits::resident_sessions),
+                      optional_field("unpacked_sessions", &planned_limits::unpacked_sessions),
                       optional_field("session_queue", &planned_limits::session_queue),
                       optional_field("runtime_queue", &planned_limits::runtime_queue),
                       optional_field("commands_at_once", &planned_limits::commands_at_once),
@@ -97,6 +99,7 @@ struct deployment {
   policy_spec policy;
   planned_limits limits;
   std::chrono::milliseconds passivate_after{60'000};
+  std::chrono::milliseconds pack_after{10'000};
   bool planner = false; ///< There is one: messages become plans.
   planned_retention retention;
   std::vector<planned_tool> tools;
@@ -117,6 +120,7 @@ struct deployment {
                       field("policy", &deployment::policy),
                       optional_field("limits", &deployment::limits),
                       optional_field("passivate_after_ms", &deployment::passivate_after),
+                      optional_field("pack_after_ms", &deployment::pack_after),
                       optional_field("planner", &deployment::planner),
                       optional_field("retention", &deployment::retention),
                       optional_field("tools", &deployment::tools),

@@ -62,6 +62,7 @@ struct node_options {
   approval_policy policy;
   fermata::limits limits;
   std::chrono::milliseconds passivate_after{60'000};
+  std::chrono::milliseconds pack_after{10'000}; ///< As in `runtime_options`.
   fermata::retention retention;
   std::chrono::milliseconds tool_grace{10'000}; ///< As in `runtime_options`.
   agent_name planner;                           ///< As `runtime_options::planner`.

@@ -169,6 +169,23 @@ TEST_CASE("what is written is read without a tree of JSON in between") {
   CHECK(read == value);
 }
 
+TEST_CASE("a byte string is written as JSON's, and read in place") {
+  const bytes content{1, 2, 3};
+  bytes written;
+  detail::cbor_writer{written}.byte_string(content);
+  CHECK(written == json::to_cbor(json::binary(content)));
+  std::span<const std::uint8_t> read;
+  detail::cbor_reader reader{written};
+  REQUIRE(reader.byte_string(read));
+  CHECK(bytes(read.begin(), read.end()) == content);
+  CHECK(reader.is_at_end());
+  written.pop_back();
+  CHECK_FALSE(detail::cbor_reader{written}.byte_string(read));
+  bytes text;
+  detail::cbor_writer{text}.text("abc");
+  CHECK_FALSE(detail::cbor_reader{text}.byte_string(read));
+}
+
 TEST_CASE("a damaged record is read as its JSON is, or refused for the same reason") {
   const auto record = to_record(oak());
   const auto check = [](const bytes& damaged) {

@@ -164,12 +164,16 @@ TEST_CASE("how full a runtime is, is read when it is asked for, and of all runti
   const auto value = [&](const std::string& series) { return value_of(*counted, series); };
   CHECK(value("fermata_resident_sessions") == 0);
   {
-    sim::world one{1, setup(counted)};
+    auto options = setup(counted);
+    options.limits.unpacked_sessions = 1;
+    options.pack_after = 0ms;
+    sim::world one{1, options};
     sim::world other{1, setup(counted)};
     accept(one, propose_plan{seed_plan()});
     accept(one, propose_plan{seed_plan()}, "s2");
     accept(other, propose_plan{seed_plan()});
     CHECK(value("fermata_resident_sessions") == 3);
+    CHECK(value("fermata_packed_sessions") == 1);
     one.advance(10min);
     CHECK(value("fermata_resident_sessions") == 1);
     CHECK(value("fermata_activations_total") == 3);

@@ -338,6 +338,24 @@ TEST_CASE("what a real world goes through is counted") {
   CHECK(counted.resumes() == 1);
 }
 
+TEST_CASE("packed sessions are counted when there come to be some") {
+  world_options options;
+  options.limits.unpacked_sessions = 0;
+  options.pack_after = 1min;
+  options.passivate_after = 1h;
+  world in{1, options};
+  auto& seen = in.add(std::make_unique<coverage>());
+  const auto proposed =
+      in.send(session, propose_plan{*parse_plan(R"({"goal": "g", "subtasks": [{"id": "t"}]})")});
+  for (const std::uint64_t times : {1, 2}) {
+    in.advance(30min);
+    CHECK(in.load(node)->packed_sessions == 1);
+    CHECK(seen.counts().by_name().at("rare/sessions_packed") == times);
+    const auto woken = in.wake(session);
+    in.run();
+  }
+}
+
 TEST_CASE("parked messages are counted when there come to be some, however long they wait") {
   world_options options;
   options.policy = approval_policy::allow_everything();

@@ -91,6 +91,7 @@ runtime_options make_options(const node_options& options) {
   made.policy = options.policy;
   made.limits = options.limits;
   made.passivate_after = options.passivate_after;
+  made.pack_after = options.pack_after;
   made.retention = options.retention;
   made.tool_grace = options.tool_grace;
   made.journal_thread = false;

@@ -4,7 +4,6 @@
 #include <fermata/messages/cbor.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <utility>
 
@@ -18,12 +17,13 @@ public:
   explicit packer(const session_data& data) : data_{data} {}
 
   bytes pack() {
+    const auto plans = sorted_plans();
     add(head_key(), data_.head);
-    for (const auto* plan : plans())
+    for (const auto* plan : plans)
       add(plan_key(plan->record.revision), plan->record);
-    for (const auto* plan : plans())
+    for (const auto* plan : plans)
       add_all(spec_key(plan->record.revision, 0), plan->specs);
-    for (const auto* plan : plans())
+    for (const auto* plan : plans)
       add_all(subtask_key(plan->record.revision, 0), plan->subtasks());
     for (const auto& [number, call] : data_.calls)
       add(call_key(number), call);
@@ -37,7 +37,7 @@ public:
   }
 
 private:
-  [[nodiscard]] std::vector<const plan_data*> plans() const {
+  [[nodiscard]] std::vector<const plan_data*> sorted_plans() const {
     std::vector<const plan_data*> found;
     for (const auto* plan : {&data_.active, &data_.draft})
       if (*plan)

@@ -59,6 +59,14 @@ std::vector<std::string> told_by(const make_story& make, std::uint32_t unpacked_
   return told;
 }
 
+sim::world_options packing_options(std::uint32_t unpacked_sessions,
+                                   std::chrono::milliseconds pack_after) {
+  sim::world_options options;
+  options.limits.unpacked_sessions = unpacked_sessions;
+  options.pack_after = pack_after;
+  return options;
+}
+
 coro::task<step> sleeper(step_context& ctx) {
   co_await coro::delay(ctx.self, 1h);
   co_return step::finish("slept");
@@ -120,10 +128,7 @@ TEST_CASE("a session that is packed whenever it rests goes the same way as one t
 }
 
 TEST_CASE("P10: unpacked_sessions are kept as objects") {
-  sim::world_options options;
-  options.limits.unpacked_sessions = 2;
-  options.pack_after = 0ms;
-  sim::world world{1, options};
+  sim::world world{1, packing_options(2, 0ms)};
   for (const auto* id : {"s1", "s2", "s3", "s4"})
     accept(world, propose_plan{seed_plan()}, id);
   CHECK(world.resident_sessions() == 4);
@@ -140,9 +145,7 @@ TEST_CASE("P10: unpacked_sessions are kept as objects") {
 }
 
 TEST_CASE("a session that has left memory is none of those that are unpacked") {
-  sim::world_options options;
-  options.limits.unpacked_sessions = 2;
-  options.pack_after = 0ms;
+  auto options = packing_options(2, 0ms);
   options.passivate_after = 10s;
   sim::world world{1, options};
   for (const auto* id : {"s1", "s2", "s3", "s4"}) {
@@ -157,10 +160,7 @@ TEST_CASE("a session that has left memory is none of those that are unpacked") {
 }
 
 TEST_CASE("the sessions that were used last are unpacked, and not the ones that came last") {
-  sim::world_options options;
-  options.limits.unpacked_sessions = 1;
-  options.pack_after = 10s;
-  sim::world world{1, options};
+  sim::world world{1, packing_options(1, 10s)};
   accept(world, propose_plan{seed_plan()}, "s1");
   world.advance(5s);
   accept(world, propose_plan{seed_plan()}, "s2");
@@ -202,10 +202,7 @@ TEST_CASE("a session that is told to pack, and addressed before it can, stays un
 }
 
 TEST_CASE("a session is packed when it was not used for pack_after, and not before") {
-  sim::world_options options;
-  options.limits.unpacked_sessions = 0;
-  options.pack_after = 10s;
-  sim::world world{1, options};
+  sim::world world{1, packing_options(0, 10s)};
   accept(world, propose_plan{seed_plan()});
   world.advance(9s);
   CHECK(packed_in(world) == 0);

@@ -35,15 +35,15 @@ written_transaction describe(std::span<const commit> commits,
   return what;
 }
 
-std::vector<commit_outcome> write(services& shared, transaction_costs& costs,
+std::vector<commit_outcome> write(services& shared, transaction_pace& pace,
                                   std::span<const commit> commits) {
   const auto begin = shared.options.clock->steady();
   auto outcomes = shared.store().write(commits);
   const auto duration = shared.options.clock->steady() - begin;
-  costs.observe(commits.size(), duration);
+  pace.observe(commits.size(), begin, duration);
   // While one transaction is being written, the next one fills up.
   shared.turns.set_limit(
-      std::min(2 * costs.worthwhile_commits(), shared.options.limits.commands_at_once));
+      std::min(2 * pace.worthwhile_commits(), shared.options.limits.commands_at_once));
   shared.observe([&](auto& observer) {
     auto what = describe(commits, outcomes);
     what.duration = duration;
@@ -104,7 +104,7 @@ void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   commits.reserve(batch.size());
   for (auto& one : batch)
     commits.push_back(std::move(one->body));
-  auto outcomes = write(shared, self->state.costs, commits);
+  auto outcomes = write(shared, self->state.pace, commits);
   for (std::size_t i = 0; i < batch.size(); ++i)
     self->send(batch[i]->session, std::make_shared<commit_outcome>(std::move(outcomes[i])));
   make_garbage_due(self, shared, commits);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 namespace fermata::detail {
 
@@ -64,37 +65,58 @@ void turn_queue::clear() {
   waiting_.clear();
 }
 
-// -- transaction_costs ----------------------------------------------------------------------------
+// -- transaction_pace -----------------------------------------------------------------------------
 
-void transaction_costs::observe(std::size_t commits, std::chrono::nanoseconds duration) noexcept {
+void transaction_pace::observe(std::size_t commits, std::chrono::steady_clock::time_point begin,
+                               std::chrono::nanoseconds duration) noexcept {
   constexpr std::uint32_t remembered = 64;
+  const auto microseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::micro>{time}.count();
+  };
   const auto count = static_cast<double>(commits);
-  auto time = std::chrono::duration<double, std::micro>{duration}.count();
-  // A disk that hangs for once says nothing about what is usual.
+  auto time = microseconds(duration);
+  auto cycle = observed_ == 0 ? time : microseconds(begin - last_begin_);
+  last_begin_ = begin;
+  // A disk that hangs for once, or nothing to do for an hour, says nothing about what is usual.
   if (observed_ >= remembered)
     time = std::min(time, 4 * duration_);
+  if (observed_ > 0)
+    cycle = std::min(cycle, 4 * std::max(cycle_, duration_));
   observed_ = std::min(observed_ + 1, remembered);
-  const auto weight = 1.0 / observed_;
-  const auto learn = [weight](double& mean, double value) { mean += weight * (value - mean); };
+  const auto learn = [weight = 1.0 / observed_](double& mean, double value) {
+    mean += weight * (value - mean);
+  };
   learn(commits_, count);
   learn(duration_, time);
+  learn(cycle_, cycle);
   learn(commits_squared_, count * count);
   learn(product_, count * time);
 }
 
-std::uint32_t transaction_costs::worthwhile_commits() const noexcept {
+std::uint32_t transaction_pace::worthwhile_commits() const noexcept {
   constexpr auto least = 16.0;
   constexpr auto most = 512.0;
-  const auto variance = commits_squared_ - commits_ * commits_;
-  if (observed_ < 8 || variance < 1)
+  if (observed_ < 8)
     return 32;
+  const auto enough = std::min(enough_for_disk(), enough_for_processor());
+  return static_cast<std::uint32_t>(std::clamp(enough, least, most));
+}
+
+double transaction_pace::enough_for_disk() const noexcept {
+  constexpr auto unbounded = std::numeric_limits<double>::max();
+  const auto variance = commits_squared_ - commits_ * commits_;
+  if (variance < 1)
+    return unbounded; // it is not known what each of them adds
   const auto of_each = (product_ - commits_ * duration_) / variance;
   const auto of_any = duration_ - of_each * commits_;
   if (of_any <= 0)
-    return static_cast<std::uint32_t>(least);
-  if (of_each * most <= of_any)
-    return static_cast<std::uint32_t>(most);
-  return static_cast<std::uint32_t>(std::clamp(of_any / of_each, least, most));
+    return 0;
+  return of_each > 0 ? of_any / of_each : unbounded;
+}
+
+double transaction_pace::enough_for_processor() const noexcept {
+  constexpr auto busy_part = 0.9;
+  return cycle_ > 0 ? commits_ * duration_ / (busy_part * cycle_) : 0;
 }
 
 } // namespace fermata::detail

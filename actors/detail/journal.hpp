@@ -14,7 +14,7 @@ namespace fermata::detail {
 
 struct journal_state {
   std::vector<append_ptr> batch;
-  transaction_costs costs;
+  transaction_pace pace;
   bool garbage = false;               ///< Something may be left to reclaim.
   bool failed = false;                ///< Reclaiming did, the last time.
   bool looks = false;                 ///< It has sent itself a message to reclaim some of it.

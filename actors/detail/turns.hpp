@@ -41,23 +41,34 @@ private:
   std::uint64_t arrivals_ = 0;
 };
 
-/// Learns from transactions what one costs whatever it holds (a sync, for the most part), and what
-/// each commit adds: the straight line of least squares through those of the recent past.
-class transaction_costs {
+/// Learns from transactions how many commits one should hold: no more than keep the disk busy,
+/// since each of them would wait longer, and little more would be done.
+class transaction_pace {
 public:
-  void observe(std::size_t commits, std::chrono::nanoseconds duration) noexcept;
+  /// A transaction with so many commits began at this time of a steady clock, and took so long.
+  void observe(std::size_t commits, std::chrono::steady_clock::time_point begin,
+               std::chrono::nanoseconds duration) noexcept;
 
-  /// With so many commits in it, half of a transaction's time is what it costs in any case: more
-  /// would let each of them wait longer, and save little. From 16 to 512; 32 as long as too little
-  /// is known.
+  /// The lesser of what is enough for the disk and for the processor, from 16 to 512; 32 as long as
+  /// too little is known.
   [[nodiscard]] std::uint32_t worthwhile_commits() const noexcept;
 
 private:
+  /// With so many, half of a transaction's time is what one costs whatever it holds (a sync, for
+  /// the most part): the straight line of least squares through those of the recent past.
+  [[nodiscard]] double enough_for_disk() const noexcept;
+  /// More than there were, as long as transactions take more than 90 % of the time, and fewer where
+  /// they wait for the processor: then more only wait for it as well, and whoever says little waits
+  /// behind them.
+  [[nodiscard]] double enough_for_processor() const noexcept;
+
   // Means, the older a transaction the less its weight; durations in microseconds.
   double commits_ = 0;
   double duration_ = 0;
+  double cycle_ = 0; ///< From the beginning of one to that of the next.
   double commits_squared_ = 0;
   double product_ = 0;
+  std::chrono::steady_clock::time_point last_begin_;
   std::uint32_t observed_ = 0;
 };
 

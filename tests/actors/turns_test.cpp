@@ -5,12 +5,16 @@
 
 #include <fermata/actors/detail/turns.hpp>
 
+#include <fermata/actors/sim/random.hpp>
+
 #include <algorithm>
+#include <cmath>
 
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
-using detail::transaction_costs;
+using clock_type = std::chrono::steady_clock::time_point;
+using detail::transaction_pace;
 using detail::turn;
 using detail::turn_gate;
 using detail::turn_queue;
@@ -96,33 +100,94 @@ TEST_CASE("a turn is given back when it ends, once, wherever it was moved to") {
   CHECK(gate.take_or_ask());
 }
 
-TEST_CASE("a transaction is to hold so many commits that half of it is what any costs") {
-  const auto learned = [](std::chrono::microseconds of_any, std::chrono::microseconds of_each) {
-    transaction_costs costs;
-    CHECK(costs.worthwhile_commits() == 32);
-    for (int i = 0; i < 200; ++i)
-      costs.observe(10 + i % 7, of_any + of_each * (10 + i % 7));
-    return costs.worthwhile_commits();
-  };
-  CHECK(learned(1'000us, 25us) == Approx(40).margin(1));
-  CHECK(learned(20'000us, 25us) == 512);
-  CHECK(learned(20us, 25us) == 16);
-  CHECK(learned(0us, 25us) == 16);
-  CHECK(learned(500us, 0us) == 512);
+namespace {
+
+/// Sessions without end that commit as soon as they are let, over a disk: a closed loop.
+struct busy_disk {
+  std::chrono::microseconds of_any;  ///< What any transaction takes,
+  std::chrono::microseconds of_each; ///< what each commit adds,
+  std::chrono::microseconds work;    ///< and what the processor has to do for it before.
+  double spread = 0.2;               ///< By how much of itself the disk is faster or slower.
+
+  /// How many commits are worthwhile after so many transactions.
+  [[nodiscard]] std::uint32_t learned_after(int transactions) const {
+    transaction_pace pace;
+    sim::seeded_random random{1, "disk"};
+    clock_type now;
+    double ready = 32;
+    for (int i = 0; i < transactions; ++i) {
+      const auto limit = 2.0 * pace.worthwhile_commits();
+      const auto commits = std::max(1.0, std::min(std::floor(ready), limit));
+      const auto any =
+          static_cast<double>(of_any.count())
+          * (1 - spread + 2 * spread * static_cast<double>(random.below(1'000)) / 1'000);
+      const auto took = any + static_cast<double>(of_each.count()) * commits;
+      pace.observe(static_cast<std::size_t>(commits), now,
+                   std::chrono::microseconds{static_cast<int>(took)});
+      // Meanwhile the others get ready, as many as may be and the processor can.
+      const auto pace_of_processor = 1.0 / std::max(1.0, static_cast<double>(work.count()));
+      ready = std::min(limit - commits, took * pace_of_processor);
+      const auto waited = ready < 1 ? static_cast<double>(work.count()) : 0;
+      now += std::chrono::microseconds{static_cast<int>(took + waited)};
+    }
+    return pace.worthwhile_commits();
+  }
+};
+
+} // namespace
+
+TEST_CASE("where the disk is slow, half of a transaction is what any costs") {
+  for (const auto spread : {0.0, 0.2, 0.6}) {
+    CAPTURE(spread);
+    CHECK(busy_disk{1'000us, 25us, 1us, spread}.learned_after(2'000) == Approx(40).margin(15));
+    CHECK(busy_disk{20'000us, 25us, 1us, spread}.learned_after(2'000) == 512);
+    CHECK(busy_disk{20us, 25us, 1us, spread}.learned_after(2'000) == 16);
+  }
 }
 
-TEST_CASE("what is learned of transactions does not hang on one that hung, nor on the past") {
-  transaction_costs costs;
-  const auto observe = [&](std::chrono::microseconds of_any) {
-    for (int i = 0; i < 400; ++i)
-      costs.observe(40 + i % 20, of_any + 25us * (40 + i % 20));
+TEST_CASE("where the processor is slow, transactions hold what it can do meanwhile") {
+  for (const auto spread : {0.0, 0.2, 0.6}) {
+    CAPTURE(spread);
+    const auto learned = busy_disk{400us, 4us, 30us, spread}.learned_after(2'000);
+    CHECK(learned >= 16);
+    CHECK(learned <= 32);
+    // A disk that takes its time has more of them in one.
+    CHECK(busy_disk{5'000us, 4us, 30us, spread}.learned_after(2'000) > 150);
+  }
+}
+
+TEST_CASE("what is learned of transactions does not hang on one that hung, nor on a pause") {
+  transaction_pace pace;
+  CHECK(pace.worthwhile_commits() == 32);
+  clock_type now;
+  const auto observe = [&](int count, std::chrono::microseconds of_any) {
+    for (int i = 0; i < count; ++i) {
+      const auto took = of_any + 25us * (40 + i % 20);
+      pace.observe(40 + i % 20, now, took);
+      now += took;
+    }
   };
-  observe(1'000us);
-  costs.observe(50, 30s);
-  observe(1'000us);
-  CHECK(costs.worthwhile_commits() == Approx(40).margin(2));
-  observe(2'000us);
-  CHECK(costs.worthwhile_commits() == Approx(80).margin(3));
+  observe(400, 1'000us);
+  pace.observe(50, now, 30s);
+  observe(400, 1'000us);
+  now += 1h;
+  observe(400, 1'000us);
+  CHECK(pace.worthwhile_commits() == Approx(40).margin(2));
+  observe(400, 2'000us);
+  // Half of one would be 80; but there were 49 or 50 in each, and the journal was always at work.
+  CHECK(pace.worthwhile_commits() == Approx(55).margin(3));
+  transaction_pace young;
+  now = {};
+  const auto begin = [&] {
+    young.observe(32, now, 1'000us);
+    now += 1'000us;
+  };
+  for (int i = 0; i < 4; ++i)
+    begin();
+  now += 1h;
+  for (int i = 0; i < 60; ++i)
+    begin();
+  CHECK(young.worthwhile_commits() > 32);
 }
 
 TEST_CASE("a session that says little does not wait behind those that say much") {

@@ -123,18 +123,6 @@ void cut_texts(json& value) {
   }
 }
 
-/// The number of the call that an event is about; 0: none.
-std::uint64_t call_of(const event_body& body) {
-  return std::visit(
-      [](const auto& one) -> std::uint64_t {
-        if constexpr (requires { std::uint64_t{one.call}; })
-          return one.call;
-        else
-          return 0;
-      },
-      body);
-}
-
 double milliseconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }

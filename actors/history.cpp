@@ -1,6 +1,7 @@
 // What queries.hpp says of the past: a session's states, and who decided what.
 #include <fermata/actors/queries.hpp>
 
+#include <fermata/actors/core/current_view.hpp>
 #include <fermata/actors/core/note.hpp>
 #include <fermata/actors/core/persistence.hpp>
 
@@ -611,7 +612,7 @@ result<history_page> query_history(store& from, const session_id& session, std::
 
 result<audit_page> query_audit(store& from, const std::optional<session_id>& session,
                                const audit_cursor& after, std::size_t limit) {
-  auto view = from.read();
+  auto view = core::read_current(from);
   if (!view)
     return std::move(view.error());
   audit_reader reader{**view, after, limit};

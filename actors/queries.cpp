@@ -1,5 +1,6 @@
 #include <fermata/actors/queries.hpp>
 
+#include <fermata/actors/core/current_view.hpp>
 #include <fermata/actors/core/persistence.hpp>
 
 namespace fermata {
@@ -21,7 +22,7 @@ struct found_session {
 
 result<found_session> find(store& from, const session_id& session) {
   found_session found;
-  auto view = from.read();
+  auto view = core::read_current(from);
   if (!view)
     return std::move(view.error());
   found.view = std::move(*view);
@@ -402,6 +403,14 @@ result<call_record> query_call(store& from, const call_id& call) {
     return make_error(errc::unknown_call,
                       "session " + call.session().str() + " has no call " + call.str());
   return read_record<call_record>(*found->view, found->number, call_key(call.number()), "call");
+}
+
+result<export_counts> export_session(store& from, const session_id& session, const line_sink& sink,
+                                     const export_options& options) {
+  const auto view = core::read_current(from);
+  if (!view)
+    return view.error();
+  return export_view(**view, session, sink, options);
 }
 
 } // namespace fermata

@@ -4,6 +4,7 @@
 #include <fermata/messages/plan_diff.hpp>
 #include <fermata/messages/status.hpp>
 #include <fermata/storage/records.hpp>
+#include <fermata/storage/session_export.hpp>
 #include <fermata/storage/store.hpp>
 
 #include <cstddef>
@@ -13,7 +14,11 @@
 
 /// Questions about sessions, answered from the last committed state of a store: at any moment, from
 /// any thread, also beside another process that owns the store, and without waking the session.
-/// All: errors of `store`.
+///
+/// Records are shown as the last event has left them. Where some are not written yet, the plan and
+/// the events of the tail are read to answer, whatever is asked for.
+///
+/// All: errors of `store`, and `store_corrupt` for a session whose events cannot be applied.
 namespace fermata {
 
 /// Errors: `unknown_session`.
@@ -172,5 +177,17 @@ struct transcript_item {
 
 /// One tool call. Errors: `unknown_session`, `unknown_call`.
 [[nodiscard]] result<call_record> query_call(store& from, const call_id& call);
+
+/// Exports all that a store holds of one session (storage/session_export.hpp), as of one moment,
+/// while its owner goes on: its records are as the last event has left them, whether or not they
+/// are written yet. It holds a view of the store from the first line to the last. In memory are a
+/// few records, the events of one commit, and, where records are to be written, the plan.
+///
+/// Errors: `unknown_session`; `store_corrupt`, naming what is damaged or does not fit the rest;
+/// `store_too_new`, `io_error`, `store_unavailable`; those of the sink. What was written by then
+/// has no end line, and is no export.
+[[nodiscard]] result<export_counts> export_session(store& from, const session_id& session,
+                                                   const line_sink& sink,
+                                                   const export_options& options = {});
 
 } // namespace fermata

@@ -502,7 +502,8 @@ void session::commit_transaction() {
   writing_ = std::exchange(building(), {});
   auto message = std::make_shared<append>();
   message->session = caf::actor_cast<caf::actor>(self_);
-  message->body = core::make_commit(data(), number_, writing_->events);
+  message->body =
+      core::make_commit(data(), number_, writing_->events, shared_->options.limits.tail_events);
   self_->send(peers_.journal, std::move(message));
 }
 

@@ -658,6 +658,18 @@ using event_body =
   return std::visit([](const auto& one) { return one.type; }, body);
 }
 
+/// The number of the call that an event is about; 0: none.
+[[nodiscard]] inline std::uint64_t call_of(const event_body& body) {
+  return std::visit(
+      [](const auto& one) -> std::uint64_t {
+        if constexpr (requires { std::uint64_t{one.call}; })
+          return one.call;
+        else
+          return 0;
+      },
+      body);
+}
+
 /// A fact with its place and time.
 struct event {
   static constexpr const char* wire_name = "fermata::event";

@@ -694,7 +694,9 @@ result<T> from_json(const json& value, unknown_fields policy, std::string_view p
 /// The record form of a value: its JSON as CBOR.
 template <class T>
 [[nodiscard]] bytes to_record(const T& value) {
+  constexpr std::size_t usual_size_bytes = 512; // most are smaller
   bytes out;
+  out.reserve(usual_size_bytes);
   detail::cbor_writer writer{out};
   detail::codec<T>::write(writer, value);
   return out;

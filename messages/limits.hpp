@@ -36,6 +36,11 @@ struct limits {
   /// them for `pack_after`, keep it packed, as the bytes of their records, until somebody does.
   std::uint32_t unpacked_sessions = 4'096;
   std::uint32_t blocking_threads = 4; ///< Blocking tools that run at once.
+  /// The last events of a session that its records need not know of: they are in the journal, and
+  /// an activation applies them. The commit that would leave more of them, or more than 32 KiB of
+  /// them, writes all records that have changed. 0: every commit does, as versions of Fermata need
+  /// it that only read stores of the formats 1 and 2. Nothing is refused for it.
+  std::uint32_t tail_events = 40;
 
   limits() = default;
 };

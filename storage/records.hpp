@@ -34,6 +34,10 @@ struct head_record {
   model_usage usage;
   std::uint64_t decisions = 0; ///< How many decisions were remembered, also those forgotten since.
   std::optional<timestamp> delete_at; ///< When it is to be deleted.
+  /// The event that the other records are as of, where it is not the last one: whoever reads them
+  /// has to apply those behind it, the tail, beginning with the head in record `base`. 0: there is
+  /// no tail, and no base.
+  std::uint64_t recorded = 0;
   json unknown;
 
   head_record() = default;
@@ -57,7 +61,8 @@ struct head_record {
                       optional_field("armed", &head_record::armed),
                       optional_field("usage", &head_record::usage),
                       optional_field("decisions", &head_record::decisions),
-                      optional_field("delete_at", &head_record::delete_at)};
+                      optional_field("delete_at", &head_record::delete_at),
+                      optional_field("recorded", &head_record::recorded)};
   }
 };
 
@@ -293,6 +298,9 @@ struct remembered_record {
 /// Where records are kept.
 [[nodiscard]] inline record_key head_key() {
   return {record_kind::head, 0, 0};
+}
+[[nodiscard]] inline record_key base_key() {
+  return {record_kind::base, 0, 0};
 }
 [[nodiscard]] inline record_key plan_key(std::uint32_t revision) {
   return {record_kind::plan, revision, 0};

@@ -74,6 +74,11 @@ private:
     if (head_.id != anchor_.id || head_.events != anchor_.events
         || static_cast<std::uint8_t>(head_.state) != anchor_.status)
       return corrupt("its head does not fit its anchor");
+    if (head_.recorded != 0)
+      return make_error(errc::invalid_field,
+                        "session " + anchor_.id.str()
+                            + " has events that are to be applied to its records: export it with "
+                              "export_session of actors/queries.hpp, which does that");
     return caf::none;
   }
 
@@ -231,17 +236,14 @@ private:
 
 } // namespace
 
-result<export_counts> export_session(store& from, const session_id& session, const line_sink& sink,
-                                     const export_options& options) {
-  const auto view = from.read();
-  if (!view)
-    return view.error();
-  auto anchor = (*view)->find(session);
+result<export_counts> export_view(store::view& from, const session_id& session,
+                                  const line_sink& sink, const export_options& options) {
+  auto anchor = from.find(session);
   if (!anchor)
     return std::move(anchor.error());
   if (!*anchor)
     return make_error(errc::unknown_session, "there is no session " + session.str());
-  return exporter{**view, std::move(**anchor), sink, options}.run();
+  return exporter{from, std::move(**anchor), sink, options}.run();
 }
 
 } // namespace fermata

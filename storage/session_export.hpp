@@ -32,7 +32,7 @@
 /// First all events in their order, then all records (`records.hpp`) in the order of their keys,
 /// the head among them, then what the pending and the due-time index have of the session. `group`
 /// and `index` of a record are absent when they are 0; a kind that this version has no name for is
-/// a number. Values are those of the store, with fields that a newer version added, in the form of
+/// a number. Values are those of the view, with fields that a newer version added, in the form of
 /// `to_record_text`. The checksum, in eight hexadecimal digits, is of all bytes before the last
 /// line. There is nothing in it of the moment of the export: a session that has not changed gives
 /// the same bytes.
@@ -71,16 +71,17 @@ struct export_options {
   export_options() = default;
 };
 
-/// Writes all that a store holds of one session, as of one moment, while its owner goes on. In
-/// memory are a few records, and the events of one commit, at a time. It holds a view of the store
-/// from the first line to the last.
+/// Writes all that a view shows of one session. In memory are a few records, and the events of one
+/// commit, at a time. The records must be as of the last event, which not all of a store are: where
+/// the actors are at hand, use `export_session` of actors/queries.hpp, which sees to that.
 ///
-/// Errors: `unknown_session`; `store_corrupt`, naming what is damaged or does not fit the rest;
-/// `store_too_new`, `io_error`, `store_unavailable`; those of the sink. What was written by then
-/// has no end line, and is no export.
-[[nodiscard]] result<export_counts> export_session(store& from, const session_id& session,
-                                                   const line_sink& sink,
-                                                   const export_options& options = {});
+/// Errors: `unknown_session`; `invalid_field` for records that are behind the events;
+/// `store_corrupt`, naming what is damaged or does not fit the rest; `store_too_new`, `io_error`,
+/// `store_unavailable`; those of the sink. What was written by then has no end line, and is no
+/// export.
+[[nodiscard]] result<export_counts> export_view(store::view& from, const session_id& session,
+                                                const line_sink& sink,
+                                                const export_options& options = {});
 
 /// Gives the lines of an export one by one, without their newlines; nothing: there are no more. An
 /// error ends the import with it.

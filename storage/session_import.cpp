@@ -204,7 +204,7 @@ private:
         return one.kind;
       accepted += std::string{one.name} + ", ";
     }
-    const auto newest = static_cast<std::uint64_t>(record_types().back().kind);
+    constexpr auto newest = static_cast<std::uint64_t>(record_kind::base); // of which there is none
     if (kind.is_number_unsigned() && kind.get<std::uint64_t>() > newest
         && kind.get<std::uint64_t>() <= 255)
       return static_cast<record_kind>(kind.get<std::uint64_t>());
@@ -268,6 +268,9 @@ private:
     if (head_->id != header_.session)
       return refused("the head is that of session " + head_->id.str() + ", not of "
                      + header_.session.str());
+    if (head_->recorded != 0)
+      return refused("the head's \"recorded\" is " + std::to_string(head_->recorded)
+                     + ", but an export has all records as of the last event");
     if (header_.first_event && counts_.events == 0)
       return refused("first_event: there is no event " + std::to_string(first_event())
                      + "; the last one of a session is never dropped");

@@ -35,6 +35,7 @@ enum class record_kind : std::uint8_t {
   entry = 6,        ///< Transcript; group: subtask position, index: entry number.
   message = 7,      ///< A user's message; index: its number.
   remembered = 8,   ///< A decision that holds for later calls; index: its number.
+  base = 9,         ///< The head as of the event that the other records are as of.
 };
 
 /// Names one record of a session. Ordered by kind, group, index.
@@ -91,6 +92,10 @@ struct commit {
   std::vector<bytes> events; ///< Appended as events `expected_events` + 1, ...; may be empty.
   std::uint8_t status = 0;   ///< For the index of sessions by status.
   std::vector<record_change> records;
+  /// Records that the events change are not among `records`: whoever reads them has to apply the
+  /// events to them (`head_record::recorded`). The first such commit gives the store a format that
+  /// versions refuse which would not do so.
+  bool defers_records = false;
   std::vector<pending_change> pending;
   std::vector<timer_change> timers;
   /// Deletes the session. Its id is free at once, and nothing of it can be read any more; what it
@@ -161,7 +166,8 @@ struct reclaim_outcome {
   reclaim_outcome() = default;
 };
 
-/// Where records are read.
+/// Where records are read. Those of a session may be as of an earlier event than its last one
+/// (`head_record::recorded`): `read_current` of the actors' core shows them as of the last.
 class record_reader {
 public:
   virtual ~record_reader() = default;

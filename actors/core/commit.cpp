@@ -1,13 +1,14 @@
 #include <fermata/actors/core/persistence.hpp>
 
-#include <cassert>
+#include <algorithm>
+#include <utility>
 
 namespace fermata::core {
 
 namespace {
 
 template <class Item>
-void change_pending(commit& out, std::uint64_t item, const std::optional<Item>& waiting) {
+void put_pending(commit& out, std::uint64_t item, const std::optional<Item>& waiting) {
   pending_change change;
   change.item = item;
   if (waiting)
@@ -15,17 +16,18 @@ void change_pending(commit& out, std::uint64_t item, const std::optional<Item>& 
   out.pending.push_back(std::move(change));
 }
 
-class committer {
+/// Makes the records of what is in memory.
+class recorder {
 public:
-  committer(const session_data& data, commit& out) : data_{data}, out_{out} {}
+  explicit recorder(const session_data& data) : data_{data} {}
 
-  void write(const record_key& key) {
+  void add(const record_key& key) {
     switch (key.kind) {
     case record_kind::head:
       put(key, data_.head);
       return;
     case record_kind::plan:
-      write_plan(key);
+      put(key, data_.find_plan(key.group)->record);
       return;
     case record_kind::subtask_spec:
       if (const auto* plan = data_.find_plan(key.group))
@@ -35,12 +37,9 @@ public:
       if (const auto* plan = data_.find_plan(key.group))
         put(key, plan->subtasks()[key.index]);
       return;
-    case record_kind::call: {
-      const auto& call = data_.calls.at(key.index);
-      put(key, call);
-      change_pending(out_, key.index, pending_of(data_.head.id, call));
+    case record_kind::call:
+      put(key, data_.calls.at(key.index));
       return;
-    }
     case record_kind::entry:
       put(key, data_.unwritten_entries.at(key.index));
       return;
@@ -53,37 +52,40 @@ public:
       else
         erase(key);
       return;
+    case record_kind::base:
+      erase(key);
+      return;
     }
   }
+
+  std::vector<record_change> changes;
 
 private:
   template <class T>
   void put(const record_key& key, const T& value) {
-    record_change change;
+    auto& change = changes.emplace_back();
     change.key = key;
     change.value = to_record(value);
-    out_.records.push_back(std::move(change));
   }
 
-  void erase(const record_key& key) {
-    record_change change;
-    change.key = key;
-    out_.records.push_back(std::move(change));
-  }
-
-  void write_plan(const record_key& key) {
-    const auto* plan = data_.find_plan(key.group);
-    assert(plan != nullptr && "only a plan in memory changes");
-    put(key, plan->record);
-    // A plan that leaves memory waits for nobody.
-    change_pending(out_, pending_plan_base + key.group,
-                   data_.retired.contains(key.group) ? std::nullopt
-                                                     : pending_of(data_.head.id, plan->record));
-  }
+  void erase(const record_key& key) { changes.emplace_back().key = key; }
 
   const session_data& data_;
-  commit& out_;
 };
+
+/// What has changed of it for those who must do something.
+void change_pending(const session_data& data, commit& out) {
+  for (const auto& key : data.changed) {
+    if (key.kind == record_kind::call)
+      put_pending(out, key.index, pending_of(data.head.id, data.calls.at(key.index)));
+    // A plan that leaves memory waits for nobody.
+    if (key.kind == record_kind::plan)
+      put_pending(out, pending_plan_base + key.group,
+                  data.retired.contains(key.group)
+                      ? std::nullopt
+                      : pending_of(data.head.id, data.find_plan(key.group)->record));
+  }
+}
 
 /// A session has one entry in the due-time index, for its earliest alarm.
 void change_timer(session_data& data, commit& out) {
@@ -159,34 +161,104 @@ std::optional<pending_item> pending_of(const session_id& session, const plan_rec
   return item;
 }
 
-/// Calls before the running attempt are only needed when a command names them.
-void forget_past(session_data& data) {
-  const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
-  data.calls.erase(data.calls.begin(), data.calls.lower_bound(first));
-  data.past_plans.clear();
+namespace {
+
+/// How long the tail of a session may be: from half of the limit up to it. Sessions that began
+/// together, and go on in step, would all write their records at the same time otherwise, and the
+/// transactions of that time would be long.
+std::uint64_t longest_tail(session_number number, std::uint32_t tail_events) {
+  constexpr std::uint64_t steps = 16;
+  return tail_events - number % steps * tail_events / (2 * steps);
+}
+
+/// True when the records are to be written with this commit, and no event is left to be applied.
+bool is_record_due(const session_data& data, const commit& made, std::span<const event> facts,
+                   std::uint32_t tail_events) {
+  const auto tail = data.head.recorded == 0 ? facts.size() : data.head.events - data.head.recorded;
+  return made.number == 0 || tail > longest_tail(made.number, tail_events)
+         || data.tail_size_bytes > max_tail_size_bytes || !data.retired.empty() || data.is_over()
+         || std::any_of(facts.begin(), facts.end(),
+                        [](const event& fact) { return needs_records(fact.body); });
+}
+
+void record_all(session_data& data, commit& out) {
+  if (std::exchange(data.head.recorded, 0) != 0)
+    data.unwritten.insert(base_key()); // there is one to be erased
+  out.records = unwritten_records(data);
+  data.base = out.records.front().value.value(); // the head
+  data.unwritten.clear();
+  data.tail_size_bytes = 0;
   data.retired.clear();
   data.unwritten_entries.clear();
   data.unwritten_messages.clear();
 }
 
-commit make_commit(session_data& data, session_number number, std::span<const event> facts) {
+void defer_records(session_data& data, commit& out) {
+  out.defers_records = true;
+  const bool begins_tail = data.head.recorded == 0;
+  if (begins_tail)
+    data.head.recorded = out.expected_events;
+  recorder made{data};
+  made.add(head_key());
+  out.records = std::move(made.changes);
+  if (!begins_tail)
+    return;
+  auto& base = out.records.emplace_back();
+  base.key = base_key();
+  base.value = std::exchange(data.base, {});
+}
+
+} // namespace
+
+/// They cannot be applied later, as they do not say all, or as events that are needed go with them;
+/// or a record would have to be kept in memory for no other reason.
+bool needs_records(const event_body& body) {
+  return std::holds_alternative<plan_proposed>(body)
+         || std::holds_alternative<history_trimmed>(body)
+         || std::holds_alternative<message_received>(body)
+         || std::holds_alternative<decision_forgotten>(body)
+         || std::holds_alternative<late_result>(body);
+}
+
+std::vector<record_change> unwritten_records(const session_data& data) {
+  recorder made{data};
+  made.changes.reserve(data.unwritten.size());
+  for (const auto& key : data.unwritten)
+    made.add(key);
+  return std::move(made.changes);
+}
+
+/// Calls before the running attempt are only needed when a command names them.
+void forget_past(session_data& data) {
+  const auto first = data.head.running ? data.running_subtask().first_call : data.head.calls + 1;
+  for (auto call = data.calls.begin(); call != data.calls.end() && call->first < first;)
+    call =
+        data.unwritten.contains(call_key(call->first)) ? std::next(call) : data.calls.erase(call);
+  data.past_plans.clear();
+}
+
+commit make_commit(session_data& data, session_number number, std::span<const event> facts,
+                   std::uint32_t tail_events) {
   commit out;
   out.session = data.head.id;
   out.number = number;
   out.expected_events = data.head.events - facts.size();
   out.events.reserve(facts.size());
   for (const auto& fact : facts)
-    out.events.push_back(to_record(fact));
+    data.tail_size_bytes += out.events.emplace_back(to_record(fact)).size();
   out.status = static_cast<std::uint8_t>(data.head.state);
   out.deletes_session = data.deleted;
   for (const auto& fact : facts)
     if (const auto* trimmed = std::get_if<history_trimmed>(&fact.body))
       out.drops_events_below = trimmed->first_event;
   change_timer(data, out);
-  committer writer{data, out};
-  for (const auto& key : data.changed)
-    writer.write(key);
-  data.changed.clear();
+  data.changed.sort();
+  change_pending(data, out);
+  data.unwritten.take(data.changed);
+  if (is_record_due(data, out, facts, tail_events))
+    record_all(data, out);
+  else
+    defer_records(data, out);
   forget_past(data);
   return out;
 }

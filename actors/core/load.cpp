@@ -1,7 +1,11 @@
+#include <fermata/actors/core/applicable.hpp>
+#include <fermata/actors/core/apply.hpp>
 #include <fermata/actors/core/persistence.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <unordered_set>
+#include <utility>
 
 namespace fermata::core {
 
@@ -41,11 +45,25 @@ result<plan_data> load_plan(record_reader& from, session_number number, std::uin
   return plan_data{std::move(plan->record), std::move(plan->specs), std::move(plan->states)};
 }
 
+caf::error load_entries(record_reader& from, session_number number, std::uint64_t first,
+                        std::uint64_t count, session_data& data) {
+  auto entries =
+      read_records<entry_record>(from, number, entry_key(first), count, "transcript entry");
+  if (!entries)
+    return std::move(entries.error());
+  data.entries = std::move(*entries);
+  return caf::none;
+}
+
 /// The running subtask's calls and transcript.
-caf::error load_attempt(record_reader& from, session_number number, session_data& data) {
+caf::error load_attempt(record_reader& from, session_number number, session_data& data,
+                        attempt_part part) {
   if (*data.head.running >= data.active->subtasks().size())
     return make_error(errc::store_corrupt, "the running subtask is not in the plan");
   const auto& subtask = data.running_subtask();
+  if (part == attempt_part::last_entry)
+    return load_entries(from, number, subtask.first_entry + subtask.entries - 1,
+                        std::min<std::uint64_t>(subtask.entries, 1), data);
   auto calls =
       read_records<call_record>(from, number, call_key(subtask.first_call), subtask.calls, "call");
   if (!calls)
@@ -54,12 +72,7 @@ caf::error load_attempt(record_reader& from, session_number number, session_data
     data.count_call(call, false);
     data.calls.emplace(call.number, std::move(call));
   }
-  auto entries = read_records<entry_record>(from, number, entry_key(subtask.first_entry),
-                                            subtask.entries, "transcript entry");
-  if (!entries)
-    return std::move(entries.error());
-  data.entries = std::move(*entries);
-  return caf::none;
+  return load_entries(from, number, subtask.first_entry, subtask.entries, data);
 }
 
 /// Users' messages to the plan in force, or to the draft that is the only plan.
@@ -128,11 +141,8 @@ result<std::vector<remembered_record>> read_remembered(record_reader& from, sess
   return values;
 }
 
-caf::error load_records(record_reader& from, session_number number, session_data& data) {
-  auto head = read_record<head_record>(from, number, head_key(), "head");
-  if (!head)
-    return std::move(head.error());
-  data.head = std::move(*head);
+caf::error load_records(record_reader& from, session_number number, session_data& data,
+                        attempt_part part) {
   if (data.head.active_revision != 0) {
     auto plan = load_plan(from, number, data.head.active_revision);
     if (!plan)
@@ -154,7 +164,102 @@ caf::error load_records(record_reader& from, session_number number, session_data
   if (!data.active)
     return make_error(errc::store_corrupt,
                       "a subtask of session " + data.head.id.str() + " runs without a plan");
-  return load_attempt(from, number, data);
+  return load_attempt(from, number, data, part);
+}
+
+namespace {
+
+/// Brings in the call that an event of the tail is about, if it is not there.
+caf::error recall_for(session_data& data, session_number number, const event& fact,
+                      record_reader& from) {
+  const auto named = call_of(fact.body);
+  if (named == 0 || named > data.head.calls || data.calls.contains(named))
+    return caf::none;
+  auto call = read_record<call_record>(from, number, call_key(named), "call");
+  if (!call)
+    return std::move(call.error());
+  data.calls.emplace(named, std::move(*call));
+  return caf::none;
+}
+
+caf::error apply_stored(session_data& data, session_number number, const stored_event& stored,
+                        record_reader& from) {
+  const auto unusable = [&](const caf::error& why) {
+    return make_error(errc::store_corrupt, "event " + std::to_string(stored.number) + " of session "
+                                               + data.head.id.str()
+                                               + " cannot be applied: " + message_of(why));
+  };
+  const auto fact = from_record<event>(stored.value);
+  if (!fact)
+    return unusable(fact.error());
+  if (auto error = recall_for(data, number, *fact, from))
+    return error;
+  if (auto error = check_applicable(data, *fact))
+    return unusable(error);
+  apply(data, *fact);
+  if (!data.retired.empty())
+    return unusable(
+        make_error(errc::store_corrupt, "the records of a plan that leaves are written with it"));
+  data.tail_size_bytes += stored.value.size();
+  return caf::none;
+}
+
+/// Applies what the journal has behind the event that the records are as of.
+caf::error apply_tail(store::view& from, session_number number, session_data& data) {
+  const auto apply_one = [&](const stored_event& stored) -> result<bool> {
+    if (auto error = apply_stored(data, number, stored, from))
+      return error;
+    return true;
+  };
+  constexpr auto all = std::numeric_limits<std::size_t>::max();
+  if (auto error = from.visit_events(number, data.head.events + 1, all, apply_one))
+    return error;
+  data.changed.sort();
+  data.unwritten = std::exchange(data.changed, {});
+  forget_past(data);
+  return caf::none;
+}
+
+/// The events must lead to the head that was stored with the last one. What a newer version has in
+/// it, and where its timer is, is not what they say.
+caf::error take_over_head(session_data& data, head_record stored) {
+  data.head.armed = stored.armed;
+  data.head.recorded = stored.recorded;
+  data.head.unknown = stored.unknown;
+  if (to_record(data.head) != to_record(stored))
+    return make_error(errc::store_corrupt, "the events of session " + stored.id.str()
+                                               + " do not lead from its records to its head");
+  return caf::none;
+}
+
+} // namespace
+
+result<session_data> load_from(store::view& from, session_number number, head_record head,
+                               attempt_part part) {
+  session_data data;
+  const auto has_tail = head.recorded != 0;
+  data.head = head;
+  if (has_tail) {
+    auto base =
+        read_record<head_record>(from, number, base_key(), "the head behind which the tail begins");
+    if (!base)
+      return std::move(base.error());
+    if (base->events != head.recorded || base->id != head.id)
+      return make_error(errc::store_corrupt,
+                        "the base of session " + head.id.str() + " does not fit its head");
+    data.head = std::move(*base);
+  }
+  if (auto error = load_records(from, number, data, part))
+    return error;
+  if (!has_tail) {
+    data.base = to_record(data.head);
+    return data;
+  }
+  if (auto error = apply_tail(from, number, data))
+    return error;
+  if (auto error = take_over_head(data, std::move(head)))
+    return error;
+  return data;
 }
 
 result<std::optional<loaded_session>> load(store::view& from, const session_id& session) {
@@ -163,18 +268,24 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
     return std::move(anchor.error());
   if (!*anchor)
     return std::optional<loaded_session>{};
-  loaded_session loaded;
-  loaded.number = (*anchor)->number;
-  auto& data = loaded.data;
-  if (auto error = load_records(from, loaded.number, data))
-    return error;
-  data.first_event = (*anchor)->first_event;
-  if (data.head.id != session || data.head.events != (*anchor)->events)
+  const auto number = (*anchor)->number;
+  auto head = read_record<head_record>(from, number, head_key(), "head");
+  if (!head)
+    return std::move(head.error());
+  if (head->id != session || head->events != (*anchor)->events)
     return make_error(errc::store_corrupt,
                       "the head of session " + session.str() + " does not fit its anchor");
-  if (data.head.delete_at)
-    data.last_change = read_last_change(from, loaded.number, data.head.events);
-  return std::optional<loaded_session>{std::move(loaded)};
+  auto data = load_from(from, number, std::move(*head));
+  if (!data)
+    return std::move(data.error());
+  loaded_session loaded;
+  loaded.number = number;
+  loaded.data = std::move(*data);
+  loaded.data.first_event = (*anchor)->first_event;
+  auto& last_change = loaded.data.last_change;
+  last_change = loaded.data.head.delete_at ? read_last_change(from, number, loaded.data.head.events)
+                                           : std::nullopt;
+  return std::optional{std::move(loaded)};
 }
 
 namespace {

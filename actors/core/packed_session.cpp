@@ -27,8 +27,13 @@ public:
       add_all(subtask_key(plan->record.revision, 0), plan->subtasks());
     for (const auto& [number, call] : data_.calls)
       add(call_key(number), call);
+    const auto first_entry =
+        data_.head.running ? data_.running_subtask().first_entry : data_.head.entries + 1;
+    for (const auto& [number, entry] : data_.unwritten_entries)
+      if (number < first_entry)
+        add(entry_key(number), entry);
     if (data_.head.running)
-      add_all(entry_key(data_.running_subtask().first_entry), data_.entries);
+      add_all(entry_key(first_entry), data_.entries);
     for (const auto& message : data_.messages)
       add(message_key(message.number), message);
     for (const auto& [number, decision] : data_.remembered)
@@ -50,7 +55,8 @@ private:
 
   template <class T>
   void add(const record_key& key, const T& value) {
-    writer_.unsigned_integer(static_cast<std::uint8_t>(key.kind));
+    const auto kind = std::uint64_t{static_cast<std::uint8_t>(key.kind)};
+    writer_.unsigned_integer(2 * kind + (data_.unwritten.contains(key) ? 1 : 0));
     writer_.unsigned_integer(key.group);
     writer_.unsigned_integer(key.index);
     writer_.byte_string(to_record(value));
@@ -72,6 +78,7 @@ private:
 struct record_view {
   record_key key;
   std::span<const std::uint8_t> value;
+  bool is_unwritten = false;
 };
 
 /// Reads the records of the one session that was packed, whatever its number.
@@ -109,26 +116,46 @@ result<std::vector<record_view>> read_sequence(std::span<const std::uint8_t> pac
   std::vector<record_view> records;
   detail::cbor_reader items{packed};
   while (!items.is_at_end()) {
-    std::uint64_t kind = 0;
+    std::uint64_t kind_and_mark = 0;
     std::uint64_t group = 0;
     auto& added = records.emplace_back();
-    if (!items.unsigned_integer(kind) || !items.unsigned_integer(group)
+    if (!items.unsigned_integer(kind_and_mark) || !items.unsigned_integer(group)
         || !items.unsigned_integer(added.key.index) || !items.byte_string(added.value))
       return make_error(errc::store_corrupt, "a packed session is not readable behind record "
                                                  + std::to_string(records.size() - 1));
-    added.key.kind = static_cast<record_kind>(kind);
+    added.key.kind = static_cast<record_kind>(kind_and_mark / 2);
+    added.is_unwritten = kind_and_mark % 2 != 0;
     added.key.group = static_cast<std::uint32_t>(group);
   }
   return records;
 }
 
+/// Brings back what is in memory only because it is not written yet.
+caf::error load_unwritten(packed_records& from, session_data& data) {
+  for (const auto& key : data.unwritten)
+    if (key.kind == record_kind::call && !data.calls.contains(key.index)) {
+      auto call = read_record<call_record>(from, 0, key, "call");
+      if (!call)
+        return std::move(call.error());
+      data.calls.emplace(key.index, std::move(*call));
+    } else if (key.kind == record_kind::entry) {
+      auto entry = read_record<entry_record>(from, 0, key, "transcript entry");
+      if (!entry)
+        return std::move(entry.error());
+      data.unwritten_entries.emplace(key.index, std::move(*entry));
+    }
+  return caf::none;
+}
+
 } // namespace
 
 packed_session pack(const session_data& data) {
-  assert(data.changed.empty() && data.past_plans.empty() && data.retired.empty());
+  assert(data.changed.empty() && data.past_plans.empty() && data.retired.empty()
+         && data.unwritten_messages.empty());
   packed_session packed;
   packed.records = packer{data}.pack();
   packed.first_event = data.first_event;
+  packed.tail_size_bytes = data.tail_size_bytes;
   packed.last_change = data.last_change;
   return packed;
 }
@@ -138,10 +165,22 @@ result<session_data> unpack(const packed_session& packed) {
   if (!sequence)
     return std::move(sequence.error());
   session_data data;
+  for (const auto& one : *sequence)
+    if (one.is_unwritten)
+      data.unwritten.insert(one.key);
   packed_records records{std::move(*sequence)};
+  auto head = read_record<head_record>(records, 0, head_key(), "head");
+  if (!head)
+    return std::move(head.error());
+  data.head = std::move(*head);
+  if (data.head.recorded == 0)
+    data.base = to_record(data.head);
   if (auto error = load_records(records, 0, data))
     return error;
+  if (auto error = load_unwritten(records, data))
+    return error;
   data.first_event = packed.first_event;
+  data.tail_size_bytes = packed.tail_size_bytes;
   data.last_change = packed.last_change;
   return data;
 }

@@ -6,10 +6,31 @@
 /// Between a session's data and the store.
 namespace fermata::core {
 
+/// How much there may be of the events of a tail: an activation reads and applies them.
+inline constexpr std::uint64_t max_tail_size_bytes = 32'768;
+
+/// True for an event whose commit writes all records: no tail has it.
+[[nodiscard]] bool needs_records(const event_body& body);
+
 /// What the data and its new events come to as one transaction; takes `data.changed`. `number` is 0
-/// for a session that the commit creates. Afterwards calls of the past are forgotten in memory.
+/// for a session that the commit creates.
+///
+/// Its records are written with it, or left behind for a later one (`commit::defers_records`): as
+/// long as the tail has no more than `tail_events` events, or for some sessions down to half of
+/// that, so that not all are written at once, and `max_tail_size_bytes`; the plan goes on, and none
+/// takes its place; and no event needs its records. Afterwards calls of the past are forgotten in
+/// memory, but for those that are not written yet.
 [[nodiscard]] commit make_commit(session_data& data, session_number number,
-                                 std::span<const event> facts);
+                                 std::span<const event> facts, std::uint32_t tail_events);
+
+/// The records in `data.unwritten` as they would be written now, in the order of their keys.
+[[nodiscard]] std::vector<record_change> unwritten_records(const session_data& data);
+
+/// What is loaded of the running attempt.
+enum class attempt_part : std::uint8_t {
+  all,
+  last_entry ///< And no calls: it is enough to say what events change in the records.
+};
 
 /// A session as it is loaded.
 struct loaded_session {
@@ -19,22 +40,31 @@ struct loaded_session {
   loaded_session() = default;
 };
 
-/// Loads the last committed state: head, plans, and what concerns the running subtask; linear in
-/// the plan, not in the past. Nothing: there is no such session. Errors: `store_corrupt` naming the
-/// record, `store_too_new`, `io_error`.
+/// Loads the last committed state: head, plans, and what concerns the running subtask, as the
+/// records have them, and over that what the events of the tail have changed; linear in the plan
+/// and the tail, not in the past. Nothing: there is no such session. Errors: `store_corrupt` naming
+/// the record or the event, `store_too_new`, `io_error`.
 [[nodiscard]] result<std::optional<loaded_session>> load(store::view& from,
                                                          const session_id& session);
 
-/// Loads what a session's records say of it, into data that says nothing yet. Errors: as `load`.
+/// As `load`, of the session with a number, whose head that is. What the store itself knows of it
+/// is not compared, and not in the data: its first event, and its last change.
+[[nodiscard]] result<session_data> load_from(store::view& from, session_number number,
+                                             head_record head,
+                                             attempt_part part = attempt_part::all);
+
+/// Loads what a session's records say of it beside its head, which is in `data` already. Errors: as
+/// `load`.
 [[nodiscard]] caf::error load_records(record_reader& from, session_number number,
-                                      session_data& data);
+                                      session_data& data, attempt_part part = attempt_part::all);
 
 /// Brings the past calls or the plan that a command names into memory, if they exist. Errors: those
 /// of the store.
 [[nodiscard]] caf::error recall(session_data& data, session_number number, const command& body,
                                 const limits& limits, store& from);
 
-/// Forgets in memory what was recalled. `make_commit` does it as well.
+/// Forgets in memory what was recalled, but for calls that are to be written. `make_commit` does it
+/// as well.
 void forget_past(session_data& data);
 
 /// Reads one typed record. Errors: `store_corrupt` if it is missing or not readable.

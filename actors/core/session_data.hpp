@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/core/boxed.hpp>
+#include <fermata/actors/core/record_keys.hpp>
 #include <fermata/messages/events.hpp>
 #include <fermata/storage/records.hpp>
 
@@ -102,9 +103,9 @@ private:
 
 /// All that a session's decisions depend on: what `load` brings from the store and `apply` changes.
 ///
-/// In memory are the head, the active and the draft plan, and the calls and transcript of the
-/// running subtask. Calls and plans of the past are brought in by `recall` where a command names
-/// them.
+/// In memory are the head, the active and the draft plan, the calls and transcript of the running
+/// subtask, and what is not written yet. Calls and plans of the past are brought in by `recall`
+/// where a command names them.
 class session_data {
 public:
   head_record head;
@@ -112,21 +113,27 @@ public:
   boxed<plan_data> draft;
   std::map<std::uint64_t, call_record> calls;
   std::map<std::uint32_t, plan_record> past_plans;
-  std::map<std::uint32_t, plan_data> retired; ///< Plans that leave memory with the next commit.
+  std::map<std::uint32_t, plan_data> retired; ///< Plans that leave memory once they are written.
   std::vector<entry_record> entries;          ///< Of the running subtask's attempt.
   /// Users' messages to the plan in force, from its `first_message` on.
   std::vector<message_record> messages;
   std::map<std::uint64_t, remembered_record> remembered; ///< Decisions that hold for later calls.
-  std::set<record_key> changed;                          ///< Records to write with the next commit.
-  /// Transcript entries among `changed`, by number; those of an attempt that has ended are nowhere
-  /// else.
+  record_keys changed;                                   ///< Since the last commit; not sorted.
+  /// Records that were changed by the events behind `head.recorded`, the tail of the journal. What
+  /// they are about stays in memory until they are written.
+  record_keys unwritten;
+  std::uint64_t tail_size_bytes = 0; ///< Of the events of the tail.
+  /// Where there is no tail: the head as it is stored, for the record `base` of the next one.
+  bytes base;
+  /// Transcript entries that are changed or unwritten, by number; those of an attempt that has
+  /// ended are nowhere else.
   std::map<std::uint64_t, entry_record> unwritten_entries;
-  std::map<std::uint64_t, message_record> unwritten_messages; ///< Those among `changed`.
-  std::set<std::uint64_t> queued;                             ///< Calls that wait for a worker.
-  std::set<std::uint64_t> claimed;                            ///< Calls that a worker runs.
-  alarms call_alarms;            ///< When open calls expire or are tried again.
-  std::uint64_t first_event = 1; ///< The first that is kept.
-  bool deleted = false;          ///< With the next commit.
+  std::map<std::uint64_t, message_record> unwritten_messages;
+  std::set<std::uint64_t> queued;  ///< Calls that wait for a worker.
+  std::set<std::uint64_t> claimed; ///< Calls that a worker runs.
+  alarms call_alarms;              ///< When open calls expire or are tried again.
+  std::uint64_t first_event = 1;   ///< The first that is kept.
+  bool deleted = false;            ///< With the next commit.
   /// When the last event was recorded that does not just schedule a deletion. Nothing: that is not
   /// known, as where no deletion was scheduled when it was loaded.
   std::optional<timestamp> last_change;
@@ -145,7 +152,7 @@ public:
            && (active->record.status == plan_status::approved
                || active->record.status == plan_status::in_progress);
   }
-  /// A plan that is in memory, also if it leaves it with the next commit.
+  /// A plan that is in memory, also if it is about to leave it.
   [[nodiscard]] const plan_data* find_plan(std::uint32_t revision) const;
   [[nodiscard]] const call_record* find_call(std::uint64_t number) const;
   [[nodiscard]] const subtask_record& running_subtask() const {

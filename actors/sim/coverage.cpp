@@ -270,11 +270,14 @@ void coverage::stored(world&, const stored_commit& what) {
     ++resumes_;
     if (std::exchange(session.paused_at_death, false))
       counts_.count(rare_state::pause_over_crash);
+    if (std::exchange(session.had_tail_at_death, false))
+      counts_.count(rare_state::tail_over_crash);
   }
   if (facts.timer_fired() && session.was_due_while_down)
     counts_.count(rare_state::timer_due_while_down);
   session.was_due_while_down = false;
   session.has_committed = true;
+  session.has_tail = what.raw.defers_records;
 }
 
 void coverage::count_move(const session_id& id, const followed& session) {
@@ -311,6 +314,7 @@ void coverage::node_down(world& in, const std::string& node) {
     session.backed_off_at_death =
         !session.calls_waiting.empty() || !session.subtasks_waiting.empty();
     session.paused_at_death = is_paused(session.state);
+    session.had_tail_at_death = session.has_tail;
     session.suspended_at_death = session.state == session_state::suspended;
   }
 }

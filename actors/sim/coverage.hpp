@@ -42,12 +42,13 @@ enum class rare_state : std::uint8_t {
   plan_expired,              ///< Nobody decided on a plan in time.
   messages_parked,           ///< There was no room in memory for a session.
   sessions_packed,           ///< Sessions in memory kept their data packed.
+  tail_over_crash,           ///< Records were behind the journal when a node died; they went on.
   // Where nodes share a store:
   handed_over,         ///< A session went on at a node that was given it by another one.
   taken_over,          ///< A session went on at a node that took it over from a lost one.
   moved_while_running, ///< A session that was running went on at another node.
 };
-constexpr std::array<std::string_view, 24> enum_names(rare_state) {
+constexpr std::array<std::string_view, 25> enum_names(rare_state) {
   return {"open_claim_asked",
           "open_claim_rerun",
           "open_claim_reconciled",
@@ -69,6 +70,7 @@ constexpr std::array<std::string_view, 24> enum_names(rare_state) {
           "plan_expired",
           "messages_parked",
           "sessions_packed",
+          "tail_over_crash",
           "handed_over",
           "taken_over",
           "moved_while_running"};
@@ -155,6 +157,7 @@ private:
     std::set<subtask_id> subtasks_waiting; ///< Those that back off.
     std::set<std::uint32_t> replacing;     ///< Revisions that would replace a plan in progress.
     std::optional<timestamp> armed;
+    bool has_tail = false; ///< Its records were not written with its last commit.
     // Of its node's last death.
     std::optional<timestamp> down_since; ///< Nothing: its node is up.
     std::uint64_t events_at_death = 0;
@@ -163,6 +166,7 @@ private:
     bool paused_at_death = false;
     bool suspended_at_death = false;
     bool was_due_while_down = false;
+    bool had_tail_at_death = false;
   };
   class fact_counter;
 

@@ -307,6 +307,7 @@ limits planned_limits::to_limits() const {
   made.resident_sessions = resident_sessions;
   made.unpacked_sessions = unpacked_sessions;
   made.session_queue = session_queue;
+  made.tail_events = tail_events;
   made.runtime_queue = runtime_queue;
   made.commands_at_once = commands_at_once;
   made.blocking_threads = blocking_threads;
@@ -335,6 +336,8 @@ deployment draw_deployment(std::uint64_t seed, const deployment_options& options
     drawn.shared_lease = draw_lease(stream("lease"));
   drawn.policy = draw_policy(stream("policy"));
   drawn.limits = draw_limits(stream("limits"));
+  constexpr std::uint32_t tails[] = {0, 3, 12, limits{}.tail_events};
+  drawn.limits.tail_events = tails[stream("tail").below(std::size(tails))];
   auto random = stream("deployment");
   constexpr milliseconds passivations[] = {seconds{2}, minutes{1}, minutes{10}, hours{2}};
   drawn.passivate_after = passivations[random.below(std::size(passivations))];

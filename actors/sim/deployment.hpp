@@ -28,6 +28,7 @@ struct planned_limits {
   std::uint32_t resident_sessions = limits{}.resident_sessions;
   std::uint32_t unpacked_sessions = limits{}.unpacked_sessions;
   std::uint32_t session_queue = limits{}.session_queue;
+  std::uint32_t tail_events = limits{}.tail_events;
   std::uint32_t runtime_queue = limits{}.runtime_queue;
   std::uint32_t commands_at_once = limits{}.commands_at_once;
   std::uint32_t blocking_threads = limits{}.blocking_threads;
@@ -45,6 +46,7 @@ struct planned_limits {
     return std::tuple{optional_field("resident_sessions", &planned_limits::resident_sessions),
                       optional_field("unpacked_sessions", &planned_limits::unpacked_sessions),
                       optional_field("session_queue", &planned_limits::session_queue),
+                      optional_field("tail_events", &planned_limits::tail_events),
                       optional_field("runtime_queue", &planned_limits::runtime_queue),
                       optional_field("commands_at_once", &planned_limits::commands_at_once),
                       optional_field("blocking_threads", &planned_limits::blocking_threads),

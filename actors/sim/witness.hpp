@@ -23,7 +23,9 @@ struct stored_commit {
   const std::string& node;
   const session_id& session;
   std::span<const event> events; ///< Decoded from what is stored; may be empty.
-  const commit& raw;             ///< With the changed records, pending entries and timers.
+  /// With the pending entries and timers that have changed, and the records: those that have
+  /// changed since they were written last, or, where it `defers_records`, the head alone.
+  const commit& raw;
 };
 
 /// Somebody said something to a session.

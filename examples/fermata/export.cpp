@@ -4,7 +4,7 @@
 #include "interruption.hpp"
 #include "new_file.hpp"
 
-#include <fermata/storage/session_export.hpp>
+#include <fermata/actors/queries.hpp>
 
 namespace fermata::command_line {
 

@@ -45,12 +45,15 @@ caf::error commit_writer::apply(const commit& change, commit_outcome& outcome) {
     head.events = change.expected_events;
     head.first_event = head.events + 1;
     if (head.events > 0) // as a session that has dropped them
-      if (auto error = raise_format())
+      if (auto error = raise_format(deleting_format))
         return error;
     if (auto error =
             put_sealed(table::ids, table_key::of_text(change.session.str()), make_id_value(number)))
       return error;
   }
+  if (change.defers_records)
+    if (auto error = raise_format(deferring_format))
+      return error;
   if (!change.events.empty())
     if (auto error = append_log(change, number, head))
       return error;
@@ -167,21 +170,26 @@ caf::error commit_writer::drop_events(std::uint64_t below, session_number number
 
 caf::error commit_writer::put_garbage(session_number number, std::uint64_t below,
                                       const garbage_entry& entry) {
-  if (auto error = raise_format())
+  if (auto error = raise_format(deleting_format))
     return error;
   return put_sealed(table::garbage, garbage_key(number, below), make_garbage(entry));
 }
 
 /// A version that knows nothing of garbage would take it for damage, and a number that was erased
-/// for one that is free: it has to refuse the store.
-caf::error commit_writer::raise_format() {
-  if (format_)
+/// for one that is free; one that knows nothing of events to be applied would go on from the past.
+/// Both have to refuse the store.
+caf::error commit_writer::raise_format(std::uint64_t needed) {
+  if (!format_) {
+    auto format = read_meta(tables_, meta_format);
+    if (!format)
+      return std::move(format.error());
+    format_ = format->value_or(first_format);
+  }
+  const auto joined = joined_format(*format_, needed);
+  if (*format_ == joined)
     return caf::none;
-  auto format = read_meta(tables_, meta_format);
-  if (!format)
-    return std::move(format.error());
-  format_ = std::max(store_format, format->value_or(first_format));
-  return write_meta(tables_, meta_format, *format_);
+  format_ = joined;
+  return write_meta(tables_, meta_format, joined);
 }
 
 caf::error commit_writer::append_log(const commit& change, session_number number,

@@ -33,7 +33,7 @@ private:
   /// Its events before `below` become garbage.
   caf::error drop_events(std::uint64_t below, session_number number, head_entry& head);
   caf::error put_garbage(session_number number, std::uint64_t below, const garbage_entry& entry);
-  caf::error raise_format();
+  caf::error raise_format(std::uint64_t needed);
   caf::error append_log(const commit& change, session_number number, head_entry& head);
   caf::error put_head(const commit& change, session_number number, const head_entry& head);
   caf::error put_status(const commit& change, session_number number,
@@ -47,7 +47,7 @@ private:
   table_writer& tables_;
   std::optional<std::uint64_t> last_position_;
   std::optional<session_number> next_number_;
-  std::optional<std::uint64_t> format_; ///< Once something was deleted.
+  std::optional<std::uint64_t> format_; ///< Once one was needed that is not the first.
   bool created_ = false;
   bool dirty_ = false;
 };

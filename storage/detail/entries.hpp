@@ -144,9 +144,24 @@ struct garbage_entry {
                                     std::uint64_t value);
 
 /// The newest format of the tables, which this version reads and writes.
-inline constexpr std::uint64_t store_format = 2;
-/// The format of a store that nothing was ever deleted from.
+inline constexpr std::uint64_t store_format = 4;
+/// That of a store that something was deleted from.
+inline constexpr std::uint64_t deleting_format = 2;
+/// That of a store with records that are behind the events (`commit::defers_records`); 4 where
+/// something was deleted as well.
+inline constexpr std::uint64_t deferring_format = 3;
+/// The format of a store with neither.
 inline constexpr std::uint64_t first_format = 1;
+
+/// The format of a store that is to have what both of two formats have.
+[[nodiscard]] constexpr std::uint64_t joined_format(std::uint64_t one, std::uint64_t other) {
+  if (one == other || other == first_format)
+    return one;
+  return one == first_format ? other : store_format;
+}
+[[nodiscard]] constexpr bool has_deleted(std::uint64_t format) {
+  return joined_format(format, deleting_format) == format;
+}
 
 // The names in `meta`.
 inline constexpr std::string_view meta_format = "format";

@@ -101,7 +101,7 @@ private:
         return stored.error();
       format_ = stored->value_or(first_format);
     }
-    if (*format_ == first_format)
+    if (!has_deleted(*format_))
       return std::uint64_t{1};
     auto head = read_head(tables_, session);
     if (!head)

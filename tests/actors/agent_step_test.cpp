@@ -186,6 +186,7 @@ public:
     runtime_options options;
     options.store = store;
     options.journal_thread = false;
+    options.limits.tail_events = 0; // what changes is written at once
     host.emplace(std::move(options));
     host->start();
   }
@@ -463,6 +464,6 @@ TEST_CASE("P11: what a step writes does not depend on the number of sessions and
     CAPTURE(i);
     CHECK(first[i].records == last[i].records);
     CHECK(first[i].events == last[i].events);
-    CHECK(last[i].size_bytes <= first[i].size_bytes + 24);
+    CHECK(last[i].size_bytes <= first[i].size_bytes + 40);
   }
 }

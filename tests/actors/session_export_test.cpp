@@ -3,6 +3,7 @@
 
 #include "stories.hpp"
 
+#include <fermata/actors/queries.hpp>
 #include <fermata/storage/session_export.hpp>
 
 #include <sstream>

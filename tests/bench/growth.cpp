@@ -123,7 +123,7 @@ double written_bytes() {
 /// Writes a recording again in transactions of so many commits, and with plain LMDB.
 void amplification(const context& in, std::size_t batch, std::vector<measurement>& lines) {
   constexpr std::size_t rounds = 4;
-  const recording made{batch, rounds};
+  const recording made{batch, (rounds + 1) * usual_period};
   const test::temporary_directory folder{in.directory};
   const auto kept = open_without_sync(folder.path() / "store");
   plain_lmdb plain{folder.path() / "plain", false};
@@ -131,8 +131,10 @@ void amplification(const context& in, std::size_t batch, std::vector<measurement
   std::vector<double> ours;
   std::vector<double> theirs;
   std::vector<double> payloads;
+  const auto period = made.period();
+  expect(rounds * period * batch <= made.resumes.size(), "the recording has all rounds");
   for (std::size_t round = 0; round < rounds; ++round) {
-    const auto part = std::span{made.resumes}.subspan(round * batch, batch);
+    const auto part = std::span{made.resumes}.subspan(round * period * batch, period * batch);
     const std::vector<commit_shape> shapes(part.begin(), part.end());
     double payload = 0;
     for (const auto& one : shapes)
@@ -140,12 +142,12 @@ void amplification(const context& in, std::size_t batch, std::vector<measurement
     const auto begin = written_bytes();
     write(*kept, part, batch);
     const auto middle = written_bytes();
-    plain.run(shapes, 1, batch);
+    plain.run(shapes, period, batch);
     if (round == 0)
       continue; // the first fills plain LMDB's heads
     ours.push_back((middle - begin) / payload);
     theirs.push_back((written_bytes() - middle) / payload);
-    payloads.push_back(payload / static_cast<double>(batch));
+    payloads.push_back(payload / static_cast<double>(part.size()));
   }
   lines.push_back(measurement{"at batch " + std::to_string(batch), "x payload", ours}.against(
       ours, theirs, batch > 1 ? "plain LMDB; <= 2.5 x payload" : "plain LMDB"));

@@ -31,7 +31,7 @@ std::vector<measurement> run_fairness(const context& in) {
   runtime rt{options_over(must(lmdb_store::open(folder.path() / "store")))};
   rt.start();
   workload quiet{rt, numbered_ids("quiet-", 1), 1'000};
-  workload busy{rt, numbered_ids("busy-", in.sessions_or(1'000) - 1), in.scaled(500)};
+  workload busy{rt, numbered_ids("busy-", in.sessions_or(1'000) - 1), in.scaled(1'000)};
   quiet.run(5);
   busy.run(busy.size());
   std::array<std::vector<double>, 2> alone; // of each round the p99 and the median

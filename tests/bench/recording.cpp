@@ -20,6 +20,16 @@ recording::recording(std::size_t sessions, std::size_t rounds) {
   rt.stop();
 }
 
+std::size_t recording::period() const {
+  std::vector<std::size_t> recorded;
+  std::size_t resume = 0;
+  for (const auto& one : resumes)
+    if (one.session == resumes.front().session && ++resume > 0 && !one.defers_records)
+      recorded.push_back(resume);
+  expect(recorded.size() >= 2, "a session has written its records twice");
+  return recorded[1] - recorded[0];
+}
+
 void write(store& to, std::span<const commit> commits, std::size_t batch) {
   for (; !commits.empty(); commits = commits.subspan(std::min(batch, commits.size())))
     for (const auto& outcome : to.write(commits.first(std::min(batch, commits.size()))))

@@ -13,7 +13,14 @@ struct recording {
   std::vector<commit> resumes;
 
   recording(std::size_t sessions, std::size_t rounds);
+
+  /// How many resumes of a session there are from one that writes its records to the next: what is
+  /// measured should be of a multiple of that.
+  [[nodiscard]] std::size_t period() const;
 };
+
+/// A period as it is for most limits, to choose a number of rounds by.
+inline constexpr std::size_t usual_period = 11;
 
 /// Writes them in transactions of so many.
 void write(store& to, std::span<const commit> commits, std::size_t batch);

@@ -1,5 +1,6 @@
 #include "stored_sessions.hpp"
 
+#include <fermata/actors/core/persistence.hpp>
 #include <fermata/actors/coro/task.hpp>
 #include <fermata/storage/lmdb_store.hpp>
 #include <fermata/storage/memory_store.hpp>
@@ -24,11 +25,15 @@ void rewrite(record_change& change, Change changed) {
   change.value = to_record(record);
 }
 
-/// All places where a session's id, or the time of its sleep, stands.
+/// All places where a session's id, or the time of its sleep, stands; none of these is in events,
+/// but where it went to sleep in its tail, which none does.
 void adjust(record_change& change, commit& in, timestamp due) {
-  if (change.key.kind == record_kind::head)
+  if (change.key.kind == record_kind::base)
+    rewrite<head_record>(change, [&](head_record& head) { head.id = in.session; });
+  else if (change.key.kind == record_kind::head)
     rewrite<head_record>(change, [&](head_record& head) {
       head.id = in.session;
+      in.defers_records = head.recorded != 0;
       if (!head.armed)
         return;
       head.armed = due;
@@ -51,7 +56,8 @@ void adjust(record_change& change, commit& in, timestamp due) {
 
 } // namespace
 
-template_session::template_session(const plan_spec& plan, approval_policy policy) {
+template_session::template_session(const plan_spec& plan, approval_policy policy,
+                                   std::size_t results) {
   const auto kept = std::make_shared<memory_store>();
   const auto id = must(session_id::parse("template"));
   {
@@ -62,13 +68,15 @@ template_session::template_session(const plan_spec& plan, approval_policy policy
     rt.start();
     const auto session = rt.session(id);
     must(session.send(propose_plan{plan}).get());
+    for (std::size_t call = 1; call <= results; ++call)
+      must(session.send(tool_result{call_id{id, call}, sample_json()}).get());
     expect(must(session.wait_until_paused(10s)).has_value(), "the template comes to rest");
   }
   const auto view = must(kept->read());
   const auto anchor = must(view->find(id)).value();
   constexpr auto most = std::numeric_limits<std::uint32_t>::max();
-  for (auto& one : must(view->scan(anchor.number, head_key(),
-                                   {record_kind::message, most, anchor.events}, most))) {
+  for (auto& one : must(
+           view->scan(anchor.number, head_key(), {record_kind::base, most, anchor.events}, most))) {
     record_change change;
     change.key = one.key;
     change.value = std::move(one.value);
@@ -77,6 +85,11 @@ template_session::template_session(const plan_spec& plan, approval_policy policy
   for (auto& one : must(view->events(anchor.number, 1, most)))
     base_.events.push_back(std::move(one.value));
   base_.status = anchor.status;
+  if (const auto head =
+          must(core::read_record<head_record>(*view, anchor.number, head_key(), "head"));
+      results > 0)
+    expect(head.recorded != 0 && head.events - head.recorded > limits{}.tail_events * 3 / 4,
+           "the template has a long tail");
   if (const auto waiting = must(view->pending(anchor.number, 0, 0, 1)); !waiting.empty()) {
     item_ = must(from_record<pending_item>(waiting[0].value));
     item_number_ = waiting[0].item;
@@ -140,8 +153,11 @@ namespace {
 void write_all(store& kept, const paused_store& made) {
   const template_session small{calling_plan(1)};
   const template_session cold{calling_plan(10)};
+  // Each answer comes to four events, which are not in the records.
+  const template_session tailed{calling_plan(10), approval_policy::allow_everything(), 9};
   const template_session active{calling_plan(active_subtasks)};
   const auto colds = made.cold();
+  const auto tails = made.tailed();
   const auto spread = made.spread();
   bulk_writer writer{kept};
   const auto stride = made.count / made.special;
@@ -149,6 +165,7 @@ void write_all(store& kept, const paused_store& made) {
     writer.add(small.copy(numbered("small-", i)));
     if (const auto nth = i / stride; i % stride == 0 && nth <= made.special) {
       writer.add(cold.copy(colds[nth - 1]));
+      writer.add(tailed.copy(tails[nth - 1]));
       writer.add(active.copy(spread[nth - 1]));
     }
   }
@@ -163,7 +180,7 @@ paused_store paused_sessions(const context& in, std::size_t count) {
   paused_store made;
   made.count = count;
   made.special = std::min<std::size_t>(1'000, count);
-  made.directory = filled_store(in, "paused-" + std::to_string(count),
+  made.directory = filled_store(in, "paused-with-tails-" + std::to_string(count),
                                 [&](const auto& kept) { write_all(*kept, made); });
   return made;
 }

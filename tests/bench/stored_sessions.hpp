@@ -18,9 +18,10 @@ coro::task<step> sleeper(step_context& context);
 /// A session as it is stored when it has come to rest, to be written again under other ids.
 class template_session {
 public:
-  /// Has the agents `script` and `sleeper`.
+  /// Has the agents `script` and `sleeper`. `results`: how many calls are answered before it rests.
   explicit template_session(const plan_spec& plan,
-                            approval_policy policy = approval_policy::allow_everything());
+                            approval_policy policy = approval_policy::allow_everything(),
+                            std::size_t results = 0);
 
   /// The session with another id, and with its timer, if it has one, armed for `due`.
   [[nodiscard]] commit copy(const session_id& id, timestamp due = {}) const;
@@ -63,6 +64,8 @@ struct paused_store {
 
   /// Sessions of 10 subtasks, evenly spread.
   [[nodiscard]] std::vector<session_id> cold() const { return numbered_ids("cold-", special); }
+  /// As many, whose records are about as many events behind as there may be.
+  [[nodiscard]] std::vector<session_id> tailed() const { return numbered_ids("tailed-", special); }
   /// Sessions of `active_subtasks`, evenly spread.
   [[nodiscard]] std::vector<session_id> spread() const { return numbered_ids("spread-", special); }
   /// As many, created together at the end.

@@ -112,16 +112,20 @@ void by_sessions(const context& in, std::vector<measurement>& lines) {
 /// The store alone, with a recording that is written again.
 void by_batch(const context& in, std::vector<measurement>& lines) {
   constexpr std::size_t rounds = 4;
-  const recording made{in.scaled(1'024), rounds};
+  constexpr auto resumes_of_each = rounds * usual_period;
+  const auto most = in.scaled(1'024);
   for (const std::size_t batch : {1, 4, 16, 64, 256, 1'024}) {
-    if (batch > made.proposals.size())
+    if (batch > most)
       break;
+    // Some hundred transactions are enough of the small ones, and each session is to write its
+    // records now and then.
+    const recording made{std::clamp<std::size_t>(batch * 400 / resumes_of_each, batch, most),
+                         resumes_of_each};
     const test::temporary_directory folder{in.directory};
     const auto kept = must(lmdb_store::open(folder.path() / "store"));
     plain_lmdb plain{folder.path() / "plain"};
     write(*kept, made.proposals, made.proposals.size());
-    // Some hundred transactions are enough of the small ones.
-    const auto resumes = std::span{made.resumes}.first(std::min(made.resumes.size(), batch * 400));
+    const std::span resumes{made.resumes};
     std::vector<double> ours;
     std::vector<double> theirs;
     std::vector<double> times;

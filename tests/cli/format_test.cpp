@@ -1,4 +1,4 @@
-// Stores and exports of each format, made on 2026-11-26 by `fermata run`, `approve`, `result`,
+// Stores and exports of each format, made in November 2026 by `fermata run`, `approve`, `result`,
 // `suspend`, `trim`, `delete` and `backup`, and kept for ever: whoever has one can go on with it.
 #include "sandbox.hpp"
 
@@ -17,11 +17,18 @@ namespace {
 const auto all_kept = std::filesystem::path{FERMATA_SOURCE_DIR} / "tests/storage";
 const auto kept = all_kept / "format-1";
 const auto kept_2 = all_kept / "format-2";
+const auto kept_3 = all_kept / "format-3";
+const auto kept_4 = all_kept / "format-4";
 
 /// A copy, so that the kept one stays as it is.
 void begin_with_kept_store(const sandbox& box, const std::filesystem::path& from = kept) {
   std::filesystem::create_directory(box.store());
   std::filesystem::copy_file(from / "data.mdb", box.store() / "data.mdb");
+}
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
 }
 
 void succeed(const sandbox& box, const std::vector<std::string>& words, int status) {
@@ -134,8 +141,61 @@ TEST_CASE("an export of version 2 is imported, and begins where it did") {
   const sandbox box;
   succeed(box, {"import", (kept_2 / "done.jsonl").string()}, 0);
   CHECK(box.run({"events", "done"}).lines.front()["number"] == 18);
-  CHECK(box.run({"export", "done"}).out == [&] {
-    std::ifstream file{kept_2 / "done.jsonl", std::ios::binary};
-    return std::string{std::istreambuf_iterator<char>{file}, {}};
-  }());
+  CHECK(box.run({"export", "done"}).out == content_of(kept_2 / "done.jsonl"));
+}
+
+TEST_CASE("of a store of format 3 each session is what its events have made of its records") {
+  const sandbox box;
+  begin_with_kept_store(box, kept_3);
+  const auto verified = box.run({"verify"}).last();
+  CHECK(verified["sound"] == true);
+  CHECK(verified["sessions"] == 5);
+  CHECK(verified["events"] == 98);
+  for (const std::string session : {"parallel", "asleep"})
+    CHECK(box.run({"export", session}).out == content_of(kept_3 / (session + ".jsonl")));
+  CHECK(box.run({"pending"}).lines.size() == 4);
+  CHECK(box.run({"timers"}).lines.size() == 1);
+  CHECK(box.run({"remembered", "parallel"}).lines.size() == 1);
+  CHECK(box.run({"preflight"}).last()["preflight"]
+        == json{{"sessions", 5}, {"findings", 0}, {"complete", true}});
+  for (const auto* session : {"result", "parallel", "answer", "asleep", "suspended"})
+    for (const auto* query : {"status", "events", "transcript", "history", "audit", "plan"})
+      succeed(box, {query, session}, 0);
+}
+
+TEST_CASE("what waits in a store of format 3 goes on") {
+  const sandbox box;
+  begin_with_kept_store(box, kept_3);
+  succeed(box, {"result", "result:c1", R"({"got": [1, 2.5, null]})"}, 3);
+  CHECK(box.run({"result", "result:c1", "2"}).error()["error"] == "already_answered");
+  CHECK(box.run({"transcript", "result"}).out.find(R"("n":20)") != std::string::npos);
+  succeed(box, {"result", "result:c2", "2"}, 3);
+  succeed(box, {"answer", "result:c4", "\"so\""}, 3);
+  succeed(box, {"result", "parallel:c2", "2"}, 3);
+  succeed(box, {"answer", "answer:c4", "\"so\""}, 3);
+  succeed(box, {"result", "suspended:c3", "3"}, 3);
+  succeed(box, {"resume", "suspended"}, 3);
+  CHECK(box.run({"pending", "suspended"}).lines.size() == 1);
+  succeed(box, {"cancel", "asleep"}, 0);
+  succeed(box, {"delete", "asleep"}, 0);
+  const auto verified = box.run({"verify"}).last();
+  CHECK(verified["sound"] == true);
+  CHECK(verified["sessions"] == 4);
+}
+
+TEST_CASE("a store of format 4 is sound, and goes on") {
+  const sandbox box;
+  begin_with_kept_store(box, kept_4);
+  CHECK(box.run({"verify"}).last()["events"] == 100);
+  CHECK(box.run({"events", "done"}).lines.front()["number"] == 18);
+  CHECK(box.run({"status", "suspended"}).error()["error"] == "unknown_session");
+  for (const std::string session : {"call-waits", "result-waits", "plan-waits"})
+    succeed(box, {"resume", session}, 3);
+  succeed(box, {"result", "call-waits:c1", "1"}, 3);
+  succeed(box, {"result", "call-waits:c2", "2"}, 3);
+  succeed(box, {"result", "half-done:c2", "1"}, 0);
+  succeed(box, {"delete", "half-done"}, 0);
+  const auto verified = box.run({"verify"}).last();
+  CHECK(verified["sound"] == true);
+  CHECK(verified["sessions"] == 5);
 }

@@ -168,7 +168,7 @@ TEST_CASE("a store of a newer version is refused by every command, and nothing i
     CHECK(ended.out == "");
     const auto error = ended.error();
     CHECK(error["error"] == "store_too_new");
-    CHECK(error["message"].get<std::string>().find("formats up to 2") != std::string::npos);
+    CHECK(error["message"].get<std::string>().find("formats up to 4") != std::string::npos);
     CHECK(bytes_of_store(box) == before);
   }
 }

@@ -21,7 +21,9 @@ result<imported_session> import_text(store& into, const std::string& text) {
 
 std::string exported(store& from, const session_id& session) {
   std::string text;
-  const auto done = export_session(from, session, [&](std::string_view line) -> caf::error {
+  const auto view = from.read();
+  fuzz::require(view.engaged(), "what was imported can be read");
+  const auto done = export_view(**view, session, [&](std::string_view line) -> caf::error {
     text += line;
     return caf::none;
   });

@@ -338,6 +338,26 @@ TEST_CASE("what a real world goes through is counted") {
   CHECK(counted.resumes() == 1);
 }
 
+TEST_CASE("a tail that another process applies is counted, once it goes on") {
+  world in{1, world_options{}};
+  auto& seen = in.add(std::make_unique<coverage>());
+  const auto count = [&] { return seen.counts().by_name().at("rare/tail_over_crash"); };
+  const auto say = [&](command body) {
+    const auto said = in.send(session, std::move(body));
+    in.run();
+    REQUIRE(said.accepted());
+  };
+  say(propose_plan{*parse_plan(R"({"goal": "g", "tools": {"ask": {"kind": "client"}},
+                                   "subtasks": [{"id": "t", "steps": [{"tool": "ask"}]}]})")});
+  in.crash(); // all of it is written
+  say(decide_plan{1, plan_verdict::approve});
+  CHECK(count() == 0);
+  in.crash();
+  CHECK(count() == 0);
+  say(decide_call{call_id{session, 1}, call_verdict::approve});
+  CHECK(count() == 1);
+}
+
 TEST_CASE("packed sessions are counted when there come to be some") {
   world_options options;
   options.limits.unpacked_sessions = 0;

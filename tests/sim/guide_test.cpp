@@ -1,5 +1,6 @@
 // What the guide for users (actors/sim/README.md) shows does what it says.
 #include <fermata/actors/coro/delay.hpp>
+#include <fermata/actors/queries.hpp>
 #include <fermata/actors/sim/catch.hpp>
 #include <fermata/actors/sim/must.hpp>
 #include <fermata/actors/sim/people.hpp>

@@ -171,6 +171,13 @@ std::string caught_in(std::function<bool(commit&, std::vector<event>&)> lie) {
   return caught([&](liar& teller) { teller.on_commit = std::move(lie); });
 }
 
+/// As `caught_in`, where every commit writes its records.
+std::string caught_in_records(std::function<bool(commit&, std::vector<event>&)> lie) {
+  auto options = with_shop();
+  options.limits.tail_events = 0;
+  return caught([&](liar& teller) { teller.on_commit = std::move(lie); }, live, options);
+}
+
 /// One of the promises' monitors, with the one that keeps the ledger.
 template <class Monitor>
 monitors only(const sim::world& of) {
@@ -460,7 +467,7 @@ TEST_CASE("P6: a session that nobody wakes after a crash is found at the end of 
 
 TEST_CASE("P7: records that are not those of the journal are found") {
   const auto lies = [](auto lie) {
-    return caught_in([=](commit& raw, auto&) {
+    return caught_in_records([=](commit& raw, auto&) {
       lie(raw);
       return true;
     });
@@ -653,8 +660,36 @@ TEST_CASE("a session that is stored on another node than its home is found") {
   CHECK_THROWS_WITH(world.end(), "owned once: session s1 is stored on n1, and lives on n2");
 }
 
+TEST_CASE("P10: a session whose records are further behind than they may be is found") {
+  const auto lies = [](std::size_t size_bytes) {
+    return [size_bytes](commit& raw, auto&) {
+      if (raw.number == 0)
+        return true;
+      raw.defers_records = true;
+      std::erase_if(raw.records, [](const auto& one) { return one.key != head_key(); });
+      raw.events.back().resize(std::max(raw.events.back().size(), size_bytes));
+      return true;
+    };
+  };
+  const auto told = [&](std::uint32_t tail_events, std::size_t size_bytes) {
+    auto options = with_shop();
+    options.limits.tail_events = tail_events;
+    return caught([&](liar& teller) { teller.on_commit = lies(size_bytes); }, live, options,
+                  only<sim::bound_monitor>);
+  };
+  CHECK(told(100, 0) == "nothing");
+  begins(told(7, 0), "P10: session s1, event ");
+  has(told(7, 0), "tail_events is 7");
+  has(told(100, 20'000), "bytes of events are not in its records, more than 32768");
+}
+
+TEST_CASE("P11: records that are written by a commit that leaves them behind are found") {
+  has(caught_in([](commit& raw, auto&) { return raw.defers_records = raw.number != 0, true; }),
+      "P11: session s1, event ");
+}
+
 TEST_CASE("P11: a step that writes records of the whole plan is found") {
-  begins(caught_in([](commit& raw, std::vector<event>& events) {
+  begins(caught_in_records([](commit& raw, std::vector<event>& events) {
            if (change_facts<call_decided>(events, [](auto&) {}))
              for (std::uint32_t i = 0; i < 100; ++i) {
                auto& added = raw.records.emplace_back();

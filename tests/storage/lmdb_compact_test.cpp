@@ -77,6 +77,32 @@ TEST_CASE("a store that nothing was deleted from has the format that older versi
   CHECK(format_of(directory) == 2);
 }
 
+TEST_CASE("a store whose records are behind its journal has a format that says so, for good") {
+  temporary_directory directory;
+  {
+    const auto target = must(lmdb_store::open(directory));
+    must_write(*target, change{"a"}.event("1"));
+    must_write(*target, change{must_find(*target, "a")}.event("2").defer_records());
+    CHECK(format_of(directory) == 3);
+    must_write(*target, change{"b"}.event("1"));
+    CHECK(format_of(directory) == 3);
+    must_delete(*target, "a");
+    must_write(*target, change{"c"}.event("1"));
+  }
+  CHECK(format_of(directory) == 4);
+}
+
+TEST_CASE("what was deleted from a store before does not keep it from that format") {
+  temporary_directory directory;
+  const auto target = must(lmdb_store::open(directory));
+  must_write(*target, change{"a"}.event("1"));
+  must_delete(*target, "a");
+  CHECK(format_of(directory) == 2);
+  const auto b = must_write(*target, change{"b"}.event("1"));
+  must_write(*target, change{b}.event("2").defer_records());
+  CHECK(format_of(directory) == 4);
+}
+
 TEST_CASE("a compacted store is smaller, and holds the same without what was deleted") {
   temporary_directory directory;
   const auto before = put_much_and_delete(directory);

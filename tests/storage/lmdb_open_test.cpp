@@ -303,8 +303,8 @@ TEST_CASE("a store of a newer format is refused, naming both formats") {
   const auto opened = lmdb_store::open(directory);
   REQUIRE_FALSE(opened);
   CHECK(is(opened.error(), errc::store_too_new));
-  CHECK(says(opened.error(), "has format 3"));
-  CHECK(says(opened.error(), "up to 2"));
+  CHECK(says(opened.error(), "has format 5"));
+  CHECK(says(opened.error(), "up to 4"));
   CHECK(is(open_reading(directory).error(), errc::store_too_new));
   CHECK(is(verify_store(directory).error(), errc::store_too_new));
 }

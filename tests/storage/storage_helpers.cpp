@@ -107,6 +107,11 @@ change& change::drop_below(std::uint64_t event) {
   return *this;
 }
 
+change& change::defer_records() {
+  commit_.defers_records = true;
+  return *this;
+}
+
 change& change::remove() {
   commit_.deletes_session = true;
   return *this;

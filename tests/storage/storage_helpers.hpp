@@ -47,6 +47,7 @@ public:
   change& disarm(std::int64_t due, std::uint64_t timer);
   change& expecting(std::uint64_t events);
   change& drop_below(std::uint64_t event);
+  change& defer_records();
   change& remove();
 
   operator const commit&() const noexcept { return commit_; }

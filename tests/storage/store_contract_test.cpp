@@ -18,6 +18,8 @@ namespace {
 
 constexpr auto all = std::numeric_limits<std::size_t>::max();
 const record_key head_key{record_kind::head, 0, 0};
+const record_key base_key{record_kind::base, 0, 0};
+const record_key part_key{record_kind::call, 0, 1};
 
 record_key entry_key(std::uint32_t group, std::uint64_t index) {
   return {record_kind::entry, group, index};
@@ -480,6 +482,22 @@ CONTRACT("a session cannot be created and deleted at once, nor deleted on what i
   const auto a = must_write(harness.get(), change{"a"}.event("1"));
   CHECK(is(write(harness.get(), change{a}.remove().expecting(2)).error, errc::conflict));
   CHECK(events_of(harness.get(), a.number) == "1");
+}
+
+CONTRACT("a commit that leaves records behind is written as any other") {
+  TestType harness;
+  auto a = must_write(harness.get(), change{"a"}.event("1").put(head_key, "h1").put(part_key, "p"));
+  a = must_write(harness.get(),
+                 change{a}.event("2").put(head_key, "h2").put(base_key, "h1").defer_records());
+  a = must_write(harness.get(), change{a}.event("3").put(head_key, "h3").defer_records());
+  CHECK(a.events == 3);
+  CHECK(events_of(harness.get(), a.number) == "1 2 3");
+  const auto view = must(harness.get().read());
+  CHECK(must(view->read(a.number, head_key)) == data("h3"));
+  CHECK(must(view->read(a.number, base_key)) == data("h1"));
+  CHECK(must(view->read(a.number, part_key)) == data("p"));
+  std::uint64_t position = 0;
+  CHECK(joined(must(view->journal(position, all))) == "1:1 2:2 3:3 ");
 }
 
 CONTRACT("dropped events cannot be read any more, and all that is younger can") {

@@ -1,5 +1,6 @@
 #include <fermata/actors/sim/detail/stand_ins.hpp>
 
+#include <fermata/actors/core/current_view.hpp>
 #include <fermata/actors/sim/chance_agent.hpp>
 #include <fermata/actors/sim/must.hpp>
 #include <fermata/actors/sim/server_tool.hpp>
@@ -91,7 +92,7 @@ private:
 
 stand_ins::stand_ins(const memory_store& store) {
   const auto readable = store.clone();
-  auto view = readable->read();
+  auto view = core::read_current(*readable);
   if (!view)
     refuse(view.error());
   const auto sessions = (*view)->sessions(std::nullopt, 0, all);

@@ -16,9 +16,12 @@ constexpr std::size_t longest_fold = 64;
 constexpr std::size_t step_preamble = 2;
 
 /// Each event changes at most three records (of a message: itself, the transcript, the subtask; of
-/// a call: itself, the transcript, the subtask), and each commit the head. What begins, replaces or
-/// ends a plan is linear in it.
+/// a call: itself, the transcript, the subtask), and each commit the head, which is written twice
+/// where the others are. What begins, replaces or ends a plan is linear in it.
 constexpr std::size_t records_per_event = 3;
+
+/// What an activation may have to apply of a session's events.
+constexpr std::uint64_t largest_tail_bytes = 32'768;
 
 /// JSON text of a number may grow in CBOR, from `1.5` to nine bytes.
 constexpr std::size_t cbor_growth = 3;
@@ -58,6 +61,12 @@ std::size_t largest_value(const limits& limits, std::uint32_t largest_result) {
 bool is_linear(const event& fact) {
   return std::holds_alternative<plan_proposed>(fact.body)
          || std::holds_alternative<plan_decided>(fact.body)
+         || std::holds_alternative<plan_ended>(fact.body);
+}
+
+/// The plan may be any that there was before.
+bool ends_plan(const event& fact) {
+  return std::holds_alternative<plan_proposed>(fact.body)
          || std::holds_alternative<plan_ended>(fact.body);
 }
 
@@ -257,14 +266,50 @@ void bound_monitor::check_fold(world& in, const stored_commit& what) {
 }
 
 void bound_monitor::check_records(world& in, const stored_commit& what) {
-  const auto most = 1 + records_per_event * what.events.size();
-  if (what.raw.records.size() <= most
-      || std::any_of(what.events.begin(), what.events.end(), is_linear))
-    return;
-  violate(in, "P11",
-          about(what.session) + std::to_string(what.events.size()) + " events wrote "
-              + std::to_string(what.raw.records.size()) + " records, more than "
-              + std::to_string(most));
+  const auto& known = *known_->find(in, what.session);
+  if (known.index >= tails_.size())
+    tails_.resize(known.index + 1);
+  auto& tail = tails_[known.index];
+  if (what.raw.number == 0)
+    tail = {0};
+  for (const auto& value : what.raw.events)
+    tail.size_bytes += value.size();
+  const auto subtasks_of = [](const auto& plan) { return plan ? std::size_t{plan->size()} : 0; };
+  for (const auto& fact : what.events)
+    if (is_linear(fact))
+      tail.linear_records += 2 * (subtasks_of(known.model.active) + subtasks_of(known.model.draft));
+  if (what.raw.defers_records)
+    return check_deferring(in, what, tail);
+  const auto last = what.raw.expected_events + what.events.size();
+  // Of one that is older than this monitor, or was imported, it is known from here on.
+  const auto events = tail.recorded ? last - *tail.recorded : 0;
+  const auto most = 2 + records_per_event * events + tail.linear_records;
+  const bool is_judged =
+      tail.recorded && std::none_of(what.events.begin(), what.events.end(), ends_plan);
+  if (is_judged && what.raw.records.size() > most)
+    violate(in, "P11",
+            about(what.session) + std::to_string(events) + " events wrote "
+                + std::to_string(what.raw.records.size()) + " records, more than "
+                + std::to_string(most));
+  tail = {last};
+}
+
+void bound_monitor::check_deferring(world& in, const stored_commit& what, const tail& of) {
+  const auto last = what.raw.expected_events + what.events.size();
+  if (std::any_of(what.raw.records.begin(), what.raw.records.end(),
+                  [](const auto& one) { return one.key != head_key() && one.key != base_key(); }))
+    violate(in, "P11",
+            about(what.session, last) + "records are written by a commit that leaves them behind");
+  const auto limit = known_->node(what.node).limits.tail_events;
+  if (of.recorded && last - *of.recorded > limit)
+    violate(in, "P10",
+            about(what.session, last) + std::to_string(last - *of.recorded)
+                + " events are not in its records; tail_events is " + std::to_string(limit));
+  if (of.size_bytes > largest_tail_bytes)
+    violate(in, "P10",
+            about(what.session, last) + std::to_string(of.size_bytes)
+                + " bytes of events are not in its records, more than "
+                + std::to_string(largest_tail_bytes));
 }
 
 } // namespace fermata::sim

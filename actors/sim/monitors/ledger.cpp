@@ -201,17 +201,6 @@ std::size_t ledger::frames() {
   return now - frames_before_;
 }
 
-std::uint64_t call_of(const event_body& body) {
-  return std::visit(
-      [](const auto& one) -> std::uint64_t {
-        if constexpr (requires { one.call; })
-          return one.call;
-        else
-          return 0;
-      },
-      body);
-}
-
 std::string about(const session_id& session, std::uint64_t event) {
   return "session " + session.str()
          + (event == 0 ? std::string{} : ", event " + std::to_string(event)) + ": ";

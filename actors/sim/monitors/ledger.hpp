@@ -123,9 +123,6 @@ private:
 
 using ledger_ptr = std::shared_ptr<ledger>;
 
-/// The call that an event is about; 0: none.
-[[nodiscard]] std::uint64_t call_of(const event_body& body);
-
 /// How messages begin: `session s1, event 12: `.
 [[nodiscard]] std::string about(const session_id& session, std::uint64_t event = 0);
 

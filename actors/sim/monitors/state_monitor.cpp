@@ -8,8 +8,9 @@ namespace fermata::sim {
 
 namespace {
 
-/// Of so many commits, one has all its records compared: that costs more than all the rest.
-constexpr std::uint64_t record_rarity = 8;
+/// Of so many commits that write records, one has all of them compared: that costs more than all
+/// the rest.
+constexpr std::uint64_t record_rarity = 3;
 
 /// A look through the queries, which is linear in the plan, has to be earned: each moment in which
 /// nothing moves is worth one subtask of it, and a look costs so much more.
@@ -236,7 +237,7 @@ void state_monitor::stored(world& in, const stored_commit& what) {
   check_head(in, known, what);
   check_pending(in, known, index, what);
   check_timer(in, known, index, what);
-  if (is_chosen(what))
+  if (!what.raw.defers_records && is_chosen(what))
     check_records(in, known, what);
 }
 

@@ -12,8 +12,8 @@ namespace fermata::sim {
 
 /// Compares what is stored beside the journal with what the journal comes to: the head with its
 /// state and counts, the index of what is pending (P5), the one timer that is armed (P6), and of
-/// one commit in eight the records that it writes, 64 at most, since those are what a session is
-/// recovered from (P7). When nothing moves it also looks, now and then, through the queries that
+/// one in three of the commits that write records these, 64 at most, since those are what a session
+/// is recovered from (P7). When nothing moves it also looks, now and then, through the queries that
 /// people use.
 class state_monitor final : public monitor {
 public:

@@ -102,12 +102,6 @@ private:
     return against_attempt();
   }
 
-  std::string against(const message_received& fact) const {
-    return fact.number == data_.head.messages + 1
-               ? std::string{}
-               : "the next message is " + std::to_string(data_.head.messages + 1);
-  }
-
   std::string against(const deadline_set& fact) const {
     if (!data_.active)
       return "there is no plan in force";
@@ -178,11 +172,9 @@ private:
   template <class Table, class Status>
   static std::string against_move(const Table& table, const std::string& what, Status from,
                                   Status to) {
-    const auto name = [](Status status) {
-      return std::string{enum_names(status).at(static_cast<std::size_t>(status))};
-    };
-    return allows(table, from, to) ? std::string{}
-                                   : what + " is " + name(from) + ", and cannot be " + name(to);
+    return allows(table, from, to)
+               ? std::string{}
+               : what + " is " + enum_name(from) + ", and cannot be " + enum_name(to);
   }
   static std::string against_move(const plan_record& plan, plan_status to) {
     return against_move(plan_transitions, "revision " + std::to_string(plan.revision), plan.status,

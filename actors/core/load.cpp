@@ -169,37 +169,37 @@ caf::error load_records(record_reader& from, session_number number, session_data
 
 namespace {
 
-/// Brings in the call that an event of the tail is about, if it is not there.
-caf::error recall_for(session_data& data, session_number number, const event& fact,
-                      record_reader& from) {
-  const auto named = call_of(fact.body);
-  if (named == 0 || named > data.head.calls || data.calls.contains(named))
-    return caf::none;
-  auto call = read_record<call_record>(from, number, call_key(named), "call");
-  if (!call)
-    return std::move(call.error());
-  data.calls.emplace(named, std::move(*call));
+/// True for a call that there is, but not in memory.
+bool is_away(const session_data& data, std::uint64_t call) {
+  return call != 0 && call <= data.head.calls && !data.calls.contains(call);
+}
+
+caf::error bring_in_call(record_reader& from, session_number number, std::uint64_t call,
+                         session_data& data) {
+  auto record = read_record<call_record>(from, number, call_key(call), "call");
+  if (!record)
+    return std::move(record.error());
+  data.calls.emplace(call, std::move(*record));
   return caf::none;
 }
 
 caf::error apply_stored(session_data& data, session_number number, const stored_event& stored,
                         record_reader& from) {
-  const auto unusable = [&](const caf::error& why) {
+  const auto unusable = [&](const std::string& why) {
     return make_error(errc::store_corrupt, "event " + std::to_string(stored.number) + " of session "
-                                               + data.head.id.str()
-                                               + " cannot be applied: " + message_of(why));
+                                               + data.head.id.str() + " cannot be applied: " + why);
   };
   const auto fact = from_record<event>(stored.value);
   if (!fact)
-    return unusable(fact.error());
-  if (auto error = recall_for(data, number, *fact, from))
-    return error;
+    return unusable(message_of(fact.error()));
+  if (const auto call = call_of(fact->body); is_away(data, call))
+    if (auto error = bring_in_call(from, number, call, data))
+      return error;
   if (auto error = check_applicable(data, *fact))
-    return unusable(error);
+    return unusable(message_of(error));
   apply(data, *fact);
   if (!data.retired.empty())
-    return unusable(
-        make_error(errc::store_corrupt, "the records of a plan that leaves are written with it"));
+    return unusable("the records of a plan that leaves are written with it");
   data.tail_size_bytes += stored.value.size();
   return caf::none;
 }
@@ -291,17 +291,12 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
 namespace {
 
 caf::error recall_call(session_data& data, session_number number, const call_id& id, store& from) {
-  if (id.session() != data.head.id || id.number() == 0 || id.number() > data.head.calls
-      || data.calls.contains(id.number()))
+  if (id.session() != data.head.id || !is_away(data, id.number()))
     return caf::none;
   auto view = from.read();
   if (!view)
     return std::move(view.error());
-  auto call = read_record<call_record>(**view, number, call_key(id.number()), "call");
-  if (!call)
-    return std::move(call.error());
-  data.calls.emplace(id.number(), std::move(*call));
-  return caf::none;
+  return bring_in_call(**view, number, id.number(), data);
 }
 
 caf::error recall_calls(session_data& data, session_number number, const decide_calls& all,

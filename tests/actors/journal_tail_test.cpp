@@ -26,27 +26,6 @@ const record_key first_key{static_cast<record_kind>(0), 0, 0};
 const record_key last_key{static_cast<record_kind>(255), std::numeric_limits<std::uint32_t>::max(),
                           std::numeric_limits<std::uint64_t>::max()};
 
-using make_story = std::function<scenario()>;
-
-std::vector<make_story> all_stories() {
-  return {long_story, planners_story, revised_story,
-          [] { return ended_story("cancelled", cancel_plan{"enough"}); },
-          [] { return ended_story("failed", fail_plan{"enough"}); }};
-}
-
-/// The stores behind each commit of a story.
-std::vector<std::shared_ptr<memory_store>> stores_of(const make_story& make,
-                                                     std::uint32_t tail_events) {
-  auto story = make();
-  const auto kept = std::make_shared<commit_keeper>();
-  story.options.observer = kept;
-  story.options.limits.tail_events = tail_events;
-  sim::world world{1, story.options};
-  kept->store = &world.store();
-  test::detail::check_end(world, story, test::detail::drive(world, story));
-  return kept->stores;
-}
-
 head_record stored_head(store& from) {
   const auto view = must(from.read());
   return must(core::read_record<head_record>(*view, 1, head_key(), "head"));
@@ -88,11 +67,6 @@ std::string told_of(store& from) {
   for (const auto& entry : must(query_audit(from, {}, {}, all)).entries)
     told += to_text(to_json(entry)) + "\n";
   return told;
-}
-
-core::session_data loaded_from(store& from) {
-  const auto view = must(from.read());
-  return must(core::load(*view, sid())).value().data;
 }
 
 /// The session as one commit that would create it so, to be changed.

@@ -11,35 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using make_story = std::function<scenario()>;
-
-std::vector<make_story> all_stories() {
-  return {long_story,
-          planners_story,
-          revised_story,
-          [] { return ended_story("cancelled", cancel_plan{"enough"}); },
-          [] { return ended_story("failed", fail_plan{"enough"}); },
-          [] {
-            return ended_story("rejected", decide_plan{1, plan_verdict::reject});
-          }};
-}
-
-/// The stores behind each commit of a story.
-std::vector<std::shared_ptr<memory_store>> stores_of(const make_story& make) {
-  auto story = make();
-  const auto kept = std::make_shared<commit_keeper>();
-  story.options.observer = kept;
-  sim::world world{1, story.options};
-  kept->store = &world.store();
-  test::detail::check_end(world, story, test::detail::drive(world, story));
-  return kept->stores;
-}
-
-core::session_data loaded_from(store& from) {
-  const auto view = must(from.read());
-  return must(core::load(*view, sid())).value().data;
-}
-
 std::uint32_t packed_in(const sim::world& world) {
   return world.load("n1").value().packed_sessions;
 }

@@ -2,6 +2,7 @@
 
 #include "faults.hpp"
 
+#include <fermata/actors/core/persistence.hpp>
 #include <fermata/actors/observer.hpp>
 
 #include <memory>
@@ -178,6 +179,38 @@ inline scenario ended_story(std::string end, command by) {
   story.end = std::move(end);
   story.calls = story.end == "cancelled" ? 1 : 0;
   return story;
+}
+
+using make_story = std::function<scenario()>;
+
+inline std::vector<make_story> all_stories() {
+  return {long_story,
+          planners_story,
+          revised_story,
+          [] { return ended_story("cancelled", cancel_plan{"enough"}); },
+          [] { return ended_story("failed", fail_plan{"enough"}); },
+          [] {
+            return ended_story("rejected", decide_plan{1, plan_verdict::reject});
+          }};
+}
+
+/// The stores behind each commit of a story.
+inline std::vector<std::shared_ptr<memory_store>>
+stores_of(const make_story& make, std::uint32_t tail_events = limits{}.tail_events) {
+  auto story = make();
+  const auto kept = std::make_shared<commit_keeper>();
+  story.options.observer = kept;
+  story.options.limits.tail_events = tail_events;
+  sim::world world{1, story.options};
+  kept->store = &world.store();
+  test::detail::check_end(world, story, test::detail::drive(world, story));
+  return kept->stores;
+}
+
+/// The session of a story, as it is loaded.
+inline core::session_data loaded_from(store& from) {
+  const auto view = must(from.read());
+  return must(core::load(*view, sid())).value().data;
 }
 
 } // namespace fermata::test

@@ -23,9 +23,13 @@ recording::recording(std::size_t sessions, std::size_t rounds) {
 std::size_t recording::period() const {
   std::vector<std::size_t> recorded;
   std::size_t resume = 0;
-  for (const auto& one : resumes)
-    if (one.session == resumes.front().session && ++resume > 0 && !one.defers_records)
+  for (const auto& one : resumes) {
+    if (one.session != resumes.front().session)
+      continue;
+    ++resume;
+    if (!one.defers_records)
       recorded.push_back(resume);
+  }
   expect(recorded.size() >= 2, "a session has written its records twice");
   return recorded[1] - recorded[0];
 }

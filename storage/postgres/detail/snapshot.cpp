@@ -52,6 +52,9 @@ result<std::optional<byte_view>> postgres_snapshot::get(table which, byte_view k
   auto* known = which == table::ids ? &id_ : which == table::heads ? &head_ : nullptr;
   if (known != nullptr && std::equal(key.begin(), key.end(), known->key.begin(), known->key.end()))
     return known->value ? std::optional<byte_view>{*known->value} : std::nullopt;
+  if (which == table::log)
+    if (const auto found = log_.find(copy_of(key)); found != log_.end())
+      return std::optional<byte_view>{found->second};
   auto rows = connection_->ask(statements_[which].get, postgres_parameters{}.data(key), until());
   if (!rows)
     return std::move(rows.error());
@@ -62,7 +65,12 @@ result<std::optional<byte_view>> postgres_snapshot::get(table which, byte_view k
   }
   if (rows->empty())
     return std::optional<byte_view>{};
-  last_ = copy_of(rows->data(0, 0));
+  auto value = copy_of(rows->data(0, 0));
+  if (which == table::log && log_size_bytes_ + value.size() <= most_kept_log_bytes) {
+    log_size_bytes_ += value.size();
+    return std::optional<byte_view>{log_.emplace(copy_of(key), std::move(value)).first->second};
+  }
+  last_ = std::move(value);
   return std::optional<byte_view>{last_};
 }
 

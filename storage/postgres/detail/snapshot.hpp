@@ -9,7 +9,7 @@
 namespace fermata::detail {
 
 /// The tables as one reading transaction sees them. Meta is read when it begins; of what is read
-/// later, a head and an id are kept, since they are looked at several times.
+/// later, a head, an id and some of the journal are kept, since they are looked at several times.
 class postgres_snapshot final : public table_reader {
 public:
   /// Gets the connection back, behind the transaction's end.
@@ -48,6 +48,11 @@ private:
   };
   known_entry id_;
   known_entry head_{table::heads, {}, {}};
+  /// Events are found from the last one back, and read from the first one on: a tail is found here
+  /// the second time.
+  static constexpr std::size_t most_kept_log_bytes = 65'536;
+  std::map<bytes, bytes> log_;
+  std::size_t log_size_bytes_ = 0;
   bytes last_;
 };
 

@@ -109,6 +109,18 @@ TEST_CASE("a session is found in two round trips, and a view reads each record i
         == 1);
 }
 
+TEST_CASE("a session's events are read in one round trip for each of its commits") {
+  counted_store target;
+  auto a = must_write(target.get(), change{"a"}.event("1").put(head_key, "h"));
+  for (int i = 0; i < 9; ++i)
+    a = must_write(target.get(), change{a}.event("more").event("and more"));
+  const auto view = must(target.get().read());
+  must(view->find(named("a")));
+  std::vector<stored_event> found;
+  CHECK(target.of([&] { found = must(view->events(a.number, 1, 100)); }).round_trips == 10);
+  CHECK(found.size() == 19);
+}
+
 TEST_CASE("a range is read in pages that grow, and that large values end early") {
   counted_store target;
   change writing{"a"};

@@ -66,14 +66,19 @@ double plain_lmdb::run(std::span<const commit_shape> shapes, std::size_t transac
                        std::size_t sessions) {
   const auto begin = clock_type::now();
   for (std::size_t t = 0; t < transactions; ++t) {
-    MDB_txn* transaction = nullptr;
-    check(mdb_txn_begin(environment_, nullptr, 0, &transaction));
-    const auto end = shapes.size() * (t + 1) / transactions;
-    for (auto i = shapes.size() * t / transactions; i < end; ++i)
-      put(transaction, shapes[i], i % sessions);
-    check(mdb_txn_commit(transaction));
+    const auto first = shapes.size() * t / transactions;
+    write(shapes.subspan(first, shapes.size() * (t + 1) / transactions - first), first, sessions);
   }
   return seconds_since(begin);
+}
+
+void plain_lmdb::write(std::span<const commit_shape> shapes, std::size_t first,
+                       std::size_t sessions) {
+  MDB_txn* transaction = nullptr;
+  check(mdb_txn_begin(environment_, nullptr, 0, &transaction));
+  for (std::size_t i = 0; i < shapes.size(); ++i)
+    put(transaction, shapes[i], (first + i) % sessions);
+  check(mdb_txn_commit(transaction));
 }
 
 void plain_lmdb::put(MDB_txn* transaction, const commit_shape& shape, std::size_t session) {

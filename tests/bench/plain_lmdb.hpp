@@ -22,6 +22,9 @@ public:
   /// how long it took, in seconds.
   double run(std::span<const commit_shape> shapes, std::size_t transactions, std::size_t sessions);
 
+  /// One transaction: of commit number `first` and those behind it.
+  void write(std::span<const commit_shape> shapes, std::size_t first, std::size_t sessions);
+
 private:
   void put(MDB_txn* transaction, const commit_shape& shape, std::size_t session);
   void erase_first(MDB_txn* transaction, std::size_t session);

@@ -1,3 +1,4 @@
+#include "bare_loop.hpp"
 #include "plain_lmdb.hpp"
 #include "recording.hpp"
 #include "subjects.hpp"
@@ -22,6 +23,8 @@ public:
     const auto needed = resumes * (in.rounds + 1) / sessions;
     work_.emplace(runtime_, numbered_ids("s-", sessions),
                   in.subtasks != 0 ? in.subtasks : needed + needed / 4 + 5);
+    if (!sync)
+      actors_.emplace(plain_, sessions);
     work_->run(resumes); // warm
     static_cast<void>(work_->take_latencies());
     for (std::size_t i = 0; i < in.rounds; ++i)
@@ -32,6 +35,8 @@ public:
   std::vector<double> plain;
   std::vector<double> bare; ///< With nothing but fdatasync after the same bytes.
   std::vector<double> processor_microseconds;
+  std::vector<double> loop; ///< Of nothing but actors and plain LMDB; measured without sync.
+  std::vector<double> loop_processor_microseconds;
   std::vector<double> batches;
   std::vector<double> median_latency; ///< Microseconds from the result to the receipt.
   std::vector<double> p99_latency;
@@ -56,6 +61,11 @@ private:
     median_latency.push_back(median(latencies));
     p99_latency.push_back(percentile(latencies, 0.99));
     plain.push_back(count / plain_.run(counted_->shapes, transactions, work_->size()));
+    if (actors_) {
+      const auto loop_took = actors_->run(counted_->shapes);
+      loop.push_back(count / loop_took.wall);
+      loop_processor_microseconds.push_back(loop_took.processor * 1e6 / count);
+    }
     double bare_time = 0;
     for (const auto time :
          fdatasync_loop(folder_, counted_->size_bytes() / transactions, transactions))
@@ -68,6 +78,7 @@ private:
   std::shared_ptr<counting_store> counted_;
   runtime runtime_;
   plain_lmdb plain_;
+  std::optional<bare_loop> actors_;
   std::optional<workload> work_;
 };
 
@@ -164,8 +175,13 @@ std::vector<measurement> run_no_fsync(const context& in) {
   const contest of{in, sessions, in.scaled(sessions * 10 + 2'000), false};
   return {measurement{in_flight(sessions), "resumes/s", of.ours}.against(
               of.ours, of.plain, "plain LMDB without fsync; >= 100,000/s"),
+          measurement{"  the same", "resumes/s", of.ours}.against(
+              of.ours, of.loop, "nothing but actors and plain LMDB"),
           measurement{"  processor time a resume", "us", of.processor_microseconds}.against(
               15, "<= 15 us"),
+          measurement{"  the same", "us", of.processor_microseconds}.against(
+              of.processor_microseconds, of.loop_processor_microseconds,
+              "nothing but actors and plain LMDB"),
           measurement{"  sessions a transaction", "", of.batches}};
 }
 

@@ -15,7 +15,7 @@
 
 /// The work that is measured: sessions whose plans have subtasks of one client tool call each, with
 /// arguments and results of 200 bytes of JSON. A resume is a `tool_result` that ends a subtask and
-/// leads to the next one's call, durable and visible: one commit of some 7 events.
+/// leads to the next one's call, durable and visible: one commit of four events.
 namespace fermata::bench {
 
 /// `{"text": "xxx..."}`, 200 bytes as text.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -83,7 +84,8 @@ public:
   };
   using variant = std::variant<said, called, finished, failed, slept, proposed, handed_over>;
 
-  [[nodiscard]] const variant& what() const noexcept { return what_; }
+  [[nodiscard]] const variant& what() const& noexcept { return what_; }
+  [[nodiscard]] variant&& what() && noexcept { return std::move(what_); }
 
 private:
   explicit step(variant what) : what_{std::move(what)} {}
@@ -127,14 +129,17 @@ struct dependency_result {
 /// coroutine.
 class step_context {
 public:
-  step_context() = default;
+  /// `of` must outlive the context: a test that makes one by hand keeps a spec beside it.
+  explicit step_context(const subtask_spec& of) : subtask{of} {}
+  explicit step_context(subtask_spec&& of) = delete;
   step_context(const step_context&) = delete;
   step_context& operator=(const step_context&) = delete;
 
   session_id session;
   std::string goal; ///< The plan's.
   std::uint32_t revision = 0;
-  subtask_spec subtask; ///< The one to work on.
+  /// The one to work on. Borrowed from the runtime, as long as the step lasts.
+  const subtask_spec& subtask;
   std::uint32_t attempt = 0;
   std::vector<dependency_result> dependencies; ///< In the order of `subtask.depends_on`.
   /// Users' messages to this plan from before this attempt, oldest first; those since are in the

@@ -27,11 +27,11 @@ std::unique_ptr<step_context> coordinator::make_context(const core::session_data
                                                         timestamp now) {
   const auto& plan = *data.active;
   const auto& subtask = data.running_subtask();
-  auto context = std::make_unique<step_context>();
+  spec_ = plan.share_spec(*data.head.running);
+  auto context = std::make_unique<step_context>(*spec_);
   context->session = data.head.id;
   context->goal = plan.record.goal;
   context->revision = plan.record.revision;
-  context->subtask = data.running_spec();
   context->attempt = subtask.attempts;
   for (const auto& id : context->subtask.depends_on) {
     const auto& record = plan.subtasks()[plan.position(id)];
@@ -154,6 +154,7 @@ void coordinator::end(step_ending ending) {
   usage_ = context_->usage;
   observe_end(context_->session, ending);
   context_.reset();
+  spec_.reset();
 }
 
 void coordinator::observe_end(const session_id& session, step_ending ending) const {

@@ -37,11 +37,11 @@ public:
 
 private:
   void look_at(const core::plan_data& plan) {
-    for (std::size_t i = 0; i < plan.specs.size(); ++i) {
+    for (std::size_t i = 0; i < plan.specs().size(); ++i) {
       const auto& state = plan.subtasks()[i];
       if (is_over(state.status))
         continue;
-      auto subtask = plan.specs[i];
+      auto subtask = plan.specs()[i];
       if (!state.agent.empty())
         subtask.agent = state.agent; // who it was handed over to
       look_at(plan.record, subtask);

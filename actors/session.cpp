@@ -19,9 +19,6 @@ namespace {
 /// ever (P1).
 constexpr std::size_t max_fold = 64;
 
-/// Most transactions have no more events than that: as many as there are, they are moved nowhere.
-constexpr std::size_t usual_events = 8;
-
 /// How long after a failed commit what could not be recorded is told to the session again.
 constexpr std::chrono::milliseconds retry_interval{1'000};
 
@@ -228,8 +225,8 @@ void session::process(delivery_ptr taken) {
       load_again(*woken);
     return leave();
   }
-  if (const auto* body = std::get_if<command>(&message.body)) {
-    run_command(*body, std::move(message.answer));
+  if (auto* body = std::get_if<command>(&message.body)) {
+    run_command(std::move(*body), std::move(message.answer));
   } else if (std::holds_alternative<wake>(message.body)
              || std::holds_alternative<timer_due>(message.body)) {
     receipt woken;
@@ -250,7 +247,7 @@ void session::process(delivery_ptr taken) {
     leave(); // strangers' ids should not fill the memory
 }
 
-void session::run_command(const command& body, reply answer) {
+void session::run_command(command body, reply answer) {
   const bool creates =
       std::holds_alternative<propose_plan>(body)
       || (std::holds_alternative<post_message>(body) && !environment().planner.empty());
@@ -265,7 +262,7 @@ void session::run_command(const command& body, reply answer) {
     return refuse(answer, std::move(error));
   if (!data().exists())
     environment().new_incarnation = hexadecimal_digits(shared_->options.random->next());
-  auto decided = core::decide(data(), body, environment());
+  auto decided = core::decide(data(), std::move(body), environment());
   if (!decided)
     return refuse(answer, std::move(decided.error()));
   receipt given;
@@ -321,13 +318,12 @@ void session::record(event_body body) {
     building().cancelled_runs.push_back(ended->call);
   if (const auto* restarted = std::get_if<step_restarted>(&fact.body))
     coordinator_.void_shown_text(id_, restarted->subtask);
-  if (shared_->is_observed())
+  building().events.add(fact);
+  if (shared_->is_observed()) {
     building().notes.push_back(core::note_of(data(), fact));
-  core::apply(data(), fact);
-  auto& events = building().events;
-  if (events.empty())
-    events.reserve(usual_events);
-  events.push_back(std::move(fact));
+    building().observed.push_back(fact);
+  }
+  core::apply(data(), std::move(fact));
 }
 
 void session::record_all(std::vector<event_body> bodies) {
@@ -341,7 +337,7 @@ void session::settle() {
   settling_ = true;
   cancel_stale_step();
   if (auto outcome = std::exchange(finished_step_, {}))
-    take_step(*outcome);
+    take_step(std::move(*outcome));
   for (;;) {
     fire_timers();
     cancel_stale_step(); // a deadline may have ended its subtask
@@ -356,7 +352,7 @@ void session::settle() {
     start_step();
     if (!finished_step_)
       break;
-    take_step(*std::exchange(finished_step_, {}));
+    take_step(std::move(*std::exchange(finished_step_, {})));
   }
   settling_ = false;
   if (const auto now = core::derive_state(data()); data().exists() && now != data().head.state) {
@@ -460,7 +456,7 @@ void session::record_usage() {
   record(std::move(fact));
 }
 
-void session::take_step(const coordinator::step_outcome& outcome) {
+void session::take_step(coordinator::step_outcome outcome) {
   look_at_clock();
   record_usage();
   if (goes_deaf(outcome) && data().entries.size() > coordinator_.entries_seen()) {
@@ -470,7 +466,7 @@ void session::take_step(const coordinator::step_outcome& outcome) {
     return;
   }
   if (outcome)
-    record_all(core::take_step(data(), *outcome, environment()));
+    record_all(core::take_step(data(), std::move(*outcome), environment()));
   else
     record_all(core::fail_step(data(), "agent_failed: " + message_of(outcome.error()),
                                is(outcome.error(), errc::model_failed), environment()));
@@ -502,8 +498,8 @@ void session::commit_transaction() {
   writing_ = std::exchange(building(), {});
   auto message = std::make_shared<append>();
   message->session = caf::actor_cast<caf::actor>(self_);
-  message->body =
-      core::make_commit(data(), number_, writing_->events, shared_->options.limits.tail_events);
+  message->body = core::make_commit(data(), number_, std::move(writing_->events),
+                                    shared_->options.limits.tail_events);
   self_->send(peers_.journal, std::move(message));
 }
 
@@ -518,7 +514,7 @@ void session::committed(const commit_outcome& outcome) {
   }
   number_ = outcome.number;
   auto done = std::exchange(writing_, {});
-  shared_->observe([&](auto& observer) { observer.committed(id_, done->events, done->notes); });
+  shared_->observe([&](auto& observer) { observer.committed(id_, done->observed, done->notes); });
   for (auto& [to, with] : done->replies)
     answer(to, std::move(with));
   tell_followers();
@@ -695,7 +691,7 @@ caf::behavior session_actor(caf::stateful_actor<session_actor_state>* self, serv
         message->take_promise_over([self] { return self->make_response_promise(); });
         body->handle(std::move(message));
       },
-      [body](const outcome_ptr& outcome) { body->committed(*outcome); },
+      [body](const append_ptr& written) { body->committed(written->outcome); },
       [body](pack_up) { body->pack_when_idle(); },
       [body](atoms::leave_atom) { body->leave_if_idle(); },
       [body](atoms::stop_atom) { body->stop(); },

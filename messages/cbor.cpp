@@ -16,27 +16,24 @@ constexpr std::uint8_t eight_bytes_follow = 27;
 constexpr std::uint8_t float_item = 0xfa;
 constexpr std::uint8_t double_item = 0xfb;
 
-// Most records and events are smaller; grown from nothing, each would be allocated ten times.
-constexpr std::size_t usual_size_bytes = 512;
+constexpr std::size_t largest_head_bytes = 9;
 
 } // namespace
 
 void cbor_writer::head(cbor_major major, std::uint64_t argument) {
-  if (out_.capacity() == 0)
-    out_.reserve(usual_size_bytes);
   const auto first = static_cast<std::uint8_t>(static_cast<std::uint8_t>(major) << 5);
-  if (argument <= largest_in_head) {
-    out_.push_back(static_cast<std::uint8_t>(first | argument));
-    return;
-  }
+  if (argument <= largest_in_head)
+    return byte(static_cast<std::uint8_t>(first | argument));
   // The smallest of 1, 2, 4 and 8 bytes that holds it.
   const int doublings = argument <= 0xff          ? 0
                         : argument <= 0xffff      ? 1
                         : argument <= 0xffff'ffff ? 2
                                                   : 3;
-  out_.push_back(static_cast<std::uint8_t>(first | (one_byte_follows + doublings)));
+  auto* next = out_.room(largest_head_bytes);
+  *next++ = static_cast<std::uint8_t>(first | (one_byte_follows + doublings));
   for (int shift = (8 << doublings) - 8; shift >= 0; shift -= 8)
-    out_.push_back(static_cast<std::uint8_t>(argument >> shift));
+    *next++ = static_cast<std::uint8_t>(argument >> shift);
+  out_.advance(1 + (std::size_t{1} << doublings));
 }
 
 void cbor_writer::value(const json& value) {
@@ -65,9 +62,11 @@ void cbor_writer::value(const json& value) {
     return;
   case json::value_t::number_float: // in the shortest form that holds it
   case json::value_t::binary:
-  case json::value_t::discarded:
-    json::to_cbor(value, out_);
+  case json::value_t::discarded: {
+    const auto written = to_cbor(value);
+    append(written.data(), written.size());
     return;
+  }
   }
 }
 

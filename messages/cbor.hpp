@@ -2,11 +2,14 @@
 
 #include <fermata/messages/json.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 /// CBOR (RFC 8949) without a tree of JSON in between: what records are written with, and read with
 /// as long as they are what is written here.
@@ -29,14 +32,50 @@ inline constexpr std::uint8_t cbor_false = 0xf4;
 inline constexpr std::uint8_t cbor_true = 0xf5;
 inline constexpr std::uint8_t cbor_null = 0xf6;
 
-/// Appends items to bytes; each byte is the one that `to_cbor` writes.
+/// Bytes to write to, for a short time: a thread's own, which grow once and not for each record.
+class cbor_buffer {
+public:
+  cbor_buffer() : storage_{std::exchange(spare(), {})} {}
+  cbor_buffer(const cbor_buffer&) = delete;
+  cbor_buffer& operator=(const cbor_buffer&) = delete;
+  ~cbor_buffer() {
+    constexpr std::size_t most_kept_bytes = 65'536;
+    if (storage_.size() <= most_kept_bytes)
+      spare() = std::move(storage_);
+  }
+
+  /// Room for so many more bytes.
+  [[nodiscard]] std::uint8_t* room(std::size_t size_bytes) {
+    if (storage_.size() - size_bytes_ < size_bytes)
+      storage_.resize(std::max(usual_size_bytes, 2 * storage_.size() + size_bytes));
+    return storage_.data() + size_bytes_;
+  }
+  /// So many of them are written.
+  void advance(std::size_t size_bytes) noexcept { size_bytes_ += size_bytes; }
+
+  /// What is written, no larger than it is.
+  [[nodiscard]] bytes content() const { return {storage_.data(), storage_.data() + size_bytes_}; }
+
+private:
+  static constexpr std::size_t usual_size_bytes = 512; // most records are smaller
+
+  static bytes& spare() noexcept {
+    thread_local bytes kept;
+    return kept;
+  }
+
+  bytes storage_;
+  std::size_t size_bytes_ = 0;
+};
+
+/// Appends items to a buffer; each byte is the one that `to_cbor` writes.
 class cbor_writer {
 public:
   /// `out` must outlive the writer.
-  explicit cbor_writer(bytes& out) : out_{out} {}
+  explicit cbor_writer(cbor_buffer& out) : out_{out} {}
 
-  void null() { out_.push_back(cbor_null); }
-  void boolean(bool value) { out_.push_back(value ? cbor_true : cbor_false); }
+  void null() { byte(cbor_null); }
+  void boolean(bool value) { byte(value ? cbor_true : cbor_false); }
   void unsigned_integer(std::uint64_t value) { head(cbor_major::unsigned_integer, value); }
   void integer(std::int64_t value) {
     if (value >= 0)
@@ -46,11 +85,11 @@ public:
   }
   void text(std::string_view value) {
     head(cbor_major::text, value.size());
-    out_.insert(out_.end(), value.begin(), value.end());
+    append(value.data(), value.size());
   }
   void byte_string(std::span<const std::uint8_t> value) {
     head(cbor_major::bytes, value.size());
-    out_.insert(out_.end(), value.begin(), value.end());
+    append(value.data(), value.size());
   }
   /// So many items follow, or so many pairs of a key, which is a text, and an item: sorted by key.
   void array(std::size_t size) { head(cbor_major::array, size); }
@@ -59,8 +98,18 @@ public:
 
 private:
   void head(cbor_major major, std::uint64_t argument);
+  void byte(std::uint8_t value) {
+    *out_.room(1) = value;
+    out_.advance(1);
+  }
+  void append(const void* data, std::size_t size_bytes) {
+    if (size_bytes == 0)
+      return; // there may be no data
+    std::memcpy(out_.room(size_bytes), data, size_bytes);
+    out_.advance(size_bytes);
+  }
 
-  bytes& out_;
+  cbor_buffer& out_;
 };
 
 /// Reads items one by one. Each function takes the next item and says true, or says false where it

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <memory>
 #include <stdexcept>
 
 namespace fermata {
@@ -24,6 +25,13 @@ const EVP_MD* sha256_algorithm() {
   return algorithm;
 }
 
+/// Each thread's own, used again and again: making one takes several allocations.
+EVP_MD_CTX* digest_context() {
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{
+      EVP_MD_CTX_new(), EVP_MD_CTX_free};
+  return context.get();
+}
+
 } // namespace
 
 std::string hexadecimal_digits(std::uint64_t number) {
@@ -36,7 +44,10 @@ std::string hexadecimal_digits(std::uint64_t number) {
 std::string sha256(std::string_view data) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
-  if (EVP_Digest(data.data(), data.size(), digest.data(), &size, sha256_algorithm(), nullptr) != 1)
+  auto* context = digest_context();
+  if (context == nullptr || EVP_DigestInit_ex2(context, sha256_algorithm(), nullptr) != 1
+      || EVP_DigestUpdate(context, data.data(), data.size()) != 1
+      || EVP_DigestFinal_ex(context, digest.data(), &size) != 1)
     throw std::runtime_error("SHA-256 failed");
   std::string text;
   text.reserve(std::size_t{2} * size);

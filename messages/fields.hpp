@@ -691,15 +691,14 @@ result<T> from_json(const json& value, unknown_fields policy, std::string_view p
   }
 }
 
-/// The record form of a value: its JSON as CBOR.
+/// The record form of a value: its JSON as CBOR. As large as it is, and no larger: records wait in
+/// memory for the journal and its followers.
 template <class T>
 [[nodiscard]] bytes to_record(const T& value) {
-  constexpr std::size_t usual_size_bytes = 512; // most are smaller
-  bytes out;
-  out.reserve(usual_size_bytes);
-  detail::cbor_writer writer{out};
+  detail::cbor_buffer buffer;
+  detail::cbor_writer writer{buffer};
   detail::codec<T>::write(writer, value);
-  return out;
+  return buffer.content();
 }
 
 /// Reads the record form. Errors: `invalid_json`, `invalid_field`.

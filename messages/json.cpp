@@ -3,6 +3,7 @@
 #include <fermata/messages/detail/strict_json.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -231,47 +232,42 @@ std::string library_text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+/// Eight characters at a time, as they are in memory.
+using word = std::uint64_t;
+
+constexpr word in_each_byte(std::uint8_t value) noexcept {
+  return ~word{0} / 0xFF * value;
+}
+
+/// The first of the bytes, which must be there.
+word load_word(const char* text) noexcept {
+  word loaded = 0;
+  std::memcpy(&loaded, text, sizeof loaded);
+  return loaded;
+}
+
+constexpr word high_bits = in_each_byte(0x80);
+
+/// Some bit of `high_bits` exactly if a byte is below `limit`, which is 0x80 at most; for bytes
+/// that are below 0x80 themselves.
+constexpr word below(word bytes, std::uint8_t limit) noexcept {
+  return (bytes - in_each_byte(limit)) & ~bytes & high_bits;
+}
+
 /// True for what stands in a JSON string as it is: ASCII but for controls, quotes and backslashes.
 bool is_plain(std::string_view text) noexcept {
+  while (text.size() >= sizeof(word)) {
+    const auto bytes = load_word(text.data());
+    const auto special =
+        (bytes & high_bits) | below(bytes, 0x20) | below(bytes ^ in_each_byte('"'), 1)
+        | below(bytes ^ in_each_byte('\\'), 1) | below(bytes ^ in_each_byte(0x7F), 1);
+    if (special != 0)
+      return false;
+    text.remove_prefix(sizeof(word));
+  }
   return std::all_of(text.begin(), text.end(), [](char one) {
     return one >= 0x20 && one < 0x7F && one != '"' && one != '\\';
   });
-}
-
-void append_string(std::string& out, const std::string& text) {
-  if (is_plain(text))
-    out.append(1, '"').append(text).append(1, '"');
-  else
-    out += library_text(text);
-}
-
-/// As the library does it, which takes a virtual call for each character.
-void append_text(std::string& out, const json& value) {
-  if (value.is_object()) {
-    auto before = '{';
-    for (const auto& [name, member] : value.get_ref<const json::object_t&>()) {
-      out += std::exchange(before, ',');
-      append_string(out, name);
-      out += ':';
-      append_text(out, member);
-    }
-    out += value.empty() ? "{}" : "}";
-  } else if (value.is_array()) {
-    auto before = '[';
-    for (const auto& element : value) {
-      out += std::exchange(before, ',');
-      append_text(out, element);
-    }
-    out += value.empty() ? "[]" : "]";
-  } else if (value.is_string()) {
-    append_string(out, value.get_ref<const std::string&>());
-  } else if (value.is_number_unsigned()) {
-    out += std::to_string(value.get<std::uint64_t>());
-  } else if (value.is_number_integer()) {
-    out += std::to_string(value.get<std::int64_t>());
-  } else {
-    out += library_text(value);
-  }
 }
 
 } // namespace
@@ -332,9 +328,47 @@ bytes to_cbor(const json& value) {
 }
 
 std::string to_text(const json& value) {
+  constexpr std::size_t usual_size_bytes = 256;
   std::string text;
+  text.reserve(usual_size_bytes);
   append_text(text, value);
   return text;
+}
+
+void append_string(std::string& out, const std::string& text) {
+  if (is_plain(text))
+    out.append(1, '"').append(text).append(1, '"');
+  else
+    out += library_text(text);
+}
+
+// As the library does it, which takes a virtual call for each character.
+void append_text(std::string& out, const json& value) {
+  if (value.is_object()) {
+    auto before = '{';
+    for (const auto& [name, member] : value.get_ref<const json::object_t&>()) {
+      out += std::exchange(before, ',');
+      append_string(out, name);
+      out += ':';
+      append_text(out, member);
+    }
+    out += value.empty() ? "{}" : "}";
+  } else if (value.is_array()) {
+    auto before = '[';
+    for (const auto& element : value) {
+      out += std::exchange(before, ',');
+      append_text(out, element);
+    }
+    out += value.empty() ? "[]" : "]";
+  } else if (value.is_string()) {
+    append_string(out, value.get_ref<const std::string&>());
+  } else if (value.is_number_unsigned()) {
+    out += std::to_string(value.get<std::uint64_t>());
+  } else if (value.is_number_integer()) {
+    out += std::to_string(value.get<std::int64_t>());
+  } else {
+    out += library_text(value);
+  }
 }
 
 std::string quoted_excerpt(std::string_view text) {
@@ -347,6 +381,10 @@ std::string quoted_excerpt(std::string_view text) {
 bool is_utf8(std::string_view text) noexcept {
   // The table of well-formed byte sequences of The Unicode Standard, chapter 3, table 3-7.
   for (std::size_t i = 0; i < text.size();) {
+    if (text.size() - i >= sizeof(word) && (load_word(text.data() + i) & high_bits) == 0) {
+      i += sizeof(word);
+      continue;
+    }
     const auto lead = static_cast<std::uint8_t>(text[i]);
     std::size_t length = 1;
     std::uint8_t low = 0x80;

@@ -48,6 +48,11 @@ using bytes = std::vector<std::uint8_t>;
 /// Writes compact JSON text in UTF-8 with sorted keys; bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_text(const json& value);
 
+/// Appends what `to_text` writes.
+void append_text(std::string& out, const json& value);
+/// The same for a JSON string.
+void append_string(std::string& out, const std::string& text);
+
 /// A text from outside as it can stand in a message: in quotes, ASCII with everything else escaped,
 /// and shortened when it is long.
 [[nodiscard]] std::string quoted_excerpt(std::string_view text);

@@ -100,6 +100,12 @@ std::uint32_t crc32c_portable(std::span<const std::uint8_t> data, std::uint32_t 
 
 bytes seal(std::span<const std::uint8_t> key, std::span<const std::uint8_t> payload) {
   bytes sealed;
+  seal(key, payload, sealed);
+  return sealed;
+}
+
+void seal(std::span<const std::uint8_t> key, std::span<const std::uint8_t> payload, bytes& sealed) {
+  sealed.clear();
   sealed.reserve(seal_size_bytes + payload.size());
   sealed.resize(checksum_size_bytes);
   sealed.push_back(record_format);
@@ -107,7 +113,6 @@ bytes seal(std::span<const std::uint8_t> key, std::span<const std::uint8_t> payl
   const auto crc = checksum_of(key, std::span{sealed}.subspan(checksum_size_bytes));
   for (std::size_t i = 0; i < checksum_size_bytes; ++i)
     sealed[i] = static_cast<std::uint8_t>(crc >> (8 * i));
-  return sealed;
 }
 
 result<std::span<const std::uint8_t>> unseal(std::string_view what,

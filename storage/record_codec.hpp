@@ -24,6 +24,8 @@ inline constexpr std::uint8_t record_format = 1;
 /// payload), format (1 byte), payload. The key takes part in the checksum, so a value under
 /// another's key is found out.
 [[nodiscard]] bytes seal(std::span<const std::uint8_t> key, std::span<const std::uint8_t> payload);
+/// Into bytes that are used again.
+void seal(std::span<const std::uint8_t> key, std::span<const std::uint8_t> payload, bytes& sealed);
 
 /// Unwraps what `seal` made; the payload borrows from `sealed`. Errors: `store_corrupt` for a wrong
 /// checksum or a value that is too short, `store_too_new` for a newer format; `what` names the

@@ -99,7 +99,7 @@ result<script_step> read_step(const subtask_spec& subtask, std::size_t index) {
   if (read->tool) {
     script_call only;
     only.tool = *read->tool;
-    only.arguments = read->arguments;
+    only.arguments = std::move(read->arguments);
     only.expires_after = read->expires_after;
     read->calls.push_back(std::move(only));
   } else if (written.contains("arguments")) {

@@ -6,6 +6,6 @@ namespace fermata::core {
 
 /// Changes the data by one fact, and notes which records it changed. Total: an event that `decide`
 /// or `advance` made for this data always applies.
-void apply(session_data& data, const event& fact);
+void apply(session_data& data, event fact);
 
 } // namespace fermata::core

@@ -127,7 +127,7 @@ json error_content(const caf::error& error, const environment& env) {
 event_body answered(std::uint64_t call, tool_answer answer, std::string by) {
   call_answered fact;
   fact.call = call;
-  fact.digest = digest_of(to_json(answer));
+  fact.digest = digest_of_answer(answer);
   fact.answer = std::move(answer);
   fact.by = std::move(by);
   return fact;
@@ -234,17 +234,30 @@ event_body asked_again(const session_data& data, const call_record& call, std::u
 std::string approval_digest(const session_data& data, std::uint64_t call, std::uint32_t revision,
                             const tool_name& tool, std::uint32_t tool_version,
                             const json& arguments, const std::string& fingerprint) {
-  // Member by member: a list of them would be built of arrays first, for each call that there is.
-  auto shown = json::object();
-  shown["incarnation"] = data.head.incarnation;
-  shown["call"] = call_id{data.head.id, call}.str();
-  shown["tool"] = tool.str();
-  shown["tool_version"] = tool_version;
-  shown["revision"] = revision;
-  shown["fingerprint"] = fingerprint;
-  // Members are in the order of their names, and the first of them need not be copied.
-  auto text = to_text(shown);
-  text.insert(1, R"("arguments":)" + to_text(arguments) + ",");
+  std::string text = R"({"arguments":)";
+  append_text(text, arguments);
+  text += R"(,"call":)";
+  append_string(text, call_id{data.head.id, call}.str());
+  text += R"(,"fingerprint":)";
+  append_string(text, fingerprint);
+  text += R"(,"incarnation":)";
+  append_string(text, data.head.incarnation);
+  text += R"(,"revision":)";
+  text += std::to_string(revision);
+  text += R"(,"tool":)";
+  append_string(text, tool.str());
+  text += R"(,"tool_version":)";
+  text += std::to_string(tool_version);
+  text += '}';
+  return sha256(text);
+}
+
+std::string digest_of_answer(const tool_answer& answer) {
+  std::string text = R"({"content":)";
+  append_text(text, answer.content);
+  text += R"(,"outcome":")";
+  text += enum_name(answer.outcome);
+  text += R"("})";
   return sha256(text);
 }
 

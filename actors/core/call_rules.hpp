@@ -88,10 +88,15 @@ void end_open_calls(const session_data& data, call_outcome outcome, const std::s
                                      std::uint32_t revision, std::string reason,
                                      const environment& env);
 
-/// What an approval of a call approves, for a plan's revision (P9).
+/// What an approval of a call approves, for a plan's revision (P9): as `fermata::digest_of` an
+/// object of `arguments`, `call`, `fingerprint`, `incarnation`, `revision`, `tool` and
+/// `tool_version`, which is not made for it.
 [[nodiscard]] std::string approval_digest(const session_data& data, std::uint64_t call,
                                           std::uint32_t revision, const tool_name& tool,
                                           std::uint32_t tool_version, const json& arguments,
                                           const std::string& fingerprint);
+
+/// What tells one answer to a call from another (P4): as `fermata::digest_of` its JSON.
+[[nodiscard]] std::string digest_of_answer(const tool_answer& answer);
 
 } // namespace fermata::core

@@ -31,7 +31,7 @@ public:
       return;
     case record_kind::subtask_spec:
       if (const auto* plan = data_.find_plan(key.group))
-        put(key, plan->specs[key.index]);
+        put(key, plan->specs()[key.index]);
       return;
     case record_kind::subtask:
       if (const auto* plan = data_.find_plan(key.group))
@@ -172,13 +172,11 @@ std::uint64_t longest_tail(session_number number, std::uint32_t tail_events) {
 }
 
 /// True when the records are to be written with this commit, and no event is left to be applied.
-bool is_record_due(const session_data& data, const commit& made, std::span<const event> facts,
-                   std::uint32_t tail_events) {
-  const auto tail = data.head.recorded == 0 ? facts.size() : data.head.events - data.head.recorded;
+bool is_record_due(const session_data& data, const commit& made, std::uint32_t tail_events) {
+  const auto tail =
+      data.head.recorded == 0 ? made.events.size() : data.head.events - data.head.recorded;
   return made.number == 0 || tail > longest_tail(made.number, tail_events)
-         || data.tail_size_bytes > max_tail_size_bytes || !data.retired.empty() || data.is_over()
-         || std::any_of(facts.begin(), facts.end(),
-                        [](const event& fact) { return needs_records(fact.body); });
+         || data.tail_size_bytes > max_tail_size_bytes || !data.retired.empty() || data.is_over();
 }
 
 void record_all(session_data& data, commit& out) {
@@ -210,16 +208,6 @@ void defer_records(session_data& data, commit& out) {
 
 } // namespace
 
-/// They cannot be applied later, as they do not say all, or as events that are needed go with them;
-/// or a record would have to be kept in memory for no other reason.
-bool needs_records(const event_body& body) {
-  return std::holds_alternative<plan_proposed>(body)
-         || std::holds_alternative<history_trimmed>(body)
-         || std::holds_alternative<message_received>(body)
-         || std::holds_alternative<decision_forgotten>(body)
-         || std::holds_alternative<late_result>(body);
-}
-
 std::vector<record_change> unwritten_records(const session_data& data) {
   recorder made{data};
   made.changes.reserve(data.unwritten.size());
@@ -237,25 +225,24 @@ void forget_past(session_data& data) {
   data.past_plans.clear();
 }
 
-commit make_commit(session_data& data, session_number number, std::span<const event> facts,
+commit make_commit(session_data& data, session_number number, recorded_events events,
                    std::uint32_t tail_events) {
   commit out;
   out.session = data.head.id;
   out.number = number;
-  out.expected_events = data.head.events - facts.size();
-  out.events.reserve(facts.size());
-  for (const auto& fact : facts)
-    data.tail_size_bytes += out.events.emplace_back(to_record(fact)).size();
+  out.expected_events = data.head.events - events.size();
+  out.drops_events_below = events.drops_events_below();
+  const auto needs_records = events.needs_records();
+  out.events = std::move(events).take();
+  for (const auto& event : out.events)
+    data.tail_size_bytes += event.size();
   out.status = static_cast<std::uint8_t>(data.head.state);
   out.deletes_session = data.deleted;
-  for (const auto& fact : facts)
-    if (const auto* trimmed = std::get_if<history_trimmed>(&fact.body))
-      out.drops_events_below = trimmed->first_event;
   change_timer(data, out);
   data.changed.sort();
   change_pending(data, out);
   data.unwritten.take(data.changed);
-  if (is_record_due(data, out, facts, tail_events))
+  if (needs_records || is_record_due(data, out, tail_events))
     record_all(data, out);
   else
     defer_records(data, out);

@@ -184,14 +184,14 @@ public:
     return decided;
   }
 
-  result<verdict> operator()(const tool_result& body) const {
+  result<verdict> operator()(tool_result body) const {
     const auto* call = find_call(body.call);
     if (call == nullptr)
       return unknown(body.call);
     if (auto error = check_result(body.content, env_))
       return error;
-    const tool_answer answer{body.is_error ? call_outcome::failed : call_outcome::succeeded,
-                             body.content};
+    tool_answer answer{body.is_error ? call_outcome::failed : call_outcome::succeeded,
+                       std::move(body.content)};
     switch (call->status) {
     case call_status::answered:
       return answer_again(*call, answer);
@@ -214,7 +214,7 @@ public:
     case call_status::awaiting_result:
       break;
     }
-    return just(answered(call->number, answer));
+    return just(answered(call->number, std::move(answer)));
   }
 
   result<verdict> operator()(const resolve_outcome& body) const {
@@ -431,7 +431,7 @@ private:
     const auto& draft = *data_.draft;
     verdict decided;
     if (body.verdict == plan_verdict::approve)
-      make_way(draft.specs, draft.record.replaces, body.revision, decided.events);
+      make_way(draft.specs(), draft.record.replaces, body.revision, decided.events);
     plan_decided fact;
     fact.revision = body.revision;
     fact.verdict = body.verdict;
@@ -454,7 +454,7 @@ private:
     if (replaces == 0 || !data_.head.running)
       return;
     const auto& running = data_.running_spec().id;
-    const auto changes = compare_plans(data_.active->specs, data_.active->statuses(), next);
+    const auto changes = compare_plans(data_.active->specs(), data_.active->statuses(), next);
     const auto reason = "replaced by revision " + std::to_string(revision);
     if (std::none_of(changes.begin(), changes.end(), [&](const subtask_change& change) {
           return change.subtask == running && change.fate == subtask_fate::continued;
@@ -471,7 +471,7 @@ private:
     const auto& draft = *data_.draft;
     plan_spec refused;
     refused.goal = draft.record.goal;
-    refused.subtasks = draft.specs;
+    refused.subtasks = draft.specs();
     refused.tools = draft.record.tools;
     auto made = planning_plan(data_.messages.empty() ? refused.goal : data_.messages.front().text,
                               {{"revises", to_json(refused)}, {"feedback", feedback}}, env_);
@@ -765,7 +765,7 @@ private:
 
   /// An answer to a call that has one.
   result<verdict> answer_again(const call_record& call, const tool_answer& answer) const {
-    const auto digest = digest_of(to_json(answer));
+    const auto digest = digest_of_answer(answer);
     verdict again;
     if (call.answer->outcome == call_outcome::cancelled
         || call.answer->outcome == call_outcome::expired) {
@@ -845,13 +845,13 @@ caf::error check_texts(const command& body, const environment& env) {
 
 } // namespace
 
-result<verdict> decide(const session_data& data, const command& body, const environment& env) {
+result<verdict> decide(const session_data& data, command body, const environment& env) {
   // A timer that was due may have changed it in the same transaction.
   if (auto error = check_command(derive_state(data), body))
     return error;
   if (auto error = check_texts(body, env))
     return error;
-  return std::visit(decider{data, env}, body);
+  return std::visit(decider{data, env}, std::move(body));
 }
 
 } // namespace fermata::core

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fermata/actors/agent.hpp>
+#include <fermata/actors/core/recorded_events.hpp>
 #include <fermata/actors/core/session_data.hpp>
 #include <fermata/actors/policy.hpp>
 #include <fermata/actors/retention.hpp>
@@ -44,11 +45,11 @@ struct verdict {
 };
 
 /// Decides on a command. `recall` must have been done for it. An error leaves everything as it is.
-[[nodiscard]] result<verdict> decide(const session_data& data, const command& body,
+[[nodiscard]] result<verdict> decide(const session_data& data, command body,
                                      const environment& env);
 
 /// Turns what an agent returned into events. Total: a step that cannot be taken fails its subtask.
-[[nodiscard]] std::vector<event_body> take_step(const session_data& data, const step& taken,
+[[nodiscard]] std::vector<event_body> take_step(const session_data& data, step taken,
                                                 const environment& env);
 
 /// The agent threw or cannot be run; the subtask's `retry` applies if that may pass.
@@ -62,7 +63,7 @@ struct verdict {
 /// What retention asks for at the end of a transaction with these events: that a session whose plan
 /// is over drops events, or that its deletion is scheduled, or later than it was.
 [[nodiscard]] std::vector<event_body>
-retain(const session_data& data, std::span<const event> written, const environment& env);
+retain(const session_data& data, const recorded_events& recorded, const environment& env);
 
 /// What the session's earliest alarm brings about, if it is due. Afterwards there may be another.
 [[nodiscard]] std::vector<event_body> fire_due(const session_data& data, const environment& env);

@@ -21,7 +21,7 @@ std::optional<event_body> advance(const session_data& data, timestamp now) {
   if (plan.record.status != plan_status::in_progress || data.head.running)
     return std::nullopt;
   if (const auto ready = plan.first_ready()) {
-    const auto& spec = plan.specs[*ready];
+    const auto& spec = plan.specs()[*ready];
     const auto& subtask = plan.subtasks()[*ready];
     subtask_started fact;
     fact.subtask = spec.id;
@@ -30,7 +30,8 @@ std::optional<event_body> advance(const session_data& data, timestamp now) {
       fact.deadline = now + spec.time_limit;
     return fact;
   }
-  if (plan.count(subtask_status::done) + plan.count(subtask_status::skipped) == plan.specs.size()) {
+  if (plan.count(subtask_status::done) + plan.count(subtask_status::skipped)
+      == plan.specs().size()) {
     plan_ended fact;
     fact.revision = plan.record.revision;
     fact.status = plan_status::completed;
@@ -57,7 +58,7 @@ std::vector<event_body> fire_subtask(const session_data& data, std::uint32_t pos
                                      const environment& env) {
   std::vector<event_body> events;
   const auto& subtask = data.active->subtasks()[position];
-  const auto& id = data.active->specs[position].id;
+  const auto& id = data.active->specs()[position].id;
   const bool deadline = subtask.deadline && *subtask.deadline <= env.now;
   const bool runs = data.head.running == position;
   if (deadline || (runs && subtask.attempt_ends && *subtask.attempt_ends <= env.now)) {
@@ -136,26 +137,21 @@ event_body fire_deletion(const session_data& data, const environment& env) {
 
 } // namespace
 
-std::vector<event_body> retain(const session_data& data, std::span<const event> written,
+std::vector<event_body> retain(const session_data& data, const recorded_events& recorded,
                                const environment& env) {
   std::vector<event_body> events;
   if (!data.exists() || data.deleted || !data.is_over() || data.head.last_revision == 0)
     return events;
-  const auto has = [&](auto tag) {
-    return std::any_of(written.begin(), written.end(), [&](const event& one) {
-      return std::holds_alternative<decltype(tag)>(one.body);
-    });
-  };
   if (env.retention.keep_events) {
     const auto keep = std::max<std::uint64_t>(*env.retention.keep_events, 1);
     const auto kept = data.head.events + 1 - data.first_event;
     // Not for a few: the journal goes through what is kept to find what is dropped.
-    if ((has(plan_ended{}) && kept > keep + keep / 4) || kept / 2 > keep)
+    if ((recorded.ends_plan() && kept > keep + keep / 4) || kept / 2 > keep)
       if (auto fact = trimmed_to(data, keep, std::string{by_retention}))
         events.emplace_back(std::move(*fact));
   }
   // What was just said of it holds.
-  const auto changes = !written.empty() && !has(deletion_scheduled{});
+  const auto changes = !recorded.empty() && !recorded.schedules_deletion();
   if (env.retention.delete_finished_after && (changes || !data.head.delete_at)) {
     deletion_scheduled fact;
     fact.at = env.now + std::min(*env.retention.delete_finished_after, env.limits.timer_horizon);

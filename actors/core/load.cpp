@@ -189,7 +189,7 @@ caf::error apply_stored(session_data& data, session_number number, const stored_
     return make_error(errc::store_corrupt, "event " + std::to_string(stored.number) + " of session "
                                                + data.head.id.str() + " cannot be applied: " + why);
   };
-  const auto fact = from_record<event>(stored.value);
+  auto fact = from_record<event>(stored.value);
   if (!fact)
     return unusable(message_of(fact.error()));
   if (const auto call = call_of(fact->body); is_away(data, call))
@@ -197,7 +197,7 @@ caf::error apply_stored(session_data& data, session_number number, const stored_
       return error;
   if (auto error = check_applicable(data, *fact))
     return unusable(message_of(error));
-  apply(data, *fact);
+  apply(data, std::move(*fact));
   if (!data.retired.empty())
     return unusable("the records of a plan that leaves are written with it");
   data.tail_size_bytes += stored.value.size();

@@ -22,7 +22,7 @@ public:
     for (const auto* plan : plans)
       add(plan_key(plan->record.revision), plan->record);
     for (const auto* plan : plans)
-      add_all(spec_key(plan->record.revision, 0), plan->specs);
+      add_all(spec_key(plan->record.revision, 0), plan->specs());
     for (const auto* plan : plans)
       add_all(subtask_key(plan->record.revision, 0), plan->subtasks());
     for (const auto& [number, call] : data_.calls)
@@ -38,7 +38,7 @@ public:
       add(message_key(message.number), message);
     for (const auto& [number, decision] : data_.remembered)
       add(remembered_key(number), decision);
-    return {out_.begin(), out_.end()}; // no larger than it must be
+    return out_.content();
   }
 
 private:
@@ -71,7 +71,7 @@ private:
   }
 
   const session_data& data_;
-  bytes out_;
+  detail::cbor_buffer out_;
   detail::cbor_writer writer_{out_};
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/core/recorded_events.hpp>
 #include <fermata/actors/core/session_data.hpp>
 #include <fermata/storage/store.hpp>
 
@@ -9,9 +10,6 @@ namespace fermata::core {
 /// How much there may be of the events of a tail: an activation reads and applies them.
 inline constexpr std::uint64_t max_tail_size_bytes = 32'768;
 
-/// True for an event whose commit writes all records: no tail has it.
-[[nodiscard]] bool needs_records(const event_body& body);
-
 /// What the data and its new events come to as one transaction; takes `data.changed`. `number` is 0
 /// for a session that the commit creates.
 ///
@@ -20,8 +18,8 @@ inline constexpr std::uint64_t max_tail_size_bytes = 32'768;
 /// that, so that not all are written at once, and `max_tail_size_bytes`; the plan goes on, and none
 /// takes its place; and no event needs its records. Afterwards calls of the past are forgotten in
 /// memory, but for those that are not written yet.
-[[nodiscard]] commit make_commit(session_data& data, session_number number,
-                                 std::span<const event> facts, std::uint32_t tail_events);
+[[nodiscard]] commit make_commit(session_data& data, session_number number, recorded_events events,
+                                 std::uint32_t tail_events);
 
 /// The records in `data.unwritten` as they would be written now, in the order of their keys.
 [[nodiscard]] std::vector<record_change> unwritten_records(const session_data& data);

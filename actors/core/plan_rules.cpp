@@ -94,8 +94,8 @@ void block_dependents(const plan_data& plan, std::uint32_t failed,
           || !seen.insert(dependent).second)
         continue;
       subtask_blocked fact;
-      fact.subtask = plan.specs[dependent].id;
-      fact.by = plan.specs[causes[i]].id;
+      fact.subtask = plan.specs()[dependent].id;
+      fact.by = plan.specs()[causes[i]].id;
       events.emplace_back(std::move(fact));
       causes.push_back(dependent);
     }
@@ -113,7 +113,7 @@ bool blocks(subtask_status status) {
 } // namespace
 
 std::optional<subtask_id> blocking_dependency(const plan_data& plan, std::uint32_t position) {
-  const auto& dependencies = plan.specs[position].depends_on;
+  const auto& dependencies = plan.specs()[position].depends_on;
   const auto found =
       std::find_if(dependencies.begin(), dependencies.end(), [&](const subtask_id& id) {
         return blocks(plan.subtasks()[plan.position(id)].status);
@@ -129,7 +129,7 @@ void unblock_dependents(const plan_data& plan, std::uint32_t cleared,
     for (const auto dependent : plan.dependents(causes[i])) {
       if (plan.subtasks()[dependent].status != subtask_status::blocked || free.contains(dependent))
         continue;
-      const auto& dependencies = plan.specs[dependent].depends_on;
+      const auto& dependencies = plan.specs()[dependent].depends_on;
       const bool still =
           std::any_of(dependencies.begin(), dependencies.end(), [&](const subtask_id& id) {
             const auto on = plan.position(id);
@@ -142,7 +142,7 @@ void unblock_dependents(const plan_data& plan, std::uint32_t cleared,
       free.insert(dependent);
       causes.push_back(dependent);
       subtask_unblocked fact;
-      fact.subtask = plan.specs[dependent].id;
+      fact.subtask = plan.specs()[dependent].id;
       events.emplace_back(std::move(fact));
     }
   }
@@ -151,10 +151,10 @@ void unblock_dependents(const plan_data& plan, std::uint32_t cleared,
 void fail_subtask(const session_data& data, std::uint32_t position, std::string reason,
                   bool retryable, const environment& env, std::vector<event_body>& events) {
   const auto& plan = *data.active;
-  const auto& retry = plan.specs[position].retry;
+  const auto& retry = plan.specs()[position].retry;
   const auto attempts = plan.subtasks()[position].attempts;
   subtask_failed fact;
-  fact.subtask = plan.specs[position].id;
+  fact.subtask = plan.specs()[position].id;
   fact.reason = shortened(std::move(reason), env);
   if (retryable && attempts < retry.max_attempts)
     fact.retry_at = env.now + backoff_after(retry, attempts, env.random);

@@ -43,16 +43,17 @@ std::vector<subtask_status> statuses_of(std::span<const subtask_record> subtasks
 
 plan_data::plan_data(plan_record of, std::vector<subtask_spec> proposed,
                      std::vector<subtask_record> states)
-    : record{std::move(of)}, specs{std::move(proposed)}, subtasks_{std::move(states)} {
-  assert(specs.size() == subtasks_.size());
-  const auto size = static_cast<std::uint32_t>(specs.size());
+    : record{std::move(of)}, subtasks_{std::move(states)} {
+  specs_ = std::make_shared<std::vector<subtask_spec>>(std::move(proposed));
+  assert(specs().size() == subtasks_.size());
+  const auto size = static_cast<std::uint32_t>(specs().size());
   by_id_.resize(size);
   std::iota(by_id_.begin(), by_id_.end(), 0);
   std::ranges::sort(by_id_, {}, id_at());
   dependents_.resize(size);
   unmet_.resize(size);
   for (std::uint32_t i = 0; i < size; ++i) {
-    for (const auto& dependency : specs[i].depends_on) {
+    for (const auto& dependency : specs()[i].depends_on) {
       const auto on = position(dependency);
       dependents_[on].push_back(i);
       if (!satisfies(subtasks_[on].status))
@@ -67,7 +68,7 @@ plan_data::plan_data(plan_record of, std::vector<subtask_spec> proposed,
 
 std::optional<std::uint32_t> plan_data::find(const subtask_id& id) const {
   const auto found = std::ranges::lower_bound(by_id_, id, {}, id_at());
-  if (found == by_id_.end() || specs[*found].id != id)
+  if (found == by_id_.end() || specs()[*found].id != id)
     return std::nullopt;
   return *found;
 }
@@ -80,13 +81,15 @@ void plan_data::set_status(std::uint32_t position, subtask_status status) {
   auto& subtask = subtasks_[position];
   assert(allows(subtask_transitions, subtask.status, status));
   const bool satisfied_before = satisfies(subtask.status);
+  const bool ready_before = subtask.status == subtask_status::pending && unmet_[position] == 0;
+  const bool is_ready = status == subtask_status::pending && unmet_[position] == 0;
   --counts_[static_cast<std::size_t>(subtask.status)];
   ++counts_[static_cast<std::size_t>(status)];
   subtask.status = status;
   note_alarm(position);
-  if (status == subtask_status::pending && unmet_[position] == 0)
+  if (is_ready && !ready_before)
     ready_.insert(position);
-  else
+  else if (ready_before && !is_ready)
     ready_.erase(position);
   if (satisfied_before == satisfies(status))
     return;

@@ -6,9 +6,11 @@
 #include <fermata/storage/records.hpp>
 
 #include <array>
+#include <cassert>
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -49,14 +51,21 @@ inline constexpr std::string_view remembered_prefix = "decision ";
 class plan_data {
 public:
   plan_record record;
-  std::vector<subtask_spec> specs;
 
-  plan_data() = default;
-  /// Derives the rest; linear in the plan but for a sort. `states` has one for each of `specs`.
+  /// Derives the rest; linear in the plan but for a sort. `states` has one for each that is
+  /// proposed.
   plan_data(plan_record of, std::vector<subtask_spec> proposed, std::vector<subtask_record> states);
 
+  [[nodiscard]] const std::vector<subtask_spec>& specs() const noexcept {
+    assert(specs_ && "of one that was moved from nothing is left");
+    return *specs_;
+  }
+  /// For a step that may go on when the plan has left memory.
+  [[nodiscard]] std::shared_ptr<const subtask_spec> share_spec(std::uint32_t position) const {
+    return {specs_, &(*specs_)[position]};
+  }
   [[nodiscard]] const std::vector<subtask_record>& subtasks() const noexcept { return subtasks_; }
-  /// How each of them stands, in the order of `specs`.
+  /// How each of them stands, in the order of `specs()`.
   [[nodiscard]] std::vector<subtask_status> statuses() const { return statuses_of(subtasks_); }
   [[nodiscard]] std::optional<std::uint32_t> find(const subtask_id& id) const;
   [[nodiscard]] std::uint32_t position(const subtask_id& id) const { return find(id).value(); }
@@ -89,9 +98,10 @@ private:
   void note_alarm(std::uint32_t position);
   /// For searches in `by_id_`.
   [[nodiscard]] auto id_at() const {
-    return [this](std::uint32_t position) -> const subtask_id& { return specs[position].id; };
+    return [this](std::uint32_t position) -> const subtask_id& { return specs()[position].id; };
   }
 
+  std::shared_ptr<const std::vector<subtask_spec>> specs_;
   std::vector<subtask_record> subtasks_;
   std::vector<std::uint32_t> by_id_; // all positions, in the order of the subtasks' ids
   std::vector<std::vector<std::uint32_t>> dependents_;
@@ -158,7 +168,7 @@ public:
   [[nodiscard]] const subtask_record& running_subtask() const {
     return active->subtasks()[*head.running];
   }
-  [[nodiscard]] const subtask_spec& running_spec() const { return active->specs[*head.running]; }
+  [[nodiscard]] const subtask_spec& running_spec() const { return active->specs()[*head.running]; }
 
   /// True when the running subtask's agent has proposed a plan that waits for a decision.
   [[nodiscard]] bool awaits_own_proposal() const noexcept {

@@ -37,12 +37,12 @@ public:
 
   void operator()(const step::failed& taken) { fail(taken.reason, taken.retryable); }
 
-  void operator()(const step::finished& taken) {
+  void operator()(step::finished taken) {
     if (auto error = check_result(taken.result, env_))
       return fail("the subtask's result is refused: " + message_of(error));
     subtask_finished fact;
     fact.subtask = subtask();
-    fact.result = taken.result;
+    fact.result = std::move(taken.result);
     events_.emplace_back(std::move(fact));
   }
 
@@ -52,7 +52,7 @@ public:
       say(taken.text, "result_size_bytes", env_.limits.result_size_bytes);
   }
 
-  void operator()(const step::called& taken) {
+  void operator()(step::called taken) {
     if (!has_room())
       return;
     if (taken.requests.empty())
@@ -63,8 +63,8 @@ public:
     if (!taken.text.empty() && !say(taken.text, "text_size_bytes", env_.limits.text_size_bytes))
       return;
     auto number = data_.head.calls;
-    for (const auto& request : taken.requests)
-      call(request, ++number, &request == &taken.requests.front());
+    for (auto& request : taken.requests)
+      call(std::move(request), ++number, &request == &taken.requests.front());
   }
 
   void operator()(const step::slept& taken) {
@@ -159,12 +159,10 @@ private:
 
   /// Proposes one call of a step: asks, grants, or answers it at once when it cannot run or must
   /// not.
-  void call(const tool_request& request, std::uint64_t number, bool first) {
+  void call(tool_request request, std::uint64_t number, bool first) {
     call_proposed fact;
     fact.call = number;
     fact.subtask = subtask();
-    fact.tool = request.tool;
-    fact.arguments = request.arguments;
     fact.first_of_step = first;
     const auto tool = find_tool(data_.active->record.tools, request.tool, env_.tools);
     caf::error refusal =
@@ -198,6 +196,8 @@ private:
     fact.status = refusal || denies ? call_status::answered
                   : asks            ? call_status::awaiting_decision
                                     : granted_status(fact.kind);
+    fact.tool = std::move(request.tool);
+    fact.arguments = std::move(request.arguments);
     events_.emplace_back(std::move(fact));
     // The agent sees why its call was refused, as the call's result; nobody is asked about it.
     if (refusal)
@@ -244,10 +244,9 @@ std::vector<event_body> fail_step(const session_data& data, std::string reason, 
   return events;
 }
 
-std::vector<event_body> take_step(const session_data& data, const step& taken,
-                                  const environment& env) {
+std::vector<event_body> take_step(const session_data& data, step taken, const environment& env) {
   step_taker taker{data, env};
-  std::visit(taker, taken.what());
+  std::visit(taker, std::move(taken).what());
   return taker.take();
 }
 

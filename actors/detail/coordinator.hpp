@@ -87,6 +87,7 @@ private:
   core::boxed<attempt_memory> memory_;
   model_usage usage_;                           ///< Of the last step, once it is over.
   std::chrono::steady_clock::time_point begin_; ///< For observers.
+  std::shared_ptr<const subtask_spec> spec_;    ///< What the context borrows.
   std::unique_ptr<step_context> context_;
   bool busy_ = false;
   coro::actor_scope scope_; // last: frames refer to the context

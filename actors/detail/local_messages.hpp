@@ -167,15 +167,15 @@ struct close_down {
   close_down() = default;
 };
 
-/// One session's transaction on its way to the journal.
+/// One session's transaction on its way to the journal, and back again with what became of it:
+/// whoever has made it takes its memory back.
 struct append {
-  caf::actor session;
+  caf::actor session; ///< Who it goes back to.
   commit body;
+  commit_outcome outcome;
   append() = default;
 };
 using append_ptr = std::shared_ptr<append>;
-
-using outcome_ptr = std::shared_ptr<commit_outcome>;
 
 /// Asks a session to pack its data: too many others were used after it.
 struct pack_up {
@@ -192,7 +192,6 @@ struct turn_ended {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::session_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::delivery_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::append_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::outcome_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::pack_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::turn_ended)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(fermata::detail::status_inquiry)

@@ -58,8 +58,9 @@ public:
 private:
   /// A transaction that is being put together or written.
   struct transaction {
-    std::vector<event> events;
-    std::vector<event_note> notes; ///< One for each event, where somebody observes.
+    core::recorded_events events;
+    std::vector<event> observed;   ///< The same, where somebody observes.
+    std::vector<event_note> notes; ///< One for each of them.
     std::vector<std::pair<reply, receipt>> replies;
     std::vector<std::uint64_t> claimed;        ///< To start after the commit.
     std::vector<run_finished> ended_runs;      ///< To forget after the commit.
@@ -85,7 +86,7 @@ private:
   void fail_to_load(caf::error why);
   void process(delivery_ptr taken);
   void redeliver(delivery_ptr message);
-  void run_command(const command& body, reply answer);
+  void run_command(command body, reply answer);
   void take_outcome(const run_finished& finished);
   /// Says to the core what time it is.
   void look_at_clock();
@@ -102,7 +103,7 @@ private:
   void pass_worker_on(std::chrono::milliseconds delay = {});
   void start_step();
   void step_done(coordinator::step_outcome outcome);
-  void take_step(const coordinator::step_outcome& outcome);
+  void take_step(coordinator::step_outcome outcome);
   void record_usage();
   void cancel_stale_step();
   void commit_transaction();

@@ -4,8 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -37,7 +37,8 @@ private:
   using place = std::pair<std::uint64_t, std::uint64_t>; ///< Served last; counts arrivals.
 
   std::map<place, session_id> order_;
-  std::unordered_map<session_id, std::deque<delivery_ptr>> waiting_;
+  /// Mostly one of each, where a deque would take 0.6 KB.
+  std::unordered_map<session_id, std::list<delivery_ptr>> waiting_;
   std::uint64_t arrivals_ = 0;
 };
 

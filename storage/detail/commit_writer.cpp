@@ -201,8 +201,9 @@ caf::error commit_writer::append_log(const commit& change, session_number number
   entry.previous_position = head.last_position;
   entry.count = static_cast<std::uint32_t>(change.events.size());
   const auto key = number_key(position);
-  const auto sealed = seal_value(table::log, key, make_log(entry, change.events));
-  if (auto error = tables_.append(table::log, key, sealed))
+  make_log(entry, change.events, payload_);
+  seal_value(table::log, key, payload_, sealed_);
+  if (auto error = tables_.append(table::log, key, sealed_))
     return error;
   last_position_ = position;
   head.last_position = position;
@@ -262,7 +263,8 @@ caf::error commit_writer::put_timers(const commit& change, session_number number
 }
 
 caf::error commit_writer::put_sealed(table which, byte_view key, byte_view payload) {
-  return tables_.put(which, key, seal_value(which, key, payload));
+  seal_value(which, key, payload, sealed_);
+  return tables_.put(which, key, sealed_);
 }
 
 caf::error commit_writer::load_counters() {

@@ -50,6 +50,8 @@ private:
   std::optional<std::uint64_t> format_; ///< Once one was needed that is not the first.
   bool created_ = false;
   bool dirty_ = false;
+  bytes payload_; ///< Used for one value after the other, as is the next.
+  bytes sealed_;
 };
 
 /// Refuses a commit before it is looked at; none: it is to be applied.

@@ -146,12 +146,12 @@ result<session_anchor> make_anchor(session_number number, const head_entry& head
   return anchor;
 }
 
-bytes make_log(const log_entry& entry, std::span<const bytes> events) {
+void make_log(const log_entry& entry, std::span<const bytes> events, bytes& payload) {
   assert(entry.count == events.size() && entry.count > 0);
   std::size_t size = 28;
   for (const auto& event : events)
     size += 4 + event.size();
-  bytes payload;
+  payload.clear();
   payload.reserve(size);
   append_little_endian(payload, entry.session);
   append_little_endian(payload, entry.first_event);
@@ -161,7 +161,6 @@ bytes make_log(const log_entry& entry, std::span<const bytes> events) {
     append_little_endian(payload, static_cast<std::uint32_t>(event.size()));
     payload.insert(payload.end(), event.begin(), event.end());
   }
-  return payload;
 }
 
 result<log_entry> parse_log(std::uint64_t position, byte_view sealed) {

@@ -109,7 +109,8 @@ struct log_entry {
   [[nodiscard]] std::uint64_t last_event() const noexcept { return first_event + count - 1; }
 };
 
-[[nodiscard]] bytes make_log(const log_entry& entry, std::span<const bytes> events);
+/// Into bytes that are used again.
+void make_log(const log_entry& entry, std::span<const bytes> events, bytes& payload);
 [[nodiscard]] result<log_entry> parse_log(std::uint64_t position, byte_view sealed);
 [[nodiscard]] result<log_entry> require_log(table_reader& tables, std::uint64_t position);
 

@@ -53,6 +53,10 @@ bytes seal_value(table which, byte_view key, byte_view payload) {
   return seal(checksum_key{which, key}, payload);
 }
 
+void seal_value(table which, byte_view key, byte_view payload, bytes& sealed) {
+  seal(checksum_key{which, key}, payload, sealed);
+}
+
 result<byte_view> unseal_value(table which, byte_view key, byte_view sealed) {
   auto payload = unseal({}, checksum_key{which, key}, sealed);
   if (payload)

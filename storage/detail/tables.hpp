@@ -110,6 +110,8 @@ public:
 /// Seals a value under its table and key, and unseals it. Errors of `unseal_value`:
 /// `store_corrupt`, `store_too_new`; the message names table and key.
 [[nodiscard]] bytes seal_value(table which, byte_view key, byte_view payload);
+/// Into bytes that are used again.
+void seal_value(table which, byte_view key, byte_view payload, bytes& sealed);
 [[nodiscard]] result<byte_view> unseal_value(table which, byte_view key, byte_view sealed);
 
 /// Says which entry is meant, for messages: `the head of session number 7`.

@@ -28,7 +28,7 @@ public:
     fact.number = data.head.events + 1;
     fact.at = at;
     fact.body = std::move(body);
-    core::apply(data, fact);
+    core::apply(data, std::move(fact));
   }
 
   void schedule(timestamp at, timestamp deletion) {

@@ -490,7 +490,9 @@ TEST_CASE("whatever event is found next, it is refused or can be applied") {
         continue; // that is refused then
       auto unpacked = must(core::unpack(core::pack(data)));
       CHECK(core::unwritten_records(unpacked).size() == core::unwritten_records(data).size());
-      static_cast<void>(core::make_commit(unpacked, 1, {&fact, 1}, 0));
+      core::recorded_events recorded;
+      recorded.add(fact);
+      static_cast<void>(core::make_commit(unpacked, 1, std::move(recorded), 0));
     }
   CHECK(applied > 1'000);
   CHECK(refused > 1'000);

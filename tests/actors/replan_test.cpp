@@ -16,7 +16,7 @@ coro::task<json> slow_run(caf::event_based_actor* self, const tool_context&) {
 
 coro::task<step> thinker(step_context& ctx) {
   co_await coro::delay(ctx.self, 1h);
-  co_return step::finish(ctx.revision);
+  co_return step::finish({{"revision", ctx.revision}, {"description", ctx.subtask.description}});
 }
 
 coro::task<step> napper(step_context& ctx) {
@@ -213,7 +213,9 @@ TEST_CASE("a running tool of a subtask that goes on is not disturbed") {
 
 TEST_CASE("a step of a subtask that goes on is not disturbed, and one of another is destroyed") {
   sim::world world{1, replanning()};
+  const std::string description(100, 'x');
   auto plan = agent_plan(R"({"id": "t", "agent": "thinker"}, {"id": "n"})");
+  plan.subtasks[0].description = description;
   start(world, plan);
   world.advance(30min);
   SECTION("it goes on: in the revision that it began in") {
@@ -223,6 +225,8 @@ TEST_CASE("a step of a subtask that goes on is not disturbed, and one of another
     CHECK(coro::live_frames() > 0);
     world.advance(30min);
     CHECK(subtask_of(world, "t").attempts == 1);
+    // What its agent is given outlives the plan that it is from.
+    CHECK(subtask_of(world, "t").result == json{{"revision", 1}, {"description", description}});
   }
   SECTION("it does not") {
     plan.subtasks[0].description = "otherwise";
@@ -231,7 +235,7 @@ TEST_CASE("a step of a subtask that goes on is not disturbed, and one of another
     world.advance(30min);
     CHECK(state_of(world) == "running");
     world.advance(30min);
-    CHECK(subtask_of(world, "t").result == 2);
+    CHECK(subtask_of(world, "t").result == json{{"revision", 2}, {"description", "otherwise"}});
   }
   CHECK(state_of(world) == "completed");
   CHECK(coro::live_frames() == 0);

@@ -75,7 +75,8 @@ TEST_CASE("a step with JSON that no record holds becomes a failed step that says
 }
 
 TEST_CASE("the tool results of a step are those of the last entry alone") {
-  step_context ctx;
+  const subtask_spec subtask;
+  step_context ctx{subtask};
   CHECK(ctx.tool_results().empty());
   std::vector<transcript_entry> transcript(2);
   transcript[0].calls.resize(1);
@@ -90,7 +91,8 @@ TEST_CASE("the tool results of a step are those of the last entry alone") {
 TEST_CASE("an agent is found by its name, and the default agent without one") {
   const auto agents = some_agents();
   REQUIRE(agents.find(make<agent_name>("speaker")) != nullptr);
-  step_context ctx;
+  const subtask_spec subtask;
+  step_context ctx{subtask};
   ctx.goal = "sing";
   CHECK(told(driver{}.run(agents.find(make<agent_name>("speaker"))->run(ctx))) == "say sing");
   CHECK(agents.find(make<agent_name>("nobody")) == nullptr);

@@ -67,7 +67,7 @@ TEST_CASE("arguments that are no object are called with as they were written") {
 
 TEST_CASE("a tool that was not offered never runs, and the model is told of those that are") {
   desk at;
-  at.ctx.subtask.parameters = parsed(R"({"tools": ["read_file", "ask_human"]})");
+  at.subtask.parameters = parsed(R"({"tools": ["read_file", "ask_human"]})");
   for (const std::string name : {"no_such_tool", "write_file", "rm -rf /", "", "refused_call"}) {
     CAPTURE(name);
     at.models = {};
@@ -108,7 +108,7 @@ TEST_CASE(
   at.declared["ask_shop"].description = "asks";
   at.ctx.declared_tools = &at.declared;
   const auto names = [&](std::string_view parameters, model_agent_options options) {
-    at.ctx.subtask.parameters = parsed(parameters);
+    at.subtask.parameters = parsed(parameters);
     at.models = {};
     const auto asked = at.add_model({scripted_reply::says("ok")});
     const auto taken = at.next(std::move(options));
@@ -162,7 +162,7 @@ TEST_CASE("what a subtask says of its model is checked when its plan is proposed
 TEST_CASE("a subtask chooses its model and adds to what models are told") {
   desk at;
   const auto small = at.add_model({scripted_reply::says("ok")}, {}, "small");
-  at.ctx.subtask.parameters = parsed(R"({"model": "small", "system": "In French."})");
+  at.subtask.parameters = parsed(R"({"model": "small", "system": "In French."})");
   model_agent_options options;
   options.system = "Be brief.";
   CHECK(at.next(options) == R"(finish "ok")");
@@ -218,7 +218,7 @@ TEST_CASE("an attempt that takes too many steps fails by name of the limit") {
   at.entry(entry_source::refusal, "no plan");
   CHECK(at.next(options) == "fail: the agent has taken 3 steps without an end (limit max_steps)");
   at.transcript.pop_back();
-  at.ctx.subtask.parameters = parsed(R"({"max_steps": 2})");
+  at.subtask.parameters = parsed(R"({"max_steps": 2})");
   CHECK(at.next(options) == "fail: the agent has taken 2 steps without an end (limit max_steps)");
   CHECK(asked->requests().size() == 1);
 }
@@ -366,7 +366,7 @@ TEST_CASE("a planner turns what a user says into a plan") {
   }
   SECTION("it hears what was wrong with a plan that was sent back") {
     at.earlier.clear();
-    at.ctx.subtask.parameters = json{{"revises", parsed(small_plan)}, {"feedback", "too much"}};
+    at.subtask.parameters = json{{"revises", parsed(small_plan)}, {"feedback", "too much"}};
     CHECK(at.next(options) == R"(finish "It is tidy.")");
     CHECK(asked_in(*asked, 1)
           == "user: Turn what the user says into a plan.\n\nYou proposed this plan before:\n"

@@ -67,8 +67,8 @@ class desk {
 public:
   desk() {
     ctx.goal = "a goal";
-    ctx.subtask.id = make<subtask_id>("work");
-    ctx.subtask.description = "Do it.";
+    subtask.id = make<subtask_id>("work");
+    subtask.description = "Do it.";
     ctx.models = &models;
     ctx.tools = &tools;
     ctx.show_text = [this](std::string_view part) { shown.emplace_back(part); };
@@ -164,7 +164,8 @@ public:
   std::map<std::string, tool_declaration> declared;
   std::vector<transcript_entry> transcript;
   std::vector<message_record> earlier;
-  step_context ctx;
+  subtask_spec subtask;
+  step_context ctx{subtask};
   std::vector<std::string> shown;
   std::optional<caf::expected<step>> taken;
   std::optional<caf::expected<model_reply>> reply;

@@ -26,10 +26,10 @@ std::string checking(std::string_view steps, std::string_view result = "null") {
 /// A session's part: runs the script step by step and answers its calls.
 class session {
 public:
-  explicit session(std::string_view steps, std::string_view result = "null") {
-    ctx_.subtask = script(steps, result);
+  explicit session(std::string_view steps, std::string_view result = "null")
+      : subtask_{script(steps, result)} {
     ctx_.goal = "a goal";
-    CHECK(verdict_on(script_agent().check(ctx_.subtask)) == "accepted");
+    CHECK(verdict_on(script_agent().check(subtask_)) == "accepted");
     ctx_.dependencies.resize(2);
     ctx_.dependencies[0].subtask = make<subtask_id>("collect");
     ctx_.dependencies[0].result = parsed(R"({"stdout": "text", "list": [10, {"a/b": 1, "m~n": 2}],
@@ -76,8 +76,9 @@ public:
   }
 
 private:
+  subtask_spec subtask_;
   std::vector<transcript_entry> transcript_;
-  step_context ctx_;
+  step_context ctx_{subtask_};
 };
 
 } // namespace
@@ -281,8 +282,9 @@ TEST_CASE("a result that grew too deep for a record fails the subtask instead of
 }
 
 TEST_CASE("a recorded script that the agent cannot read fails the subtask") {
-  step_context ctx;
-  ctx.subtask.steps = parsed(R"([{"tool": "a", "new_field": 1}])");
+  subtask_spec subtask;
+  subtask.steps = parsed(R"([{"tool": "a", "new_field": 1}])");
+  step_context ctx{subtask};
   CHECK(told(driver{}.run(script_agent().run(ctx)))
             .starts_with("fail steps[0]: unknown field \"new_field\""));
 }
@@ -387,8 +389,8 @@ TEST_CASE("references are checked wherever they stand, and told by their path") 
 
 TEST_CASE("P8: a call that was cut off at its tool's time limit is not made again by itself") {
   const auto retryable = [](std::string_view error) {
-    step_context ctx;
-    ctx.subtask = script(R"([{"tool": "a"}])");
+    const auto subtask = script(R"([{"tool": "a"}])");
+    step_context ctx{subtask};
     std::vector<transcript_entry> transcript(1);
     auto& call = transcript[0].calls.emplace_back();
     call.tool = make<tool_name>("a");

@@ -9,6 +9,7 @@
 #include <fermata/messages/status.hpp>
 
 #include <chrono>
+#include <functional>
 
 using namespace fermata;
 using namespace messages_test;
@@ -169,10 +170,68 @@ TEST_CASE("what is written is read without a tree of JSON in between") {
   CHECK(read == value);
 }
 
+namespace {
+
+bytes written_by(const std::function<void(detail::cbor_writer&)>& write) {
+  detail::cbor_buffer buffer;
+  detail::cbor_writer out{buffer};
+  write(out);
+  return buffer.content();
+}
+
+} // namespace
+
+TEST_CASE("buffers that are used one within the other do not mix") {
+  detail::cbor_buffer outer;
+  detail::cbor_writer out{outer};
+  out.text(std::string(1'000, 'a'));
+  for (const std::size_t size : {10, 100'000, 1'000}) {
+    const std::string text(size, 'b');
+    CHECK(written_by([&](detail::cbor_writer& inner) { inner.text(text); })
+          == json::to_cbor(json(text)));
+  }
+  out.null();
+  auto expected = json::to_cbor(json(std::string(1'000, 'a')));
+  expected.push_back(detail::cbor_null);
+  CHECK(outer.content() == expected);
+}
+
+TEST_CASE("items are written as JSON's, wherever the buffer ends") {
+  std::vector<json> items{nullptr, true, -1.5, INT64_MIN, UINT64_MAX, ""};
+  for (const std::uint64_t edge : {24ULL, 256ULL, 65'536ULL, 4'294'967'296ULL})
+    for (const auto number : {edge - 1, edge}) {
+      items.emplace_back(number);
+      items.emplace_back(-1 - static_cast<std::int64_t>(number));
+      if (number <= 65'536)
+        items.emplace_back(std::string(number, 'x'));
+    }
+  std::size_t wrong = 0;
+  for (std::size_t before = 490; before < 530; ++before)
+    for (const auto& item : items) {
+      auto expected = json::to_cbor(json(std::string(before, 'a')));
+      json::to_cbor(item, expected);
+      wrong += written_by([&](detail::cbor_writer& out) {
+                 out.text(std::string(before, 'a'));
+                 out.value(item);
+               }) == expected
+                   ? 0
+                   : 1;
+    }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a buffer is empty again when what was written to it was given up") {
+  const auto give_up = [](detail::cbor_writer& out) {
+    out.text("some of it");
+    throw std::runtime_error{"no"};
+  };
+  CHECK_THROWS(written_by(give_up));
+  CHECK(written_by([](detail::cbor_writer& out) { out.null(); }) == bytes{detail::cbor_null});
+}
+
 TEST_CASE("a byte string is written as JSON's, and read in place") {
   const bytes content{1, 2, 3};
-  bytes written;
-  detail::cbor_writer{written}.byte_string(content);
+  auto written = written_by([&](detail::cbor_writer& out) { out.byte_string(content); });
   CHECK(written == json::to_cbor(json::binary(content)));
   std::span<const std::uint8_t> read;
   detail::cbor_reader reader{written};
@@ -181,8 +240,7 @@ TEST_CASE("a byte string is written as JSON's, and read in place") {
   CHECK(reader.is_at_end());
   written.pop_back();
   CHECK_FALSE(detail::cbor_reader{written}.byte_string(read));
-  bytes text;
-  detail::cbor_writer{text}.text("abc");
+  const auto text = written_by([](detail::cbor_writer& out) { out.text("abc"); });
   CHECK_FALSE(detail::cbor_reader{text}.byte_string(read));
 }
 

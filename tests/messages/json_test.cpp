@@ -174,6 +174,12 @@ TEST_CASE("text is accepted as JSON exactly when it is UTF-8") {
   CHECK_FALSE(is_utf8("\xC0\x80"));         // overlong
   CHECK_FALSE(is_utf8("\xF4\x90\x80\x80")); // beyond U+10FFFF
   CHECK_FALSE(is_utf8("a\xE2\x82"));        // cut off
+  for (std::size_t place = 0; place < 19; ++place) {
+    std::string text(19, 'x');
+    text[place] = '\xC3';
+    CHECK_FALSE(is_utf8(text));
+    CHECK(is_utf8(text.insert(place + 1, "\xA4")));
+  }
 }
 
 TEST_CASE("a message about bytes that are not UTF-8 is UTF-8 itself") {
@@ -220,6 +226,15 @@ TEST_CASE("JSON text is what the library writes, byte for byte") {
         {std::string{"k"} + static_cast<char>(byte), std::string(1, static_cast<char>(byte))}};
     CHECK(to_text(value) == library_text(value));
   }
+  // In every place, as eight characters are looked at at once.
+  std::size_t wrong = 0;
+  for (unsigned byte = 0; byte < 256; ++byte)
+    for (std::size_t place = 0; place < 19; ++place) {
+      std::string text(19, 'x');
+      text[place] = static_cast<char>(byte);
+      wrong += to_text(json(text)) == library_text(json(text)) ? 0 : 1;
+    }
+  CHECK(wrong == 0);
   for (const json& value : {json{}, json(true), json(INT64_MIN), json(UINT64_MAX), json(-0.0),
                             json(1e300), json(std::nan("")), json::array(), json::object(),
                             json::binary({1, 2}), json::array({json::array(), nullptr})})

@@ -180,6 +180,7 @@ public:
       return wrong("P5", "the session is suspended, but no plan is live");
     s_.suspended = true;
     s_.suspended_until = fact.until;
+    take_back_step(); // which is given up; the one after the suspension sees all that there is
     return {};
   }
 

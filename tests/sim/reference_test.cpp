@@ -296,6 +296,10 @@ TEST_CASE("P7: an agent does not end its subtask in a step that had begun before
   auto again = made;
   again.add({make<step_restarted>([](auto& fact) { fact.subtask = stid("a"); })});
   ends(again);
+  auto suspended = made; // the step is given up, and the one after the suspension sees it
+  suspended.add({session_suspended{}, moves(running, session_state::suspended)});
+  suspended.add({session_resumed{}, moves(session_state::suspended, running)});
+  ends(suspended);
   auto called = made; // the next step sees it
   called.add({calls(1, call_status::awaiting_result), moves(running, waiting)});
   called.add({answers(1), moves(waiting, running)});

@@ -80,29 +80,20 @@ void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
     self->send(self, atoms::reclaim_atom_v);
 }
 
-/// What commits mean for the garbage: whether they make some, and how much they write.
-struct garbage_share {
-  bool makes_some = false;
-  std::size_t written = 0;
-  garbage_share() = default;
-};
-
-garbage_share garbage_of(std::span<const commit> commits) {
-  garbage_share of;
-  for (const auto& one : commits) {
-    of.makes_some = of.makes_some || one.deletes_session || one.drops_events_below > 0;
-    of.written += 1 + one.records.size();
-  }
-  return of;
+/// What these commits mean for the garbage.
+void note_garbage(journal_state& state, std::span<const commit> commits) {
+  for (const auto& one : commits)
+    state.garbage = state.garbage || one.deletes_session || one.drops_events_below > 0;
+  if (state.garbage)
+    for (const auto& one : commits)
+      state.written_since_step += 1 + one.records.size();
 }
 
-void make_garbage_due(caf::stateful_actor<journal_state>* self, services& shared,
-                      const garbage_share& left) {
+/// After each batch.
+void make_reclaiming_due(caf::stateful_actor<journal_state>* self, services& shared) {
   auto& state = self->state;
-  state.garbage = state.garbage || left.makes_some;
   if (!state.garbage)
     return;
-  state.written_since_step += left.written;
   if (++state.batches_since_step >= batches_between_steps)
     reclaim(self, shared);
   else if (!state.failed && !std::exchange(state.looks, true))
@@ -118,14 +109,14 @@ void flush(caf::stateful_actor<journal_state>* self, services& shared) {
   for (auto& one : batch)
     commits.push_back(std::move(one->body));
   auto outcomes = write(shared, self->state.pace, commits);
-  const auto left = garbage_of(commits);
+  note_garbage(self->state, commits);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto to = std::exchange(batch[i]->session, {});
     batch[i]->body = std::move(commits[i]);
     batch[i]->outcome = std::move(outcomes[i]);
     self->send(to, std::move(batch[i]));
   }
-  make_garbage_due(self, shared, left);
+  make_reclaiming_due(self, shared);
 }
 
 } // namespace

@@ -98,7 +98,7 @@ struct audit_cursor {
   audit_cursor() = default;
   friend bool operator==(const audit_cursor&, const audit_cursor&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("position", &audit_cursor::position),
+    return field_list{optional_field("position", &audit_cursor::position),
                       optional_field("entries", &audit_cursor::entries)};
   }
 };

@@ -51,7 +51,7 @@ struct reconciliation {
 
   reconciliation() = default;
   static constexpr auto fields() {
-    return std::tuple{field("found", &reconciliation::found),
+    return field_list{field("found", &reconciliation::found),
                       optional_field("content", &reconciliation::content)};
   }
   [[nodiscard]] static reconciliation happened(json result) {

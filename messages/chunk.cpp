@@ -63,3 +63,13 @@ chunk::chunk(session_id of, event fact)
       body{std::move(fact.body)} {}
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<chunk>;
+template struct struct_codec<follow_chunks>;
+template struct struct_codec<unfollow_chunks>;
+template struct struct_codec<chunk_batch>;
+template struct struct_codec<status_query>;
+
+} // namespace fermata::detail

@@ -40,7 +40,7 @@ struct chunk {
   chunk(session_id of, event fact);
   friend bool operator==(const chunk&, const chunk&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &chunk::session), field("number", &chunk::number),
+    return field_list{field("session", &chunk::session), field("number", &chunk::number),
                       field("at", &chunk::at), field("kind", &chunk::kind),
                       field("body", &chunk::body)};
   }
@@ -70,7 +70,7 @@ struct follow_chunks {
   follow_chunks(session_id of, std::uint64_t from) : session{std::move(of)}, first{from} {}
   friend bool operator==(const follow_chunks&, const follow_chunks&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &follow_chunks::session),
+    return field_list{field("session", &follow_chunks::session),
                       field("first", &follow_chunks::first),
                       optional_field("limit", &follow_chunks::limit),
                       optional_field("await_creation", &follow_chunks::await_creation),
@@ -90,7 +90,7 @@ struct unfollow_chunks {
   unfollow_chunks(session_id of, std::uint64_t which) : session{std::move(of)}, reader{which} {}
   friend bool operator==(const unfollow_chunks&, const unfollow_chunks&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &unfollow_chunks::session),
+    return field_list{field("session", &unfollow_chunks::session),
                       field("reader", &unfollow_chunks::reader)};
   }
 };
@@ -109,7 +109,7 @@ struct chunk_batch {
   chunk_batch() = default;
   friend bool operator==(const chunk_batch&, const chunk_batch&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("chunks", &chunk_batch::chunks),
+    return field_list{field("chunks", &chunk_batch::chunks),
                       optional_field("incarnation", &chunk_batch::incarnation),
                       optional_field("last", &chunk_batch::last)};
   }
@@ -124,7 +124,17 @@ struct status_query {
   status_query() = default;
   explicit status_query(session_id of) : session{std::move(of)} {}
   friend bool operator==(const status_query&, const status_query&) = default;
-  static constexpr auto fields() { return std::tuple{field("session", &status_query::session)}; }
+  static constexpr auto fields() { return field_list{field("session", &status_query::session)}; }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<chunk>;
+extern template struct struct_codec<follow_chunks>;
+extern template struct struct_codec<unfollow_chunks>;
+extern template struct struct_codec<chunk_batch>;
+extern template struct struct_codec<status_query>;
+
+} // namespace fermata::detail

@@ -134,3 +134,15 @@ const cluster_member& home_of(const member_list& list, const session_id& session
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<cluster_member>;
+template struct struct_codec<member_list>;
+template struct struct_codec<node_hello>;
+template struct struct_codec<node_status>;
+template struct struct_codec<next_piece>;
+template struct struct_codec<pending_query>;
+template struct struct_codec<pending_list>;
+
+} // namespace fermata::detail

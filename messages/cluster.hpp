@@ -26,7 +26,7 @@ struct cluster_member {
       : name{std::move(called)}, host{std::move(at)}, port{on} {}
   friend bool operator==(const cluster_member&, const cluster_member&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &cluster_member::name), field("host", &cluster_member::host),
+    return field_list{field("name", &cluster_member::name), field("host", &cluster_member::host),
                       field("port", &cluster_member::port)};
   }
 };
@@ -44,7 +44,7 @@ struct member_list {
   member_list() = default;
   friend bool operator==(const member_list&, const member_list&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("cluster", &member_list::cluster),
+    return field_list{field("cluster", &member_list::cluster),
                       field("version", &member_list::version),
                       field("members", &member_list::members)};
   }
@@ -90,7 +90,7 @@ struct node_hello {
   node_hello() = default;
   friend bool operator==(const node_hello&, const node_hello&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("protocol", &node_hello::protocol),
+    return field_list{field("protocol", &node_hello::protocol),
                       field("software", &node_hello::software),
                       field("name", &node_hello::name),
                       field("life", &node_hello::life),
@@ -114,7 +114,7 @@ struct node_status {
   node_status() = default;
   friend bool operator==(const node_status&, const node_status&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &node_status::name),
+    return field_list{field("name", &node_status::name),
                       field("software", &node_status::software),
                       field("started_at", &node_status::started_at),
                       field("resident", &node_status::resident),
@@ -151,7 +151,7 @@ struct next_piece {
   next_piece() = default;
   explicit next_piece(std::uint64_t of) : number{of} {}
   friend bool operator==(const next_piece&, const next_piece&) = default;
-  static constexpr auto fields() { return std::tuple{field("number", &next_piece::number)}; }
+  static constexpr auto fields() { return field_list{field("number", &next_piece::number)}; }
 };
 
 /// A node asks another one what waits there for somebody outside, a page at a time; the answer is a
@@ -165,7 +165,7 @@ struct pending_query {
   pending_query() = default;
   friend bool operator==(const pending_query&, const pending_query&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("after_session", &pending_query::after_session),
+    return field_list{optional_field("after_session", &pending_query::after_session),
                       optional_field("after_item", &pending_query::after_item),
                       optional_field("limit", &pending_query::limit)};
   }
@@ -184,10 +184,22 @@ struct pending_list {
   pending_list() = default;
   friend bool operator==(const pending_list&, const pending_list&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("items", &pending_list::items), field("more", &pending_list::more),
+    return field_list{field("items", &pending_list::items), field("more", &pending_list::more),
                       field("last_session", &pending_list::last_session),
                       field("last_item", &pending_list::last_item)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<cluster_member>;
+extern template struct struct_codec<member_list>;
+extern template struct struct_codec<node_hello>;
+extern template struct struct_codec<node_status>;
+extern template struct struct_codec<next_piece>;
+extern template struct struct_codec<pending_query>;
+extern template struct struct_codec<pending_list>;
+
+} // namespace fermata::detail

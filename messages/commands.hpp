@@ -22,7 +22,7 @@ struct propose_plan {
       : plan{std::move(proposed)}, workspace{std::move(folder)} {}
   friend bool operator==(const propose_plan&, const propose_plan&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("plan", &propose_plan::plan),
+    return field_list{field("plan", &propose_plan::plan),
                       optional_field("workspace", &propose_plan::workspace)};
   }
 };
@@ -38,7 +38,7 @@ struct revise_plan {
   revise_plan() = default;
   explicit revise_plan(plan_spec proposed) : plan{std::move(proposed)} {}
   friend bool operator==(const revise_plan&, const revise_plan&) = default;
-  static constexpr auto fields() { return std::tuple{field("plan", &revise_plan::plan)}; }
+  static constexpr auto fields() { return field_list{field("plan", &revise_plan::plan)}; }
 };
 
 enum class plan_verdict : std::uint8_t { approve, reject, modify };
@@ -59,7 +59,7 @@ struct decide_plan {
       : revision{of_revision}, verdict{decided} {}
   friend bool operator==(const decide_plan&, const decide_plan&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("revision", &decide_plan::revision), field("verdict", &decide_plan::verdict),
         optional_field("feedback", &decide_plan::feedback), optional_field("by", &decide_plan::by)};
   }
@@ -105,7 +105,7 @@ struct decide_call {
   decide_call(call_id of_call, call_verdict decided) : call{std::move(of_call)}, verdict{decided} {}
   friend bool operator==(const decide_call&, const decide_call&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &decide_call::call),
+    return field_list{field("call", &decide_call::call),
                       field("verdict", &decide_call::verdict),
                       optional_field("arguments", &decide_call::arguments),
                       optional_field("content", &decide_call::content),
@@ -128,7 +128,7 @@ struct decide_calls {
   explicit decide_calls(std::vector<decide_call> all) : decisions{std::move(all)} {}
   friend bool operator==(const decide_calls&, const decide_calls&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("decisions", &decide_calls::decisions)};
+    return field_list{field("decisions", &decide_calls::decisions)};
   }
 };
 
@@ -142,7 +142,7 @@ struct forget_decision {
   explicit forget_decision(std::uint64_t number) : decision{number} {}
   friend bool operator==(const forget_decision&, const forget_decision&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("decision", &forget_decision::decision),
+    return field_list{field("decision", &forget_decision::decision),
                       optional_field("by", &forget_decision::by)};
   }
 };
@@ -161,7 +161,7 @@ struct tool_result {
       : call{std::move(of_call)}, content(std::move(result)), is_error{error} {}
   friend bool operator==(const tool_result&, const tool_result&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &tool_result::call), field("content", &tool_result::content),
+    return field_list{field("call", &tool_result::call), field("content", &tool_result::content),
                       optional_field("is_error", &tool_result::is_error)};
   }
 };
@@ -180,7 +180,7 @@ struct answer_question {
       : call{std::move(of_call)}, content(std::move(answer)) {}
   friend bool operator==(const answer_question&, const answer_question&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &answer_question::call),
+    return field_list{field("call", &answer_question::call),
                       field("content", &answer_question::content),
                       optional_field("by", &answer_question::by)};
   }
@@ -206,7 +206,7 @@ struct resolve_outcome {
       : call{std::move(of_call)}, resolution{resolved}, content(std::move(result)) {}
   friend bool operator==(const resolve_outcome&, const resolve_outcome&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &resolve_outcome::call),
+    return field_list{field("call", &resolve_outcome::call),
                       field("resolution", &resolve_outcome::resolution),
                       optional_field("content", &resolve_outcome::content),
                       optional_field("reason", &resolve_outcome::reason),
@@ -225,7 +225,7 @@ struct retry_subtask {
   explicit retry_subtask(subtask_id retried) : subtask{std::move(retried)} {}
   friend bool operator==(const retry_subtask&, const retry_subtask&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &retry_subtask::subtask),
+    return field_list{field("subtask", &retry_subtask::subtask),
                       optional_field("by", &retry_subtask::by)};
   }
 };
@@ -242,7 +242,7 @@ struct skip_subtask {
   explicit skip_subtask(subtask_id skipped) : subtask{std::move(skipped)} {}
   friend bool operator==(const skip_subtask&, const skip_subtask&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &skip_subtask::subtask),
+    return field_list{field("subtask", &skip_subtask::subtask),
                       optional_field("reason", &skip_subtask::reason),
                       optional_field("by", &skip_subtask::by)};
   }
@@ -258,7 +258,7 @@ struct fail_plan {
   explicit fail_plan(std::string why) : reason{std::move(why)} {}
   friend bool operator==(const fail_plan&, const fail_plan&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("reason", &fail_plan::reason),
+    return field_list{optional_field("reason", &fail_plan::reason),
                       optional_field("by", &fail_plan::by)};
   }
 };
@@ -274,7 +274,7 @@ struct cancel_plan {
   explicit cancel_plan(std::string why) : reason{std::move(why)} {}
   friend bool operator==(const cancel_plan&, const cancel_plan&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("reason", &cancel_plan::reason),
+    return field_list{optional_field("reason", &cancel_plan::reason),
                       optional_field("by", &cancel_plan::by)};
   }
 };
@@ -292,7 +292,7 @@ struct cancel_call {
       : call{std::move(of_call)}, reason{std::move(why)} {}
   friend bool operator==(const cancel_call&, const cancel_call&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &cancel_call::call),
+    return field_list{field("call", &cancel_call::call),
                       optional_field("reason", &cancel_call::reason),
                       optional_field("by", &cancel_call::by)};
   }
@@ -311,7 +311,7 @@ struct cancel_subtask {
       : subtask{std::move(cancelled)}, reason{std::move(why)} {}
   friend bool operator==(const cancel_subtask&, const cancel_subtask&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &cancel_subtask::subtask),
+    return field_list{field("subtask", &cancel_subtask::subtask),
                       optional_field("reason", &cancel_subtask::reason),
                       optional_field("by", &cancel_subtask::by)};
   }
@@ -331,7 +331,7 @@ struct suspend_session {
   explicit suspend_session(std::string why) : reason{std::move(why)} {}
   friend bool operator==(const suspend_session&, const suspend_session&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("until", &suspend_session::until),
+    return field_list{optional_field("until", &suspend_session::until),
                       optional_field("reason", &suspend_session::reason),
                       optional_field("by", &suspend_session::by)};
   }
@@ -345,7 +345,7 @@ struct resume_session {
   resume_session() = default;
   explicit resume_session(std::string who) : by{std::move(who)} {}
   friend bool operator==(const resume_session&, const resume_session&) = default;
-  static constexpr auto fields() { return std::tuple{optional_field("by", &resume_session::by)}; }
+  static constexpr auto fields() { return field_list{optional_field("by", &resume_session::by)}; }
 };
 
 /// Sets, changes or clears the deadline of the plan in progress, or of one of its subtasks that is
@@ -363,7 +363,7 @@ struct set_deadline {
       : subtask{std::move(of)}, at{when} {}
   friend bool operator==(const set_deadline&, const set_deadline&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("subtask", &set_deadline::subtask),
+    return field_list{optional_field("subtask", &set_deadline::subtask),
                       optional_field("at", &set_deadline::at),
                       optional_field("by", &set_deadline::by)};
   }
@@ -384,7 +384,7 @@ struct post_message {
   explicit post_message(std::string said) : text{std::move(said)} {}
   friend bool operator==(const post_message&, const post_message&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("text", &post_message::text), optional_field("by", &post_message::by),
+    return field_list{field("text", &post_message::text), optional_field("by", &post_message::by),
                       optional_field("workspace", &post_message::workspace)};
   }
 };
@@ -402,7 +402,7 @@ struct delete_session {
   explicit delete_session(std::string why) : reason{std::move(why)} {}
   friend bool operator==(const delete_session&, const delete_session&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("reason", &delete_session::reason),
+    return field_list{optional_field("reason", &delete_session::reason),
                       optional_field("by", &delete_session::by)};
   }
 };
@@ -419,7 +419,7 @@ struct trim_history {
   explicit trim_history(std::uint64_t kept) : keep{kept} {}
   friend bool operator==(const trim_history&, const trim_history&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("keep", &trim_history::keep), optional_field("by", &trim_history::by)};
+    return field_list{field("keep", &trim_history::keep), optional_field("by", &trim_history::by)};
   }
 };
 
@@ -430,9 +430,7 @@ using command =
                  decide_calls, forget_decision, delete_session, trim_history>;
 
 /// The name of a command's type, as in its JSON.
-[[nodiscard]] inline std::string_view name_of(const command& value) {
-  return std::visit([](const auto& one) { return one.type; }, value);
-}
+[[nodiscard]] std::string_view name_of(const command& value);
 
 /// A command on its way to a session.
 struct session_command {
@@ -446,7 +444,7 @@ struct session_command {
   session_command(session_id to, command what) : session{std::move(to)}, body{std::move(what)} {}
   friend bool operator==(const session_command&, const session_command&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &session_command::session),
+    return field_list{field("session", &session_command::session),
                       field("body", &session_command::body),
                       optional_field("wait_for_node_ms", &session_command::wait_for_node)};
   }
@@ -460,7 +458,7 @@ struct wake_session {
   wake_session() = default;
   explicit wake_session(session_id which) : session{std::move(which)} {}
   friend bool operator==(const wake_session&, const wake_session&) = default;
-  static constexpr auto fields() { return std::tuple{field("session", &wake_session::session)}; }
+  static constexpr auto fields() { return field_list{field("session", &wake_session::session)}; }
 };
 
 /// accepted: applied. duplicate: the same was applied before, nothing changed. late: the call was
@@ -482,9 +480,18 @@ struct receipt {
   receipt() = default;
   friend bool operator==(const receipt&, const receipt&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &receipt::session), field("event", &receipt::event),
+    return field_list{field("session", &receipt::session), field("event", &receipt::event),
                       field("kind", &receipt::kind), field("state", &receipt::state)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct codec<command>;
+extern template struct struct_codec<session_command>;
+extern template struct struct_codec<wake_session>;
+extern template struct struct_codec<receipt>;
+
+} // namespace fermata::detail

@@ -28,7 +28,7 @@ struct model_usage {
     return *this;
   }
   static constexpr auto fields() {
-    return std::tuple{optional_field("requests", &model_usage::requests),
+    return field_list{optional_field("requests", &model_usage::requests),
                       optional_field("input_tokens", &model_usage::input_tokens),
                       optional_field("output_tokens", &model_usage::output_tokens)};
   }
@@ -42,7 +42,7 @@ struct session_created {
   session_created() = default;
   friend bool operator==(const session_created&, const session_created&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("incarnation", &session_created::incarnation),
+    return field_list{field("incarnation", &session_created::incarnation),
                       optional_field("workspace", &session_created::workspace)};
   }
 };
@@ -65,7 +65,7 @@ struct plan_proposed {
   plan_proposed() = default;
   friend bool operator==(const plan_proposed&, const plan_proposed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("revision", &plan_proposed::revision),
+    return field_list{field("revision", &plan_proposed::revision),
                       field("goal", &plan_proposed::goal),
                       field("subtasks", &plan_proposed::subtasks),
                       field("digest", &plan_proposed::digest),
@@ -87,7 +87,7 @@ struct plan_decided {
   plan_decided() = default;
   friend bool operator==(const plan_decided&, const plan_decided&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("revision", &plan_decided::revision),
+    return field_list{field("revision", &plan_decided::revision),
                       field("verdict", &plan_decided::verdict),
                       optional_field("feedback", &plan_decided::feedback),
                       optional_field("by", &plan_decided::by)};
@@ -99,7 +99,7 @@ struct plan_started {
   std::uint32_t revision = 0;
   plan_started() = default;
   friend bool operator==(const plan_started&, const plan_started&) = default;
-  static constexpr auto fields() { return std::tuple{field("revision", &plan_started::revision)}; }
+  static constexpr auto fields() { return field_list{field("revision", &plan_started::revision)}; }
 };
 
 /// The plan ended: completed, failed or cancelled. Open subtasks of it are cancelled with it.
@@ -112,7 +112,7 @@ struct plan_ended {
   plan_ended() = default;
   friend bool operator==(const plan_ended&, const plan_ended&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("revision", &plan_ended::revision), field("status", &plan_ended::status),
         optional_field("reason", &plan_ended::reason), optional_field("by", &plan_ended::by)};
   }
@@ -126,7 +126,7 @@ struct subtask_started {
   subtask_started() = default;
   friend bool operator==(const subtask_started&, const subtask_started&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_started::subtask),
+    return field_list{field("subtask", &subtask_started::subtask),
                       field("attempt", &subtask_started::attempt),
                       optional_field("deadline", &subtask_started::deadline)};
   }
@@ -139,7 +139,7 @@ struct subtask_finished {
   subtask_finished() = default;
   friend bool operator==(const subtask_finished&, const subtask_finished&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_finished::subtask),
+    return field_list{field("subtask", &subtask_finished::subtask),
                       field("result", &subtask_finished::result)};
   }
 };
@@ -153,7 +153,7 @@ struct subtask_failed {
   subtask_failed() = default;
   friend bool operator==(const subtask_failed&, const subtask_failed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_failed::subtask),
+    return field_list{field("subtask", &subtask_failed::subtask),
                       field("reason", &subtask_failed::reason),
                       optional_field("retry_at", &subtask_failed::retry_at)};
   }
@@ -166,7 +166,7 @@ struct subtask_blocked {
   subtask_blocked() = default;
   friend bool operator==(const subtask_blocked&, const subtask_blocked&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_blocked::subtask),
+    return field_list{field("subtask", &subtask_blocked::subtask),
                       field("by", &subtask_blocked::by)};
   }
 };
@@ -177,7 +177,7 @@ struct subtask_unblocked {
   subtask_unblocked() = default;
   friend bool operator==(const subtask_unblocked&, const subtask_unblocked&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_unblocked::subtask)};
+    return field_list{field("subtask", &subtask_unblocked::subtask)};
   }
 };
 
@@ -188,7 +188,7 @@ struct subtask_retried {
   subtask_retried() = default;
   friend bool operator==(const subtask_retried&, const subtask_retried&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_retried::subtask),
+    return field_list{field("subtask", &subtask_retried::subtask),
                       optional_field("by", &subtask_retried::by)};
   }
 };
@@ -201,7 +201,7 @@ struct subtask_skipped {
   subtask_skipped() = default;
   friend bool operator==(const subtask_skipped&, const subtask_skipped&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_skipped::subtask),
+    return field_list{field("subtask", &subtask_skipped::subtask),
                       optional_field("reason", &subtask_skipped::reason),
                       optional_field("by", &subtask_skipped::by)};
   }
@@ -215,7 +215,7 @@ struct subtask_cancelled {
   subtask_cancelled() = default;
   friend bool operator==(const subtask_cancelled&, const subtask_cancelled&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_cancelled::subtask),
+    return field_list{field("subtask", &subtask_cancelled::subtask),
                       optional_field("reason", &subtask_cancelled::reason),
                       optional_field("by", &subtask_cancelled::by)};
   }
@@ -229,7 +229,7 @@ struct subtask_slept {
   subtask_slept() = default;
   friend bool operator==(const subtask_slept&, const subtask_slept&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_slept::subtask),
+    return field_list{field("subtask", &subtask_slept::subtask),
                       field("until", &subtask_slept::until)};
   }
 };
@@ -239,7 +239,7 @@ struct subtask_woke {
   subtask_id subtask;
   subtask_woke() = default;
   friend bool operator==(const subtask_woke&, const subtask_woke&) = default;
-  static constexpr auto fields() { return std::tuple{field("subtask", &subtask_woke::subtask)}; }
+  static constexpr auto fields() { return field_list{field("subtask", &subtask_woke::subtask)}; }
 };
 
 /// An agent gave its subtask to another agent, which goes on from the same transcript.
@@ -251,7 +251,7 @@ struct subtask_handed_over {
   subtask_handed_over() = default;
   friend bool operator==(const subtask_handed_over&, const subtask_handed_over&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_handed_over::subtask),
+    return field_list{field("subtask", &subtask_handed_over::subtask),
                       field("agent", &subtask_handed_over::agent),
                       optional_field("note", &subtask_handed_over::note)};
   }
@@ -265,7 +265,7 @@ struct proposal_refused {
   proposal_refused() = default;
   friend bool operator==(const proposal_refused&, const proposal_refused&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &proposal_refused::subtask),
+    return field_list{field("subtask", &proposal_refused::subtask),
                       field("reason", &proposal_refused::reason)};
   }
 };
@@ -278,7 +278,7 @@ struct model_used {
   model_used() = default;
   friend bool operator==(const model_used&, const model_used&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &model_used::subtask), field("usage", &model_used::usage)};
+    return field_list{field("subtask", &model_used::subtask), field("usage", &model_used::usage)};
   }
 };
 
@@ -291,7 +291,7 @@ struct message_received {
   message_received() = default;
   friend bool operator==(const message_received&, const message_received&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &message_received::number),
+    return field_list{field("number", &message_received::number),
                       field("text", &message_received::text),
                       optional_field("by", &message_received::by)};
   }
@@ -305,7 +305,7 @@ struct deadline_set {
   deadline_set() = default;
   friend bool operator==(const deadline_set&, const deadline_set&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("subtask", &deadline_set::subtask),
+    return field_list{optional_field("subtask", &deadline_set::subtask),
                       optional_field("at", &deadline_set::at),
                       optional_field("by", &deadline_set::by)};
   }
@@ -319,7 +319,7 @@ struct session_suspended {
   session_suspended() = default;
   friend bool operator==(const session_suspended&, const session_suspended&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("until", &session_suspended::until),
+    return field_list{optional_field("until", &session_suspended::until),
                       optional_field("reason", &session_suspended::reason),
                       optional_field("by", &session_suspended::by)};
   }
@@ -330,7 +330,7 @@ struct session_resumed {
   std::string by; ///< `timer`: the time it was suspended until has come.
   session_resumed() = default;
   friend bool operator==(const session_resumed&, const session_resumed&) = default;
-  static constexpr auto fields() { return std::tuple{optional_field("by", &session_resumed::by)}; }
+  static constexpr auto fields() { return field_list{optional_field("by", &session_resumed::by)}; }
 };
 
 /// An agent said something without ending its subtask.
@@ -341,7 +341,7 @@ struct agent_said {
   agent_said() = default;
   friend bool operator==(const agent_said&, const agent_said&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &agent_said::subtask), field("text", &agent_said::text)};
+    return field_list{field("subtask", &agent_said::subtask), field("text", &agent_said::text)};
   }
 };
 
@@ -351,7 +351,7 @@ struct step_restarted {
   subtask_id subtask;
   step_restarted() = default;
   friend bool operator==(const step_restarted&, const step_restarted&) = default;
-  static constexpr auto fields() { return std::tuple{field("subtask", &step_restarted::subtask)}; }
+  static constexpr auto fields() { return field_list{field("subtask", &step_restarted::subtask)}; }
 };
 
 /// An agent asked for a tool. `status` is where the policy put the call.
@@ -376,7 +376,7 @@ struct call_proposed {
   call_proposed() = default;
   friend bool operator==(const call_proposed&, const call_proposed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_proposed::call),
+    return field_list{field("call", &call_proposed::call),
                       field("subtask", &call_proposed::subtask),
                       field("tool", &call_proposed::tool),
                       field("kind", &call_proposed::kind),
@@ -408,7 +408,7 @@ struct call_decided {
   call_decided() = default;
   friend bool operator==(const call_decided&, const call_decided&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_decided::call),
+    return field_list{field("call", &call_decided::call),
                       field("verdict", &call_decided::verdict),
                       optional_field("arguments", &call_decided::arguments),
                       optional_field("feedback", &call_decided::feedback),
@@ -436,7 +436,7 @@ struct decision_remembered {
   decision_remembered() = default;
   friend bool operator==(const decision_remembered&, const decision_remembered&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("decision", &decision_remembered::decision),
+    return field_list{field("decision", &decision_remembered::decision),
                       field("call", &decision_remembered::call),
                       field("verdict", &decision_remembered::verdict),
                       field("scope", &decision_remembered::scope),
@@ -458,7 +458,7 @@ struct decision_forgotten {
   decision_forgotten() = default;
   friend bool operator==(const decision_forgotten&, const decision_forgotten&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("decision", &decision_forgotten::decision),
+    return field_list{field("decision", &decision_forgotten::decision),
                       optional_field("by", &decision_forgotten::by)};
   }
 };
@@ -471,7 +471,7 @@ struct call_claimed {
   call_claimed() = default;
   friend bool operator==(const call_claimed&, const call_claimed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_claimed::call), field("run", &call_claimed::run)};
+    return field_list{field("call", &call_claimed::call), field("run", &call_claimed::run)};
   }
 };
 
@@ -485,7 +485,7 @@ struct call_backed_off {
   call_backed_off() = default;
   friend bool operator==(const call_backed_off&, const call_backed_off&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_backed_off::call), field("run", &call_backed_off::run),
+    return field_list{field("call", &call_backed_off::call), field("run", &call_backed_off::run),
                       field("reason", &call_backed_off::reason),
                       field("retry_at", &call_backed_off::retry_at)};
   }
@@ -497,7 +497,7 @@ struct call_requeued {
   std::uint64_t call = 0;
   call_requeued() = default;
   friend bool operator==(const call_requeued&, const call_requeued&) = default;
-  static constexpr auto fields() { return std::tuple{field("call", &call_requeued::call)}; }
+  static constexpr auto fields() { return field_list{field("call", &call_requeued::call)}; }
 };
 
 /// What would run is not what had been shown (the thing to change, the tool's version, or the
@@ -512,7 +512,7 @@ struct call_asked_again {
   call_asked_again() = default;
   friend bool operator==(const call_asked_again&, const call_asked_again&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_asked_again::call),
+    return field_list{field("call", &call_asked_again::call),
                       field("reason", &call_asked_again::reason),
                       field("digest", &call_asked_again::digest),
                       optional_field("fingerprint", &call_asked_again::fingerprint),
@@ -529,7 +529,7 @@ struct outcome_unknown {
   outcome_unknown() = default;
   friend bool operator==(const outcome_unknown&, const outcome_unknown&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &outcome_unknown::call),
+    return field_list{field("call", &outcome_unknown::call),
                       optional_field("reason", &outcome_unknown::reason)};
   }
 };
@@ -546,7 +546,7 @@ struct outcome_resolved {
   outcome_resolved() = default;
   friend bool operator==(const outcome_resolved&, const outcome_resolved&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &outcome_resolved::call),
+    return field_list{field("call", &outcome_resolved::call),
                       field("resolution", &outcome_resolved::resolution),
                       optional_field("reason", &outcome_resolved::reason),
                       optional_field("by", &outcome_resolved::by)};
@@ -565,7 +565,7 @@ struct call_answered {
   call_answered() = default;
   friend bool operator==(const call_answered&, const call_answered&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &call_answered::call), field("answer", &call_answered::answer),
+    return field_list{field("call", &call_answered::call), field("answer", &call_answered::answer),
                       field("digest", &call_answered::digest),
                       optional_field("by", &call_answered::by)};
   }
@@ -580,7 +580,7 @@ struct late_result {
   late_result() = default;
   friend bool operator==(const late_result&, const late_result&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("call", &late_result::call), field("digest", &late_result::digest)};
+    return field_list{field("call", &late_result::call), field("digest", &late_result::digest)};
   }
 };
 
@@ -592,7 +592,7 @@ struct state_changed {
   state_changed() = default;
   friend bool operator==(const state_changed&, const state_changed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("from", &state_changed::from), field("to", &state_changed::to)};
+    return field_list{field("from", &state_changed::from), field("to", &state_changed::to)};
   }
 };
 
@@ -602,7 +602,7 @@ struct session_activated {
   static constexpr std::string_view type = "session_activated";
   session_activated() = default;
   friend bool operator==(const session_activated&, const session_activated&) = default;
-  static constexpr auto fields() { return std::tuple<>{}; }
+  static constexpr auto fields() { return field_list<>{}; }
 };
 
 /// The session is deleted with the commit of this event, which is told to observers and stored
@@ -614,7 +614,7 @@ struct session_deleted {
   session_deleted() = default;
   friend bool operator==(const session_deleted&, const session_deleted&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("reason", &session_deleted::reason),
+    return field_list{optional_field("reason", &session_deleted::reason),
                       optional_field("by", &session_deleted::by)};
   }
 };
@@ -627,7 +627,7 @@ struct history_trimmed {
   history_trimmed() = default;
   friend bool operator==(const history_trimmed&, const history_trimmed&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("first_event", &history_trimmed::first_event),
+    return field_list{field("first_event", &history_trimmed::first_event),
                       optional_field("by", &history_trimmed::by)};
   }
 };
@@ -639,7 +639,7 @@ struct deletion_scheduled {
   deletion_scheduled() = default;
   friend bool operator==(const deletion_scheduled&, const deletion_scheduled&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("at", &deletion_scheduled::at)};
+    return field_list{optional_field("at", &deletion_scheduled::at)};
   }
 };
 
@@ -654,21 +654,10 @@ using event_body =
                  session_resumed, call_backed_off, call_requeued, decision_remembered,
                  decision_forgotten, session_deleted, history_trimmed, deletion_scheduled>;
 
-[[nodiscard]] inline std::string_view name_of(const event_body& body) {
-  return std::visit([](const auto& one) { return one.type; }, body);
-}
+[[nodiscard]] std::string_view name_of(const event_body& body);
 
 /// The number of the call that an event is about; 0: none.
-[[nodiscard]] inline std::uint64_t call_of(const event_body& body) {
-  return std::visit(
-      [](const auto& one) -> std::uint64_t {
-        if constexpr (requires { std::uint64_t{one.call}; })
-          return one.call;
-        else
-          return 0;
-      },
-      body);
-}
+[[nodiscard]] std::uint64_t call_of(const event_body& body);
 
 /// A fact with its place and time.
 struct event {
@@ -680,9 +669,16 @@ struct event {
   event() = default;
   friend bool operator==(const event&, const event&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &event::number), field("at", &event::at),
+    return field_list{field("number", &event::number), field("at", &event::at),
                       field("body", &event::body)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct codec<event_body>;
+extern template struct struct_codec<event>;
+
+} // namespace fermata::detail

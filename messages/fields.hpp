@@ -2,6 +2,8 @@
 
 #include <fermata/messages/cbor.hpp>
 #include <fermata/messages/errors.hpp>
+#include <fermata/messages/field_list.hpp>
+#include <fermata/messages/field_table.hpp>
 #include <fermata/messages/ids.hpp>
 #include <fermata/messages/json.hpp>
 #include <fermata/messages/timestamp.hpp>
@@ -11,61 +13,22 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
-#include <exception>
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
-/// A struct that travels or is stored lists its fields once, in a static function:
-///
-///     struct subtask_spec {
-///       subtask_id id;
-///       std::string description;
-///       subtask_spec() = default; // not an aggregate: see CONTRIBUTING.md, "message types"
-///       static constexpr auto fields() {
-///         return std::tuple{field("id", &subtask_spec::id), optional_field("description",
-///         &subtask_spec::description)};
-///       }
-///     };
-///
-/// JSON (`to_json`, `from_json`), records (`to_record`, `from_record`: the same as CBOR) and CAF
-/// inspection derive from that list. An enum takes part with an overload of `enum_names`, found by
-/// argument-dependent lookup.
+/// What derives from the list of a struct's fields (see `field_list.hpp`): JSON (`to_json`,
+/// `from_json`), records (`to_record`, `from_record`: the same as CBOR) and CAF inspection. An enum
+/// takes part with an overload of `enum_names`, found by argument-dependent lookup, which gives a
+/// `std::array<std::string_view, N>`.
 namespace fermata {
-
-template <class Struct, class Member>
-struct field_info {
-  std::string_view name;
-  Member Struct::*member;
-  bool required;
-};
-
-/// A field that must be present in the input.
-template <class Struct, class Member>
-[[nodiscard]] constexpr field_info<Struct, Member> field(std::string_view name,
-                                                         Member Struct::*member) {
-  return {name, member, true};
-}
-
-/// A field that may be absent, which leaves its default value; it is not written while it has that
-/// value.
-template <class Struct, class Member>
-[[nodiscard]] constexpr field_info<Struct, Member> optional_field(std::string_view name,
-                                                                  Member Struct::*member) {
-  return {name, member, false};
-}
-
-/// What reading does with fields that the struct does not list: refuse them (input from people: a
-/// misspelt field is never silently ignored), or keep them in the member `json unknown` where the
-/// struct has one (records: a newer version's fields survive).
-enum class unknown_fields { refuse, keep };
 
 template <class T>
 concept described = requires {
@@ -94,37 +57,12 @@ template <class T>
 
 namespace detail {
 
-/// Carries an error and the path to it out of a nested value.
-class decode_failure : public std::exception {
-public:
-  decode_failure(errc code, std::string why) : code_{code}, why_{std::move(why)} {}
-
-  void prepend(std::string_view part) {
-    path_ = path_.empty() || path_.front() == '[' ? std::string{part} + path_
-                                                  : std::string{part} + "." + path_;
-  }
-  [[nodiscard]] caf::error error() const {
-    return make_error(code_, path_.empty() ? why_ : path_ + ": " + why_);
-  }
-  [[nodiscard]] const char* what() const noexcept override { return why_.c_str(); }
-
-private:
-  errc code_;
-  std::string why_;
-  std::string path_;
-};
-
-[[noreturn]] inline void refuse(std::string why) {
-  throw decode_failure{errc::invalid_field, std::move(why)};
-}
-
-[[noreturn]] inline void refuse_type(std::string_view expected, const json& got) {
-  refuse("expected " + std::string{expected} + ", got " + got.type_name());
-}
-
 /// How a type is written and read: as JSON (`encode`, `decode`, which throws `decode_failure`), and
 /// as CBOR (`write`, with the bytes that the CBOR of its JSON has; `read`, which says false where
 /// `decode` has to look at what is there: see `cbor_reader`).
+///
+/// Types of a kind share a template. They do so as its bases: of several specialisations that
+/// differ in their constraints only, g++ 12 compiles a copy for each object file.
 template <class T>
 struct codec;
 
@@ -140,8 +78,8 @@ struct codec<bool> {
   static bool read(cbor_reader& in, bool& value) { return in.boolean(value); }
 };
 
-template <std::integral T>
-requires(!std::same_as<T, bool>) struct codec<T> {
+template <class T>
+struct integer_codec {
   static json encode(T value) { return value; }
   static T decode(const json& in, unknown_fields) {
     if (!in.is_number_integer())
@@ -214,7 +152,7 @@ template <>
 struct codec<std::chrono::milliseconds> {
   static json encode(std::chrono::milliseconds value) { return value.count(); }
   static std::chrono::milliseconds decode(const json& in, unknown_fields policy) {
-    const auto count = codec<std::int64_t>::decode(in, policy);
+    const auto count = integer_codec<std::int64_t>::decode(in, policy);
     if (count < 0 || count > max_duration.count())
       refuse("expected milliseconds from 0 to " + std::to_string(max_duration.count()));
     return std::chrono::milliseconds{count};
@@ -235,7 +173,7 @@ template <>
 struct codec<timestamp> {
   static json encode(timestamp value) { return value.time_since_epoch().count(); }
   static timestamp decode(const json& in, unknown_fields policy) {
-    return timestamp{std::chrono::milliseconds{codec<std::int64_t>::decode(in, policy)}};
+    return timestamp{std::chrono::milliseconds{integer_codec<std::int64_t>::decode(in, policy)}};
   }
   static void write(cbor_writer& out, timestamp value) {
     out.integer(value.time_since_epoch().count());
@@ -249,13 +187,9 @@ struct codec<timestamp> {
   }
 };
 
-/// Ids and whatever else has a text form with `str` and `parse`.
+/// Ids and whatever else has a text form.
 template <class T>
-requires requires(const T& value, std::string_view text) {
-  { value.str() } -> std::convertible_to<std::string>;
-  { T::parse(text) } -> std::same_as<result<T>>;
-}
-struct codec<T> {
+struct text_codec {
   static json encode(const T& value) { return value.str(); }
   static T decode(const json& in, unknown_fields) {
     if (!in.is_string())
@@ -278,20 +212,11 @@ struct codec<T> {
   }
 };
 
-template <named_enum T>
-struct codec<T> {
+template <class T>
+struct enum_codec {
   static json encode(T value) { return enum_name(value); }
   static T decode(const json& in, unknown_fields) {
-    const auto names = enum_names(T{});
-    if (!in.is_string())
-      refuse_type("a string", in);
-    std::string accepted;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == in.get_ref<const std::string&>())
-        return static_cast<T>(i);
-      accepted += (i == 0 ? "" : ", ") + std::string{names[i]};
-    }
-    refuse("expected one of " + accepted);
+    return static_cast<T>(decode_name(enum_names(T{}), in));
   }
   static void write(cbor_writer& out, T value) {
     out.text(enum_names(value).at(static_cast<std::size_t>(value)));
@@ -416,262 +341,168 @@ struct codec<std::map<std::string, T>> {
   }
 };
 
-template <described T>
-struct codec<T> {
-  static json encode(const T& value) {
-    auto out = json::object();
-    if constexpr (requires { value.unknown; })
-      if (value.unknown.is_object())
-        out = value.unknown;
-    encode_into(out, value);
-    return out;
-  }
-
-  static void encode_into(json& out, const T& value) {
-    std::apply(
-        [&](const auto&... info) {
-          [[maybe_unused]] const auto write = [&](const auto& one) {
-            if (one.required || !(value.*one.member == defaults().*one.member))
-              out[std::string{one.name}] =
-                  codec<std::remove_cvref_t<decltype(value.*one.member)>>::encode(value
-                                                                                  .*one.member);
-          };
-          (write(info), ...);
-        },
-        T::fields());
-  }
-
-  /// `tag` is one more key that may be there: the "type" of a variant.
-  static T decode(const json& in, unknown_fields policy, std::string_view tag = {}) {
-    if (!in.is_object())
-      refuse_type("an object", in);
+/// What is made for each struct is its table. It is not inline, so that a header can say
+/// `extern template struct struct_codec<...>;`, and one source compiles it for all.
+template <class T>
+struct struct_codec {
+  static json encode(const T& value) { return encode_struct(table(), &value); }
+  static T decode(const json& in, unknown_fields policy) {
     T value;
-    std::size_t known = tag.empty() ? 0 : 1;
-    [[maybe_unused]] const auto read = [&](const auto& one) {
-      const auto found = in.find(std::string{one.name});
-      if (found == in.end()) {
-        if (one.required)
-          refuse("the field \"" + std::string{one.name} + "\" is missing");
-        return;
-      }
-      ++known;
-      try {
-        value.*one.member =
-            codec<std::remove_cvref_t<decltype(value.*one.member)>>::decode(*found, policy);
-      } catch (decode_failure& failure) {
-        failure.prepend(one.name);
-        throw;
-      }
-    };
-    std::apply([&](const auto&... info) { (read(info), ...); }, T::fields());
-    if (known != in.size())
-      handle_unknown(in, policy, tag, value);
+    decode_struct(table(), in, policy, {}, &value);
     return value;
   }
+  static void write(cbor_writer& out, const T& value) { write_struct(table(), out, &value, {}); }
+  static bool read(cbor_reader& in, T& value) { return read_struct(table(), in, {}, &value); }
 
-  /// `type`: the value of one more key, "type"; empty: there is none.
-  static void write(cbor_writer& out, const T& value, std::string_view type = {}) {
-    if constexpr (requires { value.unknown; })
-      if (value.unknown.is_object() && !value.unknown.empty())
-        return write_with_unknown(out, value, type);
-    const auto& fields = by_name();
-    std::array<bool, field_count> chosen{};
-    std::size_t size = type.empty() ? 0 : 1;
-    for (std::size_t i = 0; i < field_count; ++i)
-      size += chosen[i] = fields[i].is_written(value);
-    out.map(size);
-    constexpr std::string_view tag = "type";
-    const auto write_type = [&] {
-      out.text(tag);
-      out.text(type);
-    };
-    bool owes_type = !type.empty();
-    for (std::size_t i = 0; i < field_count; ++i) {
-      if (!chosen[i])
-        continue;
-      if (owes_type && tag < fields[i].name) {
-        write_type();
-        owes_type = false;
-      }
-      out.text(fields[i].name);
-      fields[i].write(out, value);
-    }
-    if (owes_type)
-      write_type();
+  static const field_table& table();
+};
+
+/// Makes the table of a struct.
+template <class T>
+class field_table_of {
+public:
+  static_assert(
+      requires { decltype(T::fields())::size; }, "fields() has to give a field_list");
+  static constexpr std::size_t size = decltype(T::fields())::size;
+  static_assert(size <= max_fields, "a struct has at most 64 fields");
+
+  static constexpr std::array<field_entry, size> listed() {
+    return listed(std::make_index_sequence<size>{});
   }
-
-  static bool read(cbor_reader& in, T& value, std::string_view tag = {}) {
-    std::size_t size = 0;
-    if (!in.map(size))
-      return false;
-    const auto& fields = by_name();
-    std::size_t next = 0;
-    std::string_view last;
-    for (std::size_t i = 0; i < size; ++i) {
-      std::string_view key;
-      if (!in.text(key) || (i > 0 && key <= last))
-        return false;
-      last = key;
-      if (!tag.empty() && key == tag) {
-        if (!in.skip())
-          return false;
-        continue;
-      }
-      while (next < field_count && fields[next].name < key)
-        if (fields[next++].required)
-          return false;
-      if (next == field_count || fields[next].name != key || !fields[next].read(in, value))
-        return false;
-      ++next;
-    }
-    return std::none_of(fields.begin() + static_cast<std::ptrdiff_t>(next), fields.end(),
-                        [](const auto& missing) { return missing.required; });
+  static constexpr std::array<field_entry, size> sorted() {
+    auto entries = listed();
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& one, const auto& other) { return one.name < other.name; });
+    return entries;
+  }
+  static constexpr field_table table(std::span<const field_entry> listed,
+                                     std::span<const field_entry> sorted) {
+    if constexpr (requires(T value) { value.unknown; })
+      return {listed, sorted, [](const void* of) -> const json& { return struct_at(of).unknown; },
+              [](const std::string& name, const json& value, void* to) {
+                struct_at(to).unknown[name] = value;
+              }};
+    else
+      return {listed, sorted, nullptr, nullptr};
   }
 
 private:
-  static constexpr std::size_t field_count = std::tuple_size_v<decltype(T::fields())>;
+  static const T& struct_at(const void* place) { return *static_cast<const T*>(place); }
+  static T& struct_at(void* place) { return *static_cast<T*>(place); }
 
-  /// Absent means default, so a field that has its default value need not be written.
   static const T& defaults() {
     static const T value{};
     return value;
   }
 
-  /// A field as CBOR has it: maps are sorted by key.
-  struct named_field {
-    std::string_view name;
-    bool required = false;
-    bool (*is_written)(const T&) = nullptr;
-    void (*write)(cbor_writer&, const T&) = nullptr;
-    bool (*read)(cbor_reader&, T&) = nullptr;
-  };
+  template <std::size_t... Index>
+  static constexpr std::array<field_entry, size> listed(std::index_sequence<Index...>) {
+    return {entry<Index>()...};
+  }
 
   template <std::size_t Index>
-  static constexpr named_field field_at() {
-    constexpr auto info = std::get<Index>(T::fields());
-    constexpr auto place = info.member;
-    using member = std::remove_cvref_t<decltype(std::declval<T&>().*place)>;
-    return {info.name, info.required,
-            [](const T& of) { return info.required || !(of.*place == defaults().*place); },
-            [](cbor_writer& out, const T& of) { codec<member>::write(out, of.*place); },
-            [](cbor_reader& in, T& to) { return codec<member>::read(in, to.*place); }};
-  }
-
-  template <std::size_t... Index>
-  static constexpr auto sorted_fields(std::index_sequence<Index...>) {
-    std::array<named_field, field_count> sorted{field_at<Index>()...};
-    std::sort(sorted.begin(), sorted.end(),
-              [](const auto& one, const auto& other) { return one.name < other.name; });
-    return sorted;
-  }
-
-  /// Only made for a type that is written or read as CBOR.
-  static const std::array<named_field, field_count>& by_name() {
-    static constexpr auto sorted = sorted_fields(std::make_index_sequence<field_count>{});
-    return sorted;
-  }
-
-  static void write_with_unknown(cbor_writer& out, const T& value, std::string_view type) {
-    auto all = encode(value);
-    if (!type.empty())
-      all["type"] = type;
-    out.value(all);
-  }
-
-  static bool is_listed(std::string_view key) {
-    return std::apply([&](const auto&... info) { return ((info.name == key) || ...); },
-                      T::fields());
-  }
-
-  static void handle_unknown(const json& in, unknown_fields policy, std::string_view tag,
-                             T& value) {
-    for (const auto& [key, member] : in.items()) {
-      if (key == tag || is_listed(key))
-        continue;
-      if (policy == unknown_fields::refuse) {
-        std::string accepted;
-        std::apply(
-            [&](const auto&... info) {
-              ((accepted += std::string{" "} + std::string{info.name}), ...);
-            },
-            T::fields());
-        refuse("unknown field " + quoted_excerpt(key) + "; accepted are:" + accepted);
-      }
-      if constexpr (requires { value.unknown; })
-        value.unknown[key] = member;
+  static constexpr auto is_default() -> bool (*)(const void*) {
+    constexpr auto info = T::fields().template at<Index>();
+    if constexpr (info.required) {
+      return nullptr;
+    } else {
+      constexpr auto place = info.member;
+      static_assert(
+          requires(const T& one) { one.*place == one.*place; },
+          "an optional field is compared with its default: its type needs ==");
+      return [](const void* of) { return struct_at(of).*place == defaults().*place; };
     }
   }
+
+  template <std::size_t Index>
+  static constexpr field_entry entry() {
+    constexpr auto info = T::fields().template at<Index>();
+    constexpr auto place = info.member;
+    using member = std::remove_cvref_t<decltype(std::declval<T&>().*place)>;
+    return {
+        info.name,
+        info.required,
+        is_default<Index>(),
+        [](const void* of) { return codec<member>::encode(struct_at(of).*place); },
+        [](const json& in, unknown_fields policy, void* to) {
+          struct_at(to).*place = codec<member>::decode(in, policy);
+        },
+        [](cbor_writer& out, const void* of) { codec<member>::write(out, struct_at(of).*place); },
+        [](cbor_reader& in, void* to) { return codec<member>::read(in, struct_at(to).*place); }};
+  }
 };
+
+template <class T>
+const field_table& struct_codec<T>::table() {
+  using maker = field_table_of<T>;
+  static constexpr auto listed = maker::listed();
+  static constexpr auto sorted = maker::sorted();
+  static constexpr field_table fields = maker::table(listed, sorted);
+  return fields;
+}
 
 /// A variant of described structs, each with a `static constexpr std::string_view type`: the
 /// struct's object with one more key, "type".
 template <class... Ts>
 struct codec<std::variant<Ts...>> {
-  static json encode(const std::variant<Ts...>& value) {
-    return std::visit(
-        [](const auto& alternative) {
-          using alternative_type = std::remove_cvref_t<decltype(alternative)>;
-          auto out = codec<alternative_type>::encode(alternative);
-          out["type"] = std::string{alternative_type::type};
-          return out;
-        },
-        value);
-  }
+  using variant = std::variant<Ts...>;
 
-  static std::variant<Ts...> decode(const json& in, unknown_fields policy) {
-    if (!in.is_object())
-      refuse_type("an object", in);
-    const auto found = in.find("type");
-    if (found == in.end() || !found->is_string())
-      refuse("the field \"type\" is missing");
-    const auto& type = found->template get_ref<const std::string&>();
-    std::optional<std::variant<Ts...>> value;
-    ((!value && Ts::type == type ? void(value.emplace(codec<Ts>::decode(in, policy, "type")))
-                                 : void()),
-     ...);
-    if (!value)
-      refuse("unknown type " + quoted_excerpt(type));
-    return std::move(*value);
+  static json encode(const variant& value) { return encode_variant(held_by(value), &value); }
+  static variant decode(const json& in, unknown_fields policy) {
+    variant value;
+    decode_variant(alternatives(), in, policy, &value);
+    return value;
   }
-
-  static void write(cbor_writer& out, const std::variant<Ts...>& value) {
-    std::visit(
-        [&](const auto& alternative) {
-          using alternative_type = std::remove_cvref_t<decltype(alternative)>;
-          codec<alternative_type>::write(out, alternative, alternative_type::type);
-        },
-        value);
+  static void write(cbor_writer& out, const variant& value) {
+    write_variant(held_by(value), out, &value);
   }
-
-  static bool read(cbor_reader& in, std::variant<Ts...>& value) {
-    std::string_view type;
-    if (!find_type(in, type))
-      return false;
-    bool good = false;
-    static_cast<void>(((Ts::type == type
-                        && (good = codec<Ts>::read(in, value.template emplace<Ts>(), "type"), true))
-                       || ...));
-    return good;
+  static bool read(cbor_reader& in, variant& value) {
+    return read_variant(alternatives(), in, &value);
   }
 
 private:
-  /// Looks ahead.
-  static bool find_type(cbor_reader in, std::string_view& type) {
-    std::size_t size = 0;
-    if (!in.map(size))
-      return false;
-    for (std::size_t i = 0; i < size; ++i) {
-      std::string_view key;
-      if (!in.text(key))
-        return false;
-      if (key == "type")
-        return in.text(type);
-      if (!in.skip())
-        return false;
-    }
-    return false;
+  static const std::array<alternative_entry, sizeof...(Ts)>& alternatives();
+
+  static const alternative_entry& held_by(const variant& value) {
+    if (value.valueless_by_exception())
+      throw std::bad_variant_access{};
+    return alternatives()[value.index()];
   }
 };
+
+template <class... Ts>
+const std::array<alternative_entry, sizeof...(Ts)>& codec<std::variant<Ts...>>::alternatives() {
+  static constexpr std::array<alternative_entry, sizeof...(Ts)> entries{alternative_entry{
+      Ts::type, &codec<Ts>::table,
+      [](const void* of) -> const void* {
+        return std::get_if<Ts>(static_cast<const variant*>(of));
+      },
+      [](void* to) -> void* { return &static_cast<variant*>(to)->template emplace<Ts>(); }}...};
+  return entries;
+}
+
+template <class T>
+concept has_text_form = requires(const T& value, std::string_view text) {
+  { value.str() } -> std::convertible_to<std::string>;
+  { T::parse(text) } -> std::same_as<result<T>>;
+};
+
+template <class T>
+[[nodiscard]] consteval auto shared_codec() {
+  if constexpr (described<T>)
+    return std::type_identity<struct_codec<T>>{};
+  else if constexpr (has_text_form<T>)
+    return std::type_identity<text_codec<T>>{};
+  else if constexpr (named_enum<T>)
+    return std::type_identity<enum_codec<T>>{};
+  else if constexpr (std::integral<T>)
+    return std::type_identity<integer_codec<T>>{};
+  else
+    static_assert(!sizeof(T), "a type needs fields(), enum_names, or str and parse");
+}
+
+template <class T>
+struct codec : decltype(shared_codec<T>())::type {};
 
 } // namespace detail
 

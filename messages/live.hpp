@@ -34,7 +34,7 @@ struct live_update {
   live_update() = default;
   friend bool operator==(const live_update&, const live_update&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &live_update::session),
+    return field_list{field("session", &live_update::session),
                       optional_field("subtask", &live_update::subtask),
                       optional_field("call", &live_update::call),
                       field("kind", &live_update::kind),
@@ -60,7 +60,7 @@ struct listen_live {
   listen_live(session_id of, std::uint64_t which) : session{std::move(of)}, reader{which} {}
   friend bool operator==(const listen_live&, const listen_live&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &listen_live::session),
+    return field_list{field("session", &listen_live::session),
                       field("reader", &listen_live::reader)};
   }
 };
@@ -75,7 +75,7 @@ struct unlisten_live {
   unlisten_live(session_id of, std::uint64_t which) : session{std::move(of)}, reader{which} {}
   friend bool operator==(const unlisten_live&, const unlisten_live&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &unlisten_live::session),
+    return field_list{field("session", &unlisten_live::session),
                       field("reader", &unlisten_live::reader)};
   }
 };
@@ -91,7 +91,7 @@ struct live_batch {
   live_batch() = default;
   friend bool operator==(const live_batch&, const live_batch&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &live_batch::session), field("reader", &live_batch::reader),
+    return field_list{field("session", &live_batch::session), field("reader", &live_batch::reader),
                       optional_field("dropped", &live_batch::dropped),
                       optional_field("updates", &live_batch::updates),
                       optional_field("size_bytes", &live_batch::size_bytes)};
@@ -109,10 +109,20 @@ struct live_taken {
   live_taken() = default;
   friend bool operator==(const live_taken&, const live_taken&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &live_taken::session), field("reader", &live_taken::reader),
+    return field_list{field("session", &live_taken::session), field("reader", &live_taken::reader),
                       field("updates", &live_taken::updates),
                       field("size_bytes", &live_taken::size_bytes)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<live_update>;
+extern template struct struct_codec<listen_live>;
+extern template struct struct_codec<unlisten_live>;
+extern template struct struct_codec<live_batch>;
+extern template struct struct_codec<live_taken>;
+
+} // namespace fermata::detail

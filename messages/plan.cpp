@@ -165,3 +165,12 @@ caf::error check_plan(const plan_spec& plan, const limits& limits) {
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<retry_policy>;
+template struct struct_codec<subtask_spec>;
+template struct struct_codec<tool_declaration>;
+template struct struct_codec<plan_spec>;
+
+} // namespace fermata::detail

@@ -18,7 +18,7 @@ struct retry_policy {
       : max_attempts{attempts}, initial_backoff{initial}, max_backoff{longest} {}
   friend bool operator==(const retry_policy&, const retry_policy&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("max_attempts", &retry_policy::max_attempts),
+    return field_list{optional_field("max_attempts", &retry_policy::max_attempts),
                       optional_field("initial_backoff_ms", &retry_policy::initial_backoff),
                       optional_field("max_backoff_ms", &retry_policy::max_backoff)};
   }
@@ -47,7 +47,7 @@ struct subtask_spec {
   subtask_spec() = default;
   friend bool operator==(const subtask_spec&, const subtask_spec&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("id", &subtask_spec::id),
+    return field_list{field("id", &subtask_spec::id),
                       optional_field("description", &subtask_spec::description),
                       optional_field("agent", &subtask_spec::agent),
                       optional_field("depends_on", &subtask_spec::depends_on),
@@ -75,7 +75,7 @@ struct tool_declaration {
   tool_declaration() = default;
   friend bool operator==(const tool_declaration&, const tool_declaration&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("kind", &tool_declaration::kind),
+    return field_list{optional_field("kind", &tool_declaration::kind),
                       optional_field("description", &tool_declaration::description),
                       optional_field("schema", &tool_declaration::schema)};
   }
@@ -90,7 +90,7 @@ struct plan_spec {
   plan_spec() = default;
   friend bool operator==(const plan_spec&, const plan_spec&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("goal", &plan_spec::goal), field("subtasks", &plan_spec::subtasks),
+    return field_list{field("goal", &plan_spec::goal), field("subtasks", &plan_spec::subtasks),
                       optional_field("tools", &plan_spec::tools)};
   }
 };
@@ -140,3 +140,12 @@ constexpr std::array<std::string_view, 8> enum_names(subtask_status) {
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<retry_policy>;
+extern template struct struct_codec<subtask_spec>;
+extern template struct struct_codec<tool_declaration>;
+extern template struct struct_codec<plan_spec>;
+
+} // namespace fermata::detail

@@ -111,3 +111,10 @@ std::vector<subtask_change> compare_plans(std::span<const subtask_spec> before,
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<subtask_change>;
+template struct struct_codec<plan_diff>;
+
+} // namespace fermata::detail

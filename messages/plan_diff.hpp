@@ -29,7 +29,7 @@ struct subtask_change {
   subtask_change() = default;
   friend bool operator==(const subtask_change&, const subtask_change&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &subtask_change::subtask),
+    return field_list{field("subtask", &subtask_change::subtask),
                       field("fate", &subtask_change::fate),
                       field("because", &subtask_change::because)};
   }
@@ -45,7 +45,7 @@ struct plan_diff {
   plan_diff() = default;
   friend bool operator==(const plan_diff&, const plan_diff&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("revision", &plan_diff::revision),
+    return field_list{field("revision", &plan_diff::revision),
                       optional_field("replaces", &plan_diff::replaces),
                       optional_field("goal_before", &plan_diff::goal_before),
                       field("subtasks", &plan_diff::subtasks)};
@@ -59,3 +59,10 @@ struct plan_diff {
                                                         std::span<const subtask_spec> next);
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<subtask_change>;
+extern template struct struct_codec<plan_diff>;
+
+} // namespace fermata::detail

@@ -52,7 +52,7 @@ struct policy_match {
   policy_match() = default;
   friend bool operator==(const policy_match&, const policy_match&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("kind", &policy_match::kind),
+    return field_list{optional_field("kind", &policy_match::kind),
                       optional_field("tool", &policy_match::tool),
                       optional_field("agent", &policy_match::agent),
                       optional_field("arguments", &policy_match::arguments)};
@@ -95,7 +95,7 @@ struct policy_rule {
   }
 
   static constexpr auto fields() {
-    return std::tuple{optional_field("match", &policy_rule::match),
+    return field_list{optional_field("match", &policy_rule::match),
                       field("action", &policy_rule::action),
                       optional_field("expires_after_ms", &policy_rule::expires_after),
                       optional_field("prompt", &policy_rule::prompt),
@@ -111,9 +111,17 @@ struct policy_spec {
   policy_spec() = default;
   friend bool operator==(const policy_spec&, const policy_spec&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("rules", &policy_spec::rules),
+    return field_list{field("rules", &policy_spec::rules),
                       field("default", &policy_spec::otherwise)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<policy_match>;
+extern template struct struct_codec<policy_rule>;
+extern template struct struct_codec<policy_spec>;
+
+} // namespace fermata::detail

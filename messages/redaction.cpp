@@ -27,7 +27,7 @@ struct rules_file {
 
   rules_file() = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("fields", &rules_file::names),
+    return field_list{optional_field("fields", &rules_file::names),
                       optional_field("patterns", &rules_file::patterns),
                       optional_field("environment", &rules_file::variables)};
   }

@@ -146,8 +146,7 @@ struct field_redaction<std::variant<Ts...>> {
 template <described T>
 struct field_redaction<T> {
   static void apply(T& value, std::string_view, const redactor& by) {
-    std::apply([&](const auto&... info) { (redact_field(value.*info.member, info.name, by), ...); },
-               T::fields());
+    T::fields().for_each([&](const auto& one) { redact_field(value.*one.member, one.name, by); });
   }
 };
 

@@ -23,7 +23,7 @@ struct waiting_counts {
     return outcome + decision + answer + result + backoff;
   }
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("outcome", &waiting_counts::outcome), field("decision", &waiting_counts::decision),
         field("answer", &waiting_counts::answer), field("result", &waiting_counts::result),
         field("backoff", &waiting_counts::backoff)};
@@ -40,7 +40,7 @@ struct plan_summary {
   plan_summary() = default;
   friend bool operator==(const plan_summary&, const plan_summary&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("status", &plan_summary::status), field("revision", &plan_summary::revision),
         field("goal", &plan_summary::goal), optional_field("feedback", &plan_summary::feedback),
         optional_field("deadline", &plan_summary::deadline)};
@@ -62,7 +62,7 @@ struct subtask_summary {
   subtask_summary() = default;
   friend bool operator==(const subtask_summary&, const subtask_summary&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("id", &subtask_summary::id),
+    return field_list{field("id", &subtask_summary::id),
                       field("status", &subtask_summary::status),
                       field("attempts", &subtask_summary::attempts),
                       field("result", &subtask_summary::result),
@@ -88,7 +88,7 @@ struct plan_progress {
   plan_progress() = default;
   friend bool operator==(const plan_progress&, const plan_progress&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("total", &plan_progress::total),     field("done", &plan_progress::done),
         field("failed", &plan_progress::failed),   field("running", &plan_progress::running),
         field("pending", &plan_progress::pending), field("cancelled", &plan_progress::cancelled),
@@ -117,7 +117,7 @@ struct session_status {
   session_status() = default;
   friend bool operator==(const session_status&, const session_status&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &session_status::session),
+    return field_list{field("session", &session_status::session),
                       field("state", &session_status::state),
                       field("waiting", &session_status::waiting),
                       field("plan", &session_status::plan),
@@ -146,7 +146,7 @@ struct state_transition {
   state_transition() = default;
   friend bool operator==(const state_transition&, const state_transition&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &state_transition::number),
+    return field_list{field("number", &state_transition::number),
                       field("at", &state_transition::at),
                       field("from", &state_transition::from),
                       field("to", &state_transition::to),
@@ -172,7 +172,7 @@ struct audit_entry {
   audit_entry() = default;
   friend bool operator==(const audit_entry&, const audit_entry&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &audit_entry::session),
+    return field_list{field("session", &audit_entry::session),
                       field("number", &audit_entry::number),
                       field("at", &audit_entry::at),
                       field("action", &audit_entry::action),
@@ -214,7 +214,7 @@ struct pending_item {
   pending_item() = default;
   friend bool operator==(const pending_item&, const pending_item&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("id", &pending_item::id),
+    return field_list{field("id", &pending_item::id),
                       field("session", &pending_item::session),
                       field("kind", &pending_item::kind),
                       field("waiting_for", &pending_item::waiting_for),
@@ -239,7 +239,7 @@ struct armed_timer {
   armed_timer() = default;
   friend bool operator==(const armed_timer&, const armed_timer&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &armed_timer::session), field("due", &armed_timer::due),
+    return field_list{field("session", &armed_timer::session), field("due", &armed_timer::due),
                       optional_field("damage", &armed_timer::damage)};
   }
 };
@@ -252,9 +252,24 @@ struct session_summary {
   session_summary() = default;
   friend bool operator==(const session_summary&, const session_summary&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("session", &session_summary::session),
+    return field_list{field("session", &session_summary::session),
                       field("state", &session_summary::state)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<waiting_counts>;
+extern template struct struct_codec<plan_summary>;
+extern template struct struct_codec<subtask_summary>;
+extern template struct struct_codec<plan_progress>;
+extern template struct struct_codec<session_status>;
+extern template struct struct_codec<state_transition>;
+extern template struct struct_codec<audit_entry>;
+extern template struct struct_codec<pending_item>;
+extern template struct struct_codec<armed_timer>;
+extern template struct struct_codec<session_summary>;
+
+} // namespace fermata::detail

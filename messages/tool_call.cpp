@@ -8,3 +8,10 @@ const tool_name& question_tool() {
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<tool_request>;
+template struct struct_codec<tool_answer>;
+
+} // namespace fermata::detail

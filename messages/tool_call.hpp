@@ -53,7 +53,7 @@ struct tool_request {
       : tool{std::move(requested)}, arguments(std::move(with_arguments)) {}
   friend bool operator==(const tool_request&, const tool_request&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("tool", &tool_request::tool),
+    return field_list{field("tool", &tool_request::tool),
                       field("arguments", &tool_request::arguments),
                       optional_field("expires_after_ms", &tool_request::expires_after)};
   }
@@ -68,9 +68,16 @@ struct tool_answer {
   tool_answer(call_outcome kind, json result) : outcome{kind}, content(std::move(result)) {}
   friend bool operator==(const tool_answer&, const tool_answer&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("outcome", &tool_answer::outcome),
+    return field_list{field("outcome", &tool_answer::outcome),
                       field("content", &tool_answer::content)};
   }
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<tool_request>;
+extern template struct struct_codec<tool_answer>;
+
+} // namespace fermata::detail

@@ -42,7 +42,7 @@ struct head_record {
 
   head_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("id", &head_record::id),
+    return field_list{field("id", &head_record::id),
                       field("incarnation", &head_record::incarnation),
                       optional_field("workspace", &head_record::workspace),
                       field("created", &head_record::created),
@@ -90,7 +90,7 @@ struct plan_record {
 
   plan_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("revision", &plan_record::revision),
+    return field_list{field("revision", &plan_record::revision),
                       field("status", &plan_record::status),
                       field("goal", &plan_record::goal),
                       field("subtasks", &plan_record::subtasks),
@@ -134,7 +134,7 @@ struct subtask_record {
 
   subtask_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("status", &subtask_record::status),
+    return field_list{field("status", &subtask_record::status),
                       optional_field("attempts", &subtask_record::attempts),
                       optional_field("result", &subtask_record::result),
                       optional_field("error", &subtask_record::error),
@@ -184,7 +184,7 @@ struct call_record {
 
   call_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &call_record::number),
+    return field_list{field("number", &call_record::number),
                       field("revision", &call_record::revision),
                       field("subtask", &call_record::subtask),
                       field("tool", &call_record::tool),
@@ -238,7 +238,7 @@ struct entry_record {
 
   entry_record() = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("source", &entry_record::source),
+    return field_list{optional_field("source", &entry_record::source),
                       optional_field("text", &entry_record::text),
                       optional_field("until", &entry_record::until),
                       optional_field("first_call", &entry_record::first_call),
@@ -256,7 +256,7 @@ struct message_record {
 
   message_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &message_record::number),
+    return field_list{field("number", &message_record::number),
                       field("text", &message_record::text),
                       optional_field("by", &message_record::by), field("at", &message_record::at)};
   }
@@ -280,7 +280,7 @@ struct remembered_record {
 
   remembered_record() = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &remembered_record::number),
+    return field_list{field("number", &remembered_record::number),
                       field("call", &remembered_record::call),
                       field("verdict", &remembered_record::verdict),
                       field("scope", &remembered_record::scope),
@@ -333,3 +333,15 @@ inline constexpr std::uint64_t session_timer = 0;
 inline constexpr std::uint64_t pending_plan_base = std::uint64_t{1} << 63;
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<head_record>;
+extern template struct struct_codec<plan_record>;
+extern template struct struct_codec<subtask_record>;
+extern template struct struct_codec<call_record>;
+extern template struct struct_codec<entry_record>;
+extern template struct struct_codec<message_record>;
+extern template struct struct_codec<remembered_record>;
+
+} // namespace fermata::detail

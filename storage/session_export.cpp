@@ -6,6 +6,7 @@
 #include <fermata/storage/record_codec.hpp>
 
 #include <limits>
+#include <tuple>
 
 namespace fermata {
 
@@ -247,3 +248,9 @@ result<export_counts> export_view(store::view& from, const session_id& session,
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<export_counts>;
+
+} // namespace fermata::detail

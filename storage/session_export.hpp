@@ -11,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 /// One session as JSON Lines: to look at, to keep, and to be continued from another store, say by a
 /// test.
@@ -51,7 +50,7 @@ struct export_counts {
   export_counts() = default;
   friend bool operator==(const export_counts&, const export_counts&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("events", &export_counts::events), field("records", &export_counts::records),
         field("pending", &export_counts::pending), field("timers", &export_counts::timers)};
   }
@@ -144,3 +143,9 @@ import_session(store& into, const std::filesystem::path& file, const import_opti
                                    std::size_t max_line_bytes = import_options{}.max_size_bytes);
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<export_counts>;
+
+} // namespace fermata::detail

@@ -45,7 +45,7 @@ struct model_parameters {
 
   model_parameters() = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("model", &model_parameters::model),
+    return field_list{optional_field("model", &model_parameters::model),
                       optional_field("system", &model_parameters::system),
                       optional_field("tools", &model_parameters::tools),
                       optional_field("max_steps", &model_parameters::max_steps),
@@ -61,7 +61,7 @@ struct handover {
 
   handover() = default;
   static constexpr auto fields() {
-    return std::tuple{field("agent", &handover::agent), optional_field("note", &handover::note)};
+    return field_list{field("agent", &handover::agent), optional_field("note", &handover::note)};
   }
 };
 

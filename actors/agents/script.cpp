@@ -31,7 +31,7 @@ struct script_call {
   script_call() = default;
   friend bool operator==(const script_call&, const script_call&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("tool", &script_call::tool),
+    return field_list{field("tool", &script_call::tool),
                       optional_field("arguments", &script_call::arguments),
                       optional_field("expires_after_ms", &script_call::expires_after)};
   }
@@ -50,7 +50,7 @@ struct script_step {
   script_step() = default;
   friend bool operator==(const script_step&, const script_step&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("sleep_ms", &script_step::sleep),
+    return field_list{optional_field("sleep_ms", &script_step::sleep),
                       optional_field("tool", &script_step::tool),
                       optional_field("arguments", &script_step::arguments),
                       optional_field("expires_after_ms", &script_step::expires_after),

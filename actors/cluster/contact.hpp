@@ -55,7 +55,7 @@ struct peer_report {
   peer_report() = default;
   friend bool operator==(const peer_report&, const peer_report&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("member", &peer_report::member), field("state", &peer_report::state),
+    return field_list{field("member", &peer_report::member), field("state", &peer_report::state),
                       optional_field("reason", &peer_report::reason),
                       optional_field("has_other_store", &peer_report::has_other_store)};
   }

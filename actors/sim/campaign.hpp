@@ -76,7 +76,7 @@ struct campaign_failure {
   campaign_failure() = default;
   friend bool operator==(const campaign_failure&, const campaign_failure&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("seed", &campaign_failure::seed),
+    return field_list{field("seed", &campaign_failure::seed),
                       field("promise", &campaign_failure::promise),
                       field("text", &campaign_failure::text),
                       field("faults", &campaign_failure::faults),
@@ -115,7 +115,7 @@ struct campaign_report {
   campaign_report() = default;
   friend bool operator==(const campaign_report&, const campaign_report&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("first_seed", &campaign_report::first_seed),
+    return field_list{field("first_seed", &campaign_report::first_seed),
                       field("last_seed", &campaign_report::last_seed),
                       field("worlds", &campaign_report::worlds),
                       field("resumes", &campaign_report::resumes),

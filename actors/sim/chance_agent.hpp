@@ -30,7 +30,7 @@ struct agent_character {
   agent_character() = default;
   friend bool operator==(const agent_character&, const agent_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("says", &agent_character::says),
+    return field_list{optional_field("says", &agent_character::says),
                       optional_field("calls", &agent_character::calls),
                       optional_field("asks", &agent_character::asks),
                       optional_field("sleeps", &agent_character::sleeps),

@@ -26,7 +26,7 @@ struct model_character {
   model_character() = default;
   friend bool operator==(const model_character&, const model_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("least_time_ms", &model_character::least_time),
+    return field_list{optional_field("least_time_ms", &model_character::least_time),
                       optional_field("most_time_ms", &model_character::most_time),
                       optional_field("calls", &model_character::calls),
                       optional_field("invalid", &model_character::invalid),

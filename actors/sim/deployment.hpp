@@ -43,7 +43,7 @@ struct planned_limits {
   friend bool operator==(const planned_limits&, const planned_limits&) = default;
   [[nodiscard]] limits to_limits() const;
   static constexpr auto fields() {
-    return std::tuple{optional_field("resident_sessions", &planned_limits::resident_sessions),
+    return field_list{optional_field("resident_sessions", &planned_limits::resident_sessions),
                       optional_field("unpacked_sessions", &planned_limits::unpacked_sessions),
                       optional_field("session_queue", &planned_limits::session_queue),
                       optional_field("tail_events", &planned_limits::tail_events),
@@ -71,7 +71,7 @@ struct planned_participant {
       : name{std::move(called)}, node{std::move(at)}, character{std::move(with)} {}
   friend bool operator==(const planned_participant&, const planned_participant&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &planned_participant::name),
+    return field_list{field("name", &planned_participant::name),
                       optional_field("node", &planned_participant::node),
                       optional_field("character", &planned_participant::character)};
   }
@@ -85,7 +85,7 @@ struct planned_retention {
   planned_retention() = default;
   friend bool operator==(const planned_retention&, const planned_retention&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         optional_field("delete_finished_after_ms", &planned_retention::delete_finished_after),
         optional_field("keep_events", &planned_retention::keep_events)};
   }
@@ -116,7 +116,7 @@ struct deployment {
   deployment() = default;
   friend bool operator==(const deployment&, const deployment&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("seed", &deployment::seed),
+    return field_list{field("seed", &deployment::seed),
                       field("nodes", &deployment::nodes),
                       optional_field("shared_lease_ms", &deployment::shared_lease),
                       field("policy", &deployment::policy),

@@ -73,7 +73,7 @@ struct fault {
   fault() = default;
   friend bool operator==(const fault&, const fault&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("kind", &fault::kind), field("node", &fault::node),
+    return field_list{field("kind", &fault::kind), field("node", &fault::node),
                       field("at_ms", &fault::at), field("duration_ms", &fault::duration),
                       optional_field("turns", &fault::turns)};
   }

@@ -35,7 +35,7 @@ struct human_character {
   human_character() = default;
   friend bool operator==(const human_character&, const human_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("least_thought_ms", &human_character::least_thought),
+    return field_list{optional_field("least_thought_ms", &human_character::least_thought),
                       optional_field("most_thought_ms", &human_character::most_thought),
                       optional_field("rejects", &human_character::rejects),
                       optional_field("edits", &human_character::edits),

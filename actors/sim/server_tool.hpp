@@ -34,7 +34,7 @@ struct server_tool_character {
   server_tool_character() = default;
   friend bool operator==(const server_tool_character&, const server_tool_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         optional_field("least_time_ms", &server_tool_character::least_time),
         optional_field("most_time_ms", &server_tool_character::most_time),
         optional_field("fails", &server_tool_character::fails),

@@ -24,7 +24,7 @@ struct planned_session {
   planned_session() = default;
   friend bool operator==(const planned_session&, const planned_session&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("id", &planned_session::id),
+    return field_list{field("id", &planned_session::id),
                       optional_field("begins_ms", &planned_session::begins),
                       optional_field("plans", &planned_session::plans),
                       optional_field("messages", &planned_session::messages)};
@@ -44,7 +44,7 @@ struct author_character {
   author_character() = default;
   friend bool operator==(const author_character&, const author_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("least_pause_ms", &author_character::least_pause),
+    return field_list{optional_field("least_pause_ms", &author_character::least_pause),
                       optional_field("most_pause_ms", &author_character::most_pause),
                       optional_field("double_clicks", &author_character::double_clicks),
                       optional_field("proposes_badly", &author_character::proposes_badly),

@@ -33,7 +33,7 @@ struct operator_character {
   operator_character() = default;
   friend bool operator==(const operator_character&, const operator_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("least_thought_ms", &operator_character::least_thought),
+    return field_list{optional_field("least_thought_ms", &operator_character::least_thought),
                       optional_field("most_thought_ms", &operator_character::most_thought),
                       optional_field("reruns", &operator_character::reruns),
                       optional_field("double_clicks", &operator_character::double_clicks),

@@ -24,7 +24,7 @@ struct host_character {
   host_character() = default;
   friend bool operator==(const host_character&, const host_character&) = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("least_time_ms", &host_character::least_time),
+    return field_list{optional_field("least_time_ms", &host_character::least_time),
                       optional_field("most_time_ms", &host_character::most_time),
                       optional_field("fails", &host_character::fails),
                       optional_field("hangs", &host_character::hangs),

@@ -23,7 +23,7 @@ struct trace_entry {
   trace_entry() = default;
   friend bool operator==(const trace_entry&, const trace_entry&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("at_ms", &trace_entry::at), field("step", &trace_entry::step),
+    return field_list{field("at_ms", &trace_entry::at), field("step", &trace_entry::step),
                       optional_field("node", &trace_entry::node),
                       optional_field("session", &trace_entry::session),
                       field("text", &trace_entry::text)};

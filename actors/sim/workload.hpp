@@ -24,7 +24,7 @@ struct planned_tool {
   planned_tool() = default;
   friend bool operator==(const planned_tool&, const planned_tool&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &planned_tool::name),
+    return field_list{field("name", &planned_tool::name),
                       optional_field("schema", &planned_tool::schema),
                       optional_field("client", &planned_tool::client),
                       optional_field("character", &planned_tool::character)};

@@ -31,7 +31,7 @@ struct shown_member {
 
   shown_member() = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &shown_member::name),
+    return field_list{field("name", &shown_member::name),
                       field("host", &shown_member::host),
                       field("port", &shown_member::port),
                       field("contact", &shown_member::contact),
@@ -50,7 +50,7 @@ struct shown_cluster {
 
   shown_cluster() = default;
   static constexpr auto fields() {
-    return std::tuple{field("cluster", &shown_cluster::cluster),
+    return field_list{field("cluster", &shown_cluster::cluster),
                       field("version", &shown_cluster::version),
                       field("name", &shown_cluster::name),
                       optional_field("shares_store", &shown_cluster::shares_store),

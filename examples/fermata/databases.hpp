@@ -28,7 +28,7 @@ struct database_setting {
   database_setting(std::string where, std::string in)
       : connection{std::move(where)}, schema{std::move(in)} {}
   static constexpr auto fields() {
-    return std::tuple{field("connection", &database_setting::connection),
+    return field_list{field("connection", &database_setting::connection),
                       optional_field("schema", &database_setting::schema),
                       optional_field("identity", &database_setting::identity)};
   }

@@ -26,7 +26,7 @@ struct membership {
   membership(node_name called, member_list of, bool shares = false)
       : name{std::move(called)}, members{std::move(of)}, shares_store{shares} {}
   static constexpr auto fields() {
-    return std::tuple{field("name", &membership::name), field("members", &membership::members),
+    return field_list{field("name", &membership::name), field("members", &membership::members),
                       optional_field("shares_store", &membership::shares_store)};
   }
 

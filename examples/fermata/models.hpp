@@ -21,8 +21,9 @@ struct scripted_call {
   json arguments; ///< A string is taken as the text that the model wrote, whatever it is.
 
   scripted_call() = default;
+  friend bool operator==(const scripted_call&, const scripted_call&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("tool", &scripted_call::tool),
+    return field_list{field("tool", &scripted_call::tool),
                       optional_field("arguments", &scripted_call::arguments)};
   }
 };
@@ -42,7 +43,7 @@ struct reply_script {
 
   reply_script() = default;
   static constexpr auto fields() {
-    return std::tuple{optional_field("if", &reply_script::condition),
+    return field_list{optional_field("if", &reply_script::condition),
                       optional_field("text", &reply_script::text),
                       optional_field("parts", &reply_script::parts),
                       optional_field("calls", &reply_script::calls),
@@ -63,7 +64,7 @@ struct model_script {
   std::vector<reply_script> replies;
 
   model_script() = default;
-  static constexpr auto fields() { return std::tuple{field("replies", &model_script::replies)}; }
+  static constexpr auto fields() { return field_list{field("replies", &model_script::replies)}; }
 };
 
 /// An agent that asks a model: see `model_agent_options`.
@@ -78,7 +79,7 @@ struct agent_script {
 
   agent_script() = default;
   static constexpr auto fields() {
-    return std::tuple{field("model", &agent_script::model),
+    return field_list{field("model", &agent_script::model),
                       optional_field("description", &agent_script::description),
                       optional_field("system", &agent_script::system),
                       optional_field("tools", &agent_script::tools),
@@ -96,7 +97,7 @@ struct model_setup {
 
   model_setup() = default;
   static constexpr auto fields() {
-    return std::tuple{field("models", &model_setup::models), field("agents", &model_setup::agents),
+    return field_list{field("models", &model_setup::models), field("agents", &model_setup::agents),
                       optional_field("planner", &model_setup::planner)};
   }
 };

@@ -22,7 +22,7 @@ struct missing_node {
 
   missing_node() = default;
   static constexpr auto fields() {
-    return std::tuple{field("node", &missing_node::node), field("reason", &missing_node::reason)};
+    return field_list{field("node", &missing_node::node), field("reason", &missing_node::reason)};
   }
 };
 

@@ -15,7 +15,7 @@ struct told_update {
 
   told_update() = default;
   static constexpr auto fields() {
-    return std::tuple{field("kind", &told_update::kind),
+    return field_list{field("kind", &told_update::kind),
                       optional_field("subtask", &told_update::subtask),
                       optional_field("call", &told_update::call),
                       optional_field("content", &told_update::content)};

@@ -19,7 +19,7 @@ struct told_item {
 
   told_item() = default;
   static constexpr auto fields() {
-    return std::tuple{field("subtask", &told_item::subtask),
+    return field_list{field("subtask", &told_item::subtask),
                       optional_field("text", &told_item::text),
                       optional_field("source", &told_item::source),
                       optional_field("call", &told_item::call),

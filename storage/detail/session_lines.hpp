@@ -19,7 +19,7 @@ struct export_header {
 
   export_header() = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("format", &export_header::format), field("version", &export_header::version),
         field("session", &export_header::session), field("redacted", &export_header::redacted),
         optional_field("first_event", &export_header::first_event)};
@@ -34,7 +34,7 @@ struct record_line {
 
   record_line() = default;
   static constexpr auto fields() {
-    return std::tuple{
+    return field_list{
         field("kind", &record_line::kind), optional_field("group", &record_line::group),
         optional_field("index", &record_line::index), field("value", &record_line::value)};
   }
@@ -46,7 +46,7 @@ struct timer_line {
 
   timer_line() = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &timer_line::number), field("due", &timer_line::due)};
+    return field_list{field("number", &timer_line::number), field("due", &timer_line::due)};
   }
 };
 
@@ -56,7 +56,7 @@ struct end_line {
 
   end_line() = default;
   static constexpr auto fields() {
-    return std::tuple{field("counts", &end_line::counts), field("crc32c", &end_line::crc32c)};
+    return field_list{field("counts", &end_line::counts), field("crc32c", &end_line::crc32c)};
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <tuple>
 
 namespace fermata::detail {
 

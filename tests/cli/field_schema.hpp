@@ -50,13 +50,12 @@ private:
       required.push_back("type");
       properties["type"] = {{"const", T::type}};
     }
-    const auto describe = [&](const auto& one) {
+    T::fields().for_each([&](const auto& one) {
       using member = std::remove_cvref_t<decltype(std::declval<T>().*one.member)>;
       properties[std::string{one.name}] = add<member>();
       if (one.required)
         required.push_back(one.name);
-    };
-    std::apply([&](const auto&... one) { (describe(one), ...); }, T::fields());
+    });
     json schema{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
     if (!required.empty())
       schema["required"] = required;

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <functional>
 
+namespace fields_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -30,7 +32,7 @@ struct leaf {
   leaf() = default;
   friend bool operator==(const leaf&, const leaf&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &leaf::number), optional_field("tint", &leaf::tint)};
+    return field_list{field("number", &leaf::number), optional_field("tint", &leaf::tint)};
   }
 };
 
@@ -40,7 +42,7 @@ struct stem {
 
   stem() = default;
   friend bool operator==(const stem&, const stem&) = default;
-  static constexpr auto fields() { return std::tuple{optional_field("straight", &stem::straight)}; }
+  static constexpr auto fields() { return field_list{optional_field("straight", &stem::straight)}; }
 };
 
 using part = std::variant<leaf, stem>;
@@ -61,7 +63,7 @@ struct tree {
   tree() = default;
   friend bool operator==(const tree&, const tree&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("name", &tree::name),
+    return field_list{field("name", &tree::name),
                       optional_field("age", &tree::age),
                       optional_field("height", &tree::height),
                       optional_field("id", &tree::id),
@@ -83,7 +85,7 @@ struct newer_leaf {
 
   newer_leaf() = default;
   static constexpr auto fields() {
-    return std::tuple{field("number", &newer_leaf::number),
+    return field_list{field("number", &newer_leaf::number),
                       optional_field("spots", &newer_leaf::spots),
                       optional_field("shape", &newer_leaf::shape)};
   }
@@ -425,3 +427,5 @@ TEST_CASE("exactly the states without a live plan accept a new one") {
         session_state::waiting, session_state::needs_attention, session_state::suspended})
     CHECK_FALSE(accepts_new_plan(state));
 }
+
+} // namespace fields_test

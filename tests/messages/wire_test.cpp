@@ -20,6 +20,8 @@
 #include <random>
 #include <type_traits>
 
+namespace wire_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -51,12 +53,11 @@ constexpr std::size_t size_of_fields() {
   std::size_t size = 0;
   std::size_t alignment = 1;
   const auto align = [&](std::size_t to) { size = (size + to - 1) / to * to; };
-  const auto add = [&]<class Struct, class Member>(const field_info<Struct, Member>&) {
+  T::fields().for_each([&]<class Struct, class Member>(const field_info<Struct, Member>&) {
     align(alignof(Member));
     size += sizeof(Member);
     alignment = std::max(alignment, alignof(Member));
-  };
-  std::apply([&](const auto&... infos) { (add(infos), ...); }, T::fields());
+  });
   align(alignment);
   return std::max<std::size_t>(size, 1);
 }
@@ -399,3 +400,5 @@ TEST_CASE("a message can be printed by CAF, under its own name") {
   CHECK(contains(caf::deep_to_string(session_command{make<session_id>("s"), cancel_plan{}}),
                  "fermata::session_command"));
 }
+
+} // namespace wire_test

@@ -5,13 +5,32 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <string>
 
 using namespace std::chrono_literals;
 
 namespace {
 
+/// What the worker is told, read as Fermata reads its own.
+struct order {
+  std::string what;
+  int copies = 1;
+
+  order() = default;
+  static constexpr auto fields() {
+    return fermata::field_list{fermata::field("what", &order::what),
+                               fermata::optional_field("copies", &order::copies)};
+  }
+};
+
 fermata::coro::task<fermata::step> worker(fermata::step_context& ctx) {
-  co_return fermata::step::finish(ctx.subtask.description);
+  const auto told = fermata::from_json<order>(ctx.subtask.parameters);
+  if (!told)
+    co_return fermata::step::fail(fermata::message_of(told.error()));
+  const auto recorded = fermata::from_record<order>(fermata::to_record(*told));
+  co_return recorded && recorded->what == "a box" && recorded->copies == 1
+      ? fermata::step::finish(fermata::to_json(*recorded))
+      : fermata::step::fail("a record is not what it was made of");
 }
 
 } // namespace
@@ -25,7 +44,8 @@ int main() {
   runtime.start();
 
   const auto plan = fermata::parse_plan(
-      R"({"goal": "Be packaged", "subtasks": [{"id": "one", "description": "work", "agent": "worker"}]})");
+      R"({"goal": "Be packaged", "subtasks": [{"id": "one", "description": "work", "agent": "worker",
+          "parameters": {"what": "a box"}}]})");
   const auto session = runtime.session(runtime.generate_id());
   if (!plan || !session.send(fermata::propose_plan{*plan}).get()
       || !session.send(fermata::decide_plan{1, fermata::plan_verdict::approve}).get()

@@ -23,7 +23,7 @@ struct stream_position {
   stream_position() = default;
   friend bool operator==(const stream_position&, const stream_position&) = default;
   static constexpr auto fields() {
-    return std::tuple{field("next", &stream_position::next),
+    return field_list{field("next", &stream_position::next),
                       field("number", &stream_position::number),
                       field("seems_paused", &stream_position::seems_paused),
                       optional_field("is_over", &stream_position::is_over)};
@@ -49,7 +49,7 @@ struct node_question {
 
   node_question() = default;
   static constexpr auto fields() {
-    return std::tuple{field("kind", &node_question::kind),
+    return field_list{field("kind", &node_question::kind),
                       optional_field("target", &node_question::target),
                       optional_field("last_event_id", &node_question::last_event_id),
                       optional_field("session", &node_question::session),
@@ -67,7 +67,7 @@ struct node_answer {
 
   node_answer() = default;
   static constexpr auto fields() {
-    return std::tuple{field("status", &node_answer::status),
+    return field_list{field("status", &node_answer::status),
                       optional_field("content_type", &node_answer::content_type),
                       optional_field("events", &node_answer::events),
                       optional_field("reached", &node_answer::reached)};

@@ -6,6 +6,9 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <tuple>
+
+namespace agent_step_test {
 
 using namespace fermata;
 using namespace fermata::test;
@@ -467,3 +470,5 @@ TEST_CASE("P11: what a step writes does not depend on the number of sessions and
     CHECK(last[i].size_bytes <= first[i].size_bytes + 40);
   }
 }
+
+} // namespace agent_step_test

@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace boxed_test {
+
 using fermata::core::boxed;
 
 TEST_CASE("a boxed value is copied with its box, and moved out of it") {
@@ -37,3 +39,5 @@ TEST_CASE("an empty box takes a pointer, and copies as one") {
   none.reset();
   CHECK_FALSE(none);
 }
+
+} // namespace boxed_test

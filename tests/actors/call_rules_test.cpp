@@ -5,6 +5,8 @@
 #include <fermata/actors/core/call_rules.hpp>
 #include <fermata/messages/digest.hpp>
 
+namespace call_rules_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -52,3 +54,5 @@ TEST_CASE("P9: an approval's digest is that of what is shown, as an object") {
               == digest_of(shown));
       }
 }
+
+} // namespace call_rules_test

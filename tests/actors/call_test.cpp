@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+namespace call_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -602,3 +604,5 @@ TEST_CASE("a call that was approved for a tool which this process does not run a
   CHECK(contains(subtask_of(world, "w").error, "no tool write"));
   CHECK(file.keys.empty());
 }
+
+} // namespace call_test

@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace cancel_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -543,3 +545,5 @@ TEST_CASE("P1 P4 P6: cancellations of calls, subtasks and plans are whole with a
     return story;
   });
 }
+
+} // namespace cancel_test

@@ -5,6 +5,8 @@
 #include <fermata/actors/core/apply.hpp>
 #include <fermata/actors/core/decide.hpp>
 
+namespace core_retention_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -114,3 +116,5 @@ TEST_CASE("P8: a run that has not ended puts a deletion off") {
   session.env.runs_tools = true;
   CHECK(session.put_off_at(start + 1h) == start + 1h + 1min);
 }
+
+} // namespace core_retention_test

@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 
+namespace core_table_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -644,3 +646,5 @@ TEST_CASE("P4 P5 P6: whatever people do, and whenever the process dies, every ev
   CHECK(visited.size() == enum_names(session_state{}).size() - 1);
   CHECK(seen.size() >= 30);
 }
+
+} // namespace core_table_test

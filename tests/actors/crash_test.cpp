@@ -6,6 +6,8 @@
 
 #include <map>
 
+namespace crash_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -388,3 +390,5 @@ TEST_CASE("P12: the same seed is the same run, and another seed is another") {
   CHECK(run(11) == run(11));
   CHECK(run(11) != run(12));
 }
+
+} // namespace crash_test

@@ -4,6 +4,8 @@
 
 #include <fermata/messages/chunk.hpp>
 
+namespace decision_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -553,3 +555,5 @@ TEST_CASE("P1 P4 P8: calls are decided together and remembered once with a fault
     return story;
   });
 }
+
+} // namespace decision_test

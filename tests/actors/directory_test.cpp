@@ -7,6 +7,8 @@
 #include <fermata/actors/detail/services.hpp>
 #include <fermata/actors/system_seams.hpp>
 
+namespace directory_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -460,3 +462,5 @@ TEST_CASE("P2: when a node stops, no actor, frame or unanswered command is left"
     CHECK(coro::live_frames() == 0);
   }
 }
+
+} // namespace directory_test

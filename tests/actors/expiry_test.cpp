@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace expiry_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -339,3 +341,5 @@ TEST_CASE("P5: a command that comes as a timer fires finds the session as the ti
     CHECK(state_of(world) == "waiting");
   }
 }
+
+} // namespace expiry_test

@@ -55,9 +55,7 @@ inline command default_answer(const pending_item& item) {
   }
 }
 
-namespace detail {
-
-inline void send(sim::world& world, command body, std::vector<receipt>& receipts) {
+inline void send_and_run(sim::world& world, command body, std::vector<receipt>& receipts) {
   const auto sent = world.send(sid(), std::move(body));
   world.run();
   if (sent.accepted())
@@ -71,7 +69,7 @@ inline std::vector<receipt> drive(sim::world& world, const scenario& story) {
   for (int round = 0; round < 60; ++round) {
     const auto status = world.status(sid());
     if (!status) {
-      send(world, story.first, receipts);
+      send_and_run(world, story.first, receipts);
       continue;
     }
     if (enum_name(status->state) == story.end)
@@ -80,11 +78,11 @@ inline std::vector<receipt> drive(sim::world& world, const scenario& story) {
     world.run();
     if (story.act)
       if (auto body = story.act(world))
-        send(world, std::move(*body), receipts);
+        send_and_run(world, std::move(*body), receipts);
     if (const auto pending = query_pending(world.store(), sid()))
       for (const auto& item : *pending)
         if (auto body = story.answer ? story.answer(item) : default_answer(item))
-          send(world, std::move(*body), receipts);
+          send_and_run(world, std::move(*body), receipts);
     world.advance(story.pass);
   }
   return receipts;
@@ -126,8 +124,6 @@ inline void check_end(sim::world& world, const scenario& story,
     story.check(world);
 }
 
-} // namespace detail
-
 /// Runs the story without a fault, and then once for each of its commits and each fault. `make` is
 /// called for every run.
 inline void with_a_fault_at_every_commit(const std::function<scenario()>& make,
@@ -139,9 +135,9 @@ inline void with_a_fault_at_every_commit(const std::function<scenario()>& make,
       CAPTURE(seed);
       const auto story = make();
       sim::world world{seed, story.options};
-      const auto receipts = detail::drive(world, story);
+      const auto receipts = drive(world, story);
       writes = world.store().writes();
-      detail::check_end(world, story, receipts);
+      check_end(world, story, receipts);
       REQUIRE(writes >= at_least);
     }
     for (std::uint64_t write = 1; write <= writes; ++write)
@@ -152,9 +148,9 @@ inline void with_a_fault_at_every_commit(const std::function<scenario()>& make,
         sim::world world{seed, story.options};
         world.store().on_write(
             [=](std::uint64_t number) { return number == write ? fault : memory_fault::none; });
-        const auto receipts = detail::drive(world, story);
+        const auto receipts = drive(world, story);
         world.store().on_write({});
-        detail::check_end(world, story, receipts);
+        check_end(world, story, receipts);
       }
   }
 }

@@ -5,6 +5,8 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/stateful_actor.hpp>
 
+namespace follow_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -226,3 +228,5 @@ TEST_CASE("P6: work whose commit failed with nobody to tell is taken up again by
   CHECK(state_of(world) == "completed");
   CHECK(runs == 1);
 }
+
+} // namespace follow_test

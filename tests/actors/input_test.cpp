@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace input_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -236,3 +238,5 @@ TEST_CASE("P1 P4 P6: questions are asked and answered once with a fault at every
       },
       {1, 2, 3}, 4);
 }
+
+} // namespace input_test

@@ -15,6 +15,8 @@
 #include <map>
 #include <set>
 
+namespace journal_tail_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -497,3 +499,5 @@ TEST_CASE("whatever event is found next, it is refused or can be applied") {
   CHECK(applied > 1'000);
   CHECK(refused > 1'000);
 }
+
+} // namespace journal_tail_test

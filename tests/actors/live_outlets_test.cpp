@@ -13,6 +13,8 @@
 #include <fermata_catch.hpp>
 #include <testing_config.hpp>
 
+namespace live_outlets_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 
@@ -26,7 +28,11 @@ using in_actor = std::function<void(live_outlets&)>;
 
 } // namespace
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(in_actor)
+} // namespace live_outlets_test
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(live_outlets_test::in_actor)
+
+namespace live_outlets_test {
 
 namespace {
 
@@ -202,3 +208,5 @@ TEST_CASE("live updates of a session end where it moves, and with the node that 
   }
   CHECK_FALSE(w.shared->is_watched(named("s")));
 }
+
+} // namespace live_outlets_test

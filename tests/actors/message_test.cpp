@@ -2,6 +2,8 @@
 
 #include "faults.hpp"
 
+namespace message_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -503,3 +505,5 @@ TEST_CASE("who says something, and where, is UTF-8") {
   CHECK(is(refused, errc::invalid_field));
   CHECK(contains(message_of(refused), "is not UTF-8"));
 }
+
+} // namespace message_test

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 
+namespace model_world_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -431,3 +433,5 @@ TEST_CASE("a model replaces the plan that it works in, once that is approved") {
     CHECK(contains(last_text(outer->working->requests().at(1)), "We want tea."));
   }
 }
+
+} // namespace model_world_test

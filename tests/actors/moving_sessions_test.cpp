@@ -5,6 +5,8 @@
 
 #include <map>
 
+namespace moving_sessions_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -188,3 +190,5 @@ TEST_CASE("whenever sessions move, all that is asked is answered, and no effect 
     one.check();
   }
 }
+
+} // namespace moving_sessions_test

@@ -5,6 +5,8 @@
 #include <fermata/actors/core/packed_session.hpp>
 #include <fermata/actors/core/persistence.hpp>
 
+namespace packed_session_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -20,8 +22,8 @@ std::vector<std::string> told_by(const make_story& make, std::uint32_t unpacked_
   story.options.limits.unpacked_sessions = unpacked_sessions;
   story.options.pack_after = 0ms;
   sim::world world{1, story.options};
-  const auto receipts = test::detail::drive(world, story);
-  test::detail::check_end(world, story, receipts);
+  const auto receipts = test::drive(world, story);
+  test::check_end(world, story, receipts);
   wake(world);
   CHECK(packed_in(world) == (unpacked_sessions == 0 ? 1 : 0));
   auto told = types(world.events(sid()));
@@ -205,3 +207,5 @@ TEST_CASE("a session is not packed while its agent is at work, but as soon as it
   CHECK(state_of(world) == "completed");
   CHECK(packed_in(world) == 1);
 }
+
+} // namespace packed_session_test

@@ -3,6 +3,8 @@
 
 #include "support.hpp"
 
+namespace pause_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -91,3 +93,5 @@ TEST_CASE("P2: while a session waits there is no frame, and after passivation no
   accept(world, tool_result{cid(1), "tea"});
   CHECK(state_of(world) == "completed");
 }
+
+} // namespace pause_test

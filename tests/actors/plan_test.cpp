@@ -4,6 +4,8 @@
 
 #include <map>
 
+namespace plan_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -556,3 +558,5 @@ TEST_CASE("a policy that does not ask for plans starts them at once, and a decis
   CHECK(facts<plan_decided>(world).at(0).by == "policy");
   CHECK(accept(world, approve_plan()).kind == receipt_kind::duplicate);
 }
+
+} // namespace plan_test

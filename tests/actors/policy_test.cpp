@@ -4,6 +4,8 @@
 
 #include <fermata/actors/policy.hpp>
 
+namespace policy_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -248,3 +250,5 @@ TEST_CASE("a policy is the same after JSON, and a rule that cannot be is a progr
                   std::invalid_argument);
   CHECK(policy.spec() == again.spec());
 }
+
+} // namespace policy_test

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+namespace preflight_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -173,3 +175,5 @@ TEST_CASE("a preflight looks at more sessions than one page, and ends where it h
   CHECK(some->findings.size() == 280);
   CHECK_FALSE(some->is_complete);
 }
+
+} // namespace preflight_test

@@ -2,6 +2,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace record_keys_test {
+
 using fermata::record_key;
 using fermata::record_kind;
 using fermata::core::record_keys;
@@ -54,3 +56,5 @@ TEST_CASE("a set of keys takes those of another one, which is empty then") {
   keys.take(more);
   CHECK(in(keys) == std::vector<std::uint64_t>{2});
 }
+
+} // namespace record_keys_test

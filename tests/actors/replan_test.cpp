@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace replan_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -706,3 +708,5 @@ TEST_CASE("P1 P3 P4 P6: a replan is whole with a fault at every commit") {
     return story;
   });
 }
+
+} // namespace replan_test

@@ -5,6 +5,8 @@
 
 #include <caf/event_based_actor.hpp>
 
+namespace retention_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -478,3 +480,5 @@ TEST_CASE("P1 P4 P7: deletion by retention is whole with a fault at every commit
         CHECK(world.store().verify().problems == std::vector<std::string>{});
       }
 }
+
+} // namespace retention_test

@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace retry_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -430,3 +432,5 @@ TEST_CASE("P1 P4 P6 P8: subtasks and calls are tried again with a fault at every
     return story;
   });
 }
+
+} // namespace retry_test

@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace server_tool_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -667,3 +669,5 @@ TEST_CASE(
   for (const auto* session : {"s1", "s2", "s3"})
     CHECK(state_of(world, session) == "completed");
 }
+
+} // namespace server_tool_test

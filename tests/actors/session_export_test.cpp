@@ -8,6 +8,8 @@
 
 #include <sstream>
 
+namespace session_export_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -73,8 +75,8 @@ void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
   {
     sim::world world{1, story.options};
     kept->store = &world.store();
-    const auto receipts = test::detail::drive(world, story);
-    test::detail::check_end(world, story, receipts);
+    const auto receipts = test::drive(world, story);
+    test::check_end(world, story, receipts);
   }
   REQUIRE(kept->stores.size() >= 2);
   const auto others = inhabited_store();
@@ -94,8 +96,8 @@ void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
 
     sim::world world{commits, next.options};
     world.set_clock(moved.last_event);
-    const auto receipts = test::detail::drive(world, next);
-    test::detail::check_end(world, next, receipts);
+    const auto receipts = test::drive(world, next);
+    test::check_end(world, next, receipts);
     CHECK(world.store().verify().sound());
     CHECK(state_of(world, "other") == "awaiting_plan_decision");
   }
@@ -217,3 +219,5 @@ TEST_CASE("P9: what was shown can be approved elsewhere, and what was redacted i
   elsewhere.advance(1h);
   CHECK(state_of(elsewhere) == "completed");
 }
+
+} // namespace session_export_test

@@ -4,6 +4,8 @@
 #include "faults.hpp"
 #include "two_homes.hpp"
 
+namespace shared_store_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -939,3 +941,5 @@ TEST_CASE("a status is read on whichever node it is asked for") {
   CHECK((*answer)->value().state == session_state::waiting);
   CHECK(world.b.passed.empty());
 }
+
+} // namespace shared_store_test

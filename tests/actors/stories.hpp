@@ -203,7 +203,7 @@ stores_of(const make_story& make, std::uint32_t tail_events = limits{}.tail_even
   story.options.limits.tail_events = tail_events;
   sim::world world{1, story.options};
   kept->store = &world.store();
-  test::detail::check_end(world, story, test::detail::drive(world, story));
+  test::check_end(world, story, test::drive(world, story));
   return kept->stores;
 }
 

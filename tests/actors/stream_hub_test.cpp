@@ -4,6 +4,8 @@
 
 #include <fermata/actors/detail/stream_hub.hpp>
 
+namespace stream_hub_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -46,3 +48,5 @@ TEST_CASE("those who watch and observe a session are told of its end") {
   hub.unwatch(sid());
   hub.forget(sid(), observation);
 }
+
+} // namespace stream_hub_test

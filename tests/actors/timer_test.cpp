@@ -3,6 +3,8 @@
 
 #include "faults.hpp"
 
+namespace timer_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -475,3 +477,5 @@ TEST_CASE("P1 P6: timers of every kind fire, with a fault at every commit") {
     return story;
   });
 }
+
+} // namespace timer_test

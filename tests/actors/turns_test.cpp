@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
+namespace turns_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -282,3 +284,5 @@ TEST_CASE("a runtime without turns is refused") {
   options.limits.commands_at_once = 0;
   CHECK_THROWS_WITH(runtime{std::move(options)}, Catch::Contains("commands_at_once"));
 }
+
+} // namespace turns_test

@@ -2,6 +2,8 @@
 
 #include <fermata/actors/agents/script.hpp>
 
+namespace agent_test {
+
 using namespace fermata;
 using namespace agents_test;
 
@@ -148,3 +150,5 @@ TEST_CASE("the tools of a subtask are those that its agent says") {
   CHECK(agents.tools_of(subtask_for("speaker")).empty());
   CHECK(agents.tools_of(subtask_for("nobody")).empty());
 }
+
+} // namespace agent_test

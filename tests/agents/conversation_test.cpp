@@ -2,6 +2,8 @@
 
 #include "model_support.hpp"
 
+namespace conversation_test {
+
 using namespace agents_test;
 
 TEST_CASE("a model is told the goal, the subtask, and what its dependencies left") {
@@ -166,3 +168,5 @@ TEST_CASE("P7: an equal context gives an equal conversation, and a longer one go
   at.entry(entry_source::user, "and?");
   CHECK(told(at.conversation()) == before + "user: and?\n");
 }
+
+} // namespace conversation_test

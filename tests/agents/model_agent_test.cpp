@@ -2,6 +2,8 @@
 
 #include "model_support.hpp"
 
+namespace model_agent_test {
+
 using namespace agents_test;
 
 namespace {
@@ -374,3 +376,5 @@ TEST_CASE("a planner turns what a user says into a plan") {
                  + "\n\nA person sent it back, and said:\ntoo much\n\nThe user says:\nTidy up\n\n");
   }
 }
+
+} // namespace model_agent_test

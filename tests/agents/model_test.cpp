@@ -4,6 +4,8 @@
 
 #include <limits>
 
+namespace model_test {
+
 using namespace agents_test;
 
 namespace {
@@ -329,3 +331,5 @@ TEST_CASE("a model that is scripted by turn says the same to an equal conversati
   at.call(calls, "read_file", json::object(), {call_outcome::succeeded, "A"});
   CHECK(at.next() == R"(finish "done")");
 }
+
+} // namespace model_test

@@ -5,6 +5,8 @@
 
 #include <fermata/actors/agents/script.hpp>
 
+namespace script_test {
+
 using namespace fermata;
 using namespace agents_test;
 
@@ -402,3 +404,5 @@ TEST_CASE("P8: a call that was cut off at its tool's time limit is not made agai
   CHECK(retryable("tool_failed"));
   CHECK_FALSE(retryable("tool_timed_out"));
 }
+
+} // namespace script_test

@@ -8,6 +8,7 @@
 #include <temporary_directory.hpp>
 
 #include <future>
+#include <tuple>
 
 namespace fermata::bench {
 

@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace answers_test {
+
 using namespace fermata;
 using fermata::command_line::read_answer;
 
@@ -42,3 +44,5 @@ TEST_CASE("what is meant as JSON or a file is not taken for a text by mistake") 
     CHECK_FALSE(read_answer(line, json{{"type", "string"}}));
   }
 }
+
+} // namespace answers_test

@@ -6,6 +6,8 @@
 
 #include <csignal>
 
+namespace backup_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -85,3 +87,5 @@ TEST_CASE("a backup that is interrupted leaves nothing that looks like one") {
   CHECK(std::filesystem::is_empty(copy));
   CHECK(box.run({"backup", copy.string()}).status == 0);
 }
+
+} // namespace backup_test

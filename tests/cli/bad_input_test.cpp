@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace bad_input_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -183,3 +185,5 @@ TEST_CASE("a decision on a call, and on a revision, of a plan that is over is re
   INFO(late.out << late.err);
   CHECK(late.lines.at(0)["receipt"]["kind"] == "late");
 }
+
+} // namespace bad_input_test

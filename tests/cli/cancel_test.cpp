@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace cancel_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -117,3 +119,5 @@ TEST_CASE("a message to a running plan is kept for its next steps") {
   CHECK(events.out.find("Hurry, <U+202E>please") != std::string::npos);
   REQUIRE(box.run({"respond", "s:c1", "1"}).status == 0);
 }
+
+} // namespace cancel_test

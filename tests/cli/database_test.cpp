@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sys/stat.h>
 
+namespace database_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -404,3 +406,5 @@ TEST_CASE("a node of a store of its own does not become one of a database, nor t
   const auto refused = owns.box.run(std::move(words));
   CHECK(refused.status == 2);
 }
+
+} // namespace database_test

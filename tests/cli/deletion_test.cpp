@@ -7,6 +7,8 @@
 
 #include <csignal>
 
+namespace deletion_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -179,3 +181,5 @@ TEST_CASE("compacting gives the space back, unless somebody has the store open")
   CHECK(box.run({"verify"}).status == 0);
   CHECK(box.run({"compact", "--store", (box.workspace() / "none").string()}).status == 4);
 }
+
+} // namespace deletion_test

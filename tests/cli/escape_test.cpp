@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace escape_test {
+
 using fermata::command_line::escape_block;
 using fermata::command_line::escape_line;
 using namespace fermata::test;
@@ -111,3 +113,5 @@ TEST_CASE("a file write is shown as a diff, and a command as its line with a war
   CHECK(command.out.find("time_limit_seconds: 7") != std::string::npos);
   CHECK(command.out.find("not confined") != std::string::npos);
 }
+
+} // namespace escape_test

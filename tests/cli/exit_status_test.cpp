@@ -5,6 +5,8 @@
 
 #include <array>
 
+namespace exit_status_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using command_line::exit_status;
@@ -113,3 +115,5 @@ TEST_CASE("--approve all never answers for a client") {
   CHECK(ended.last()["waiting"]["result"] == 1);
   CHECK(ended.last()["waiting"]["decision"] == 0);
 }
+
+} // namespace exit_status_test

@@ -15,6 +15,8 @@
 #include <sstream>
 #include <sys/stat.h>
 
+namespace export_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -248,3 +250,5 @@ TEST_CASE("a redacted export hides secrets, says so, and can be imported") {
   REQUIRE(read);
   CHECK(read->redacted);
 }
+
+} // namespace export_test

@@ -9,6 +9,8 @@
 #include <iterator>
 #include <map>
 
+namespace format_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -199,3 +201,5 @@ TEST_CASE("a store of format 4 is sound, and goes on") {
   CHECK(verified["sound"] == true);
   CHECK(verified["sessions"] == 5);
 }
+
+} // namespace format_test

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+namespace import_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -76,3 +78,5 @@ TEST_CASE("an export that is cut off is not imported") {
   CHECK(refused.status == 2);
   CHECK(box.run({"sessions", "--store", other}).lines.empty());
 }
+
+} // namespace import_test

@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+namespace interface_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -230,3 +232,5 @@ TEST_CASE("the help groups the commands, and each command's own has an example")
   }
   CHECK(commands >= 31);
 }
+
+} // namespace interface_test

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <sys/stat.h>
 
+namespace interruption_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -104,3 +106,5 @@ TEST_CASE("an unknown outcome can be run again, when a person says so") {
   CHECK(box.run({"outcome", "s:c1", "rerun"}).status == 0);
   CHECK(box.read("starts") == "x\nx\n");
 }
+
+} // namespace interruption_test

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+namespace live_test {
+
 using namespace fermata;
 using namespace fermata::command_line;
 using fermata::test::captured_output;
@@ -140,3 +142,5 @@ TEST_CASE("a feed that nobody takes from is bounded, and says that something is 
   CHECK(next.is_complete);
   CHECK(next.updates.size() == 1);
 }
+
+} // namespace live_test

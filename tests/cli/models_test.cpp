@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+namespace models_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -268,3 +270,5 @@ TEST_CASE("at a terminal a message stays with its session, and streams what a mo
   CHECK(person.expect("Messages hold what travels, storage keeps it, and actors act on it."));
   CHECK(person.wait() == 0);
 }
+
+} // namespace models_test

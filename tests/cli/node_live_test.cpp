@@ -18,6 +18,8 @@
 #include <thread>
 #include <utility>
 
+namespace node_live_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -170,3 +172,5 @@ TEST_CASE("a client at any node sees what an agent is saying, between the events
     CHECK(eventually([&] { return lima.node().traffic().readings == 0; }));
   }
 }
+
+} // namespace node_live_test

@@ -17,6 +17,8 @@
 #include <mutex>
 #include <sstream>
 
+namespace node_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -775,3 +777,5 @@ TEST_CASE("the status of a cluster is refused where no node runs, saying why") {
                   .value()
                   .contains("missing"));
 }
+
+} // namespace node_test

@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace past_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -83,3 +85,5 @@ TEST_CASE("status says how far the plan is") {
   REQUIRE(box.run({"result", "s:c1", "1"}).status == 0);
   CHECK(contains(box.run_plainly({"status", "s"}).out, "2 of 2 subtasks done (100 %)\n"));
 }
+
+} // namespace past_test

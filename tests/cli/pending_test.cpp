@@ -12,6 +12,8 @@
 #include <functional>
 #include <map>
 
+namespace pending_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -180,3 +182,5 @@ TEST_CASE("a reader that has seen enough stops the listing early") {
   CHECK(process.wait() == 0);
   CHECK(process.output().find("\"s0:c2\"") != std::string::npos);
 }
+
+} // namespace pending_test

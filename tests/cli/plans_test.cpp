@@ -10,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 
+namespace plans_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -143,3 +145,5 @@ TEST_CASE("the embedding example runs") {
   CHECK((*status)["state"] == "completed");
   CHECK((*status)["subtasks"][0]["result"] == "Hello, world");
 }
+
+} // namespace plans_test

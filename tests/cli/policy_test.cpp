@@ -10,6 +10,8 @@
 
 #include <filesystem>
 
+namespace policy_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -228,3 +230,5 @@ TEST_CASE("a command that cannot be started for now is tried again by a timer") 
   CHECK(ended.status == 0);
   CHECK(contains(ended.out, R"("call":1,"run":2,"type":"call_claimed")"));
 }
+
+} // namespace policy_test

@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <unistd.h>
 
+namespace preview_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace fermata::command_line;
@@ -184,3 +186,5 @@ TEST_CASE("a preview that quotes a secret so that no rule finds it is not shown"
   CHECK_FALSE(without_secrets(unified_diff("", "hunter2\n", "notes"),
                               {{"path", "notes"}, {"password", "hunter2"}}, rules));
 }
+
+} // namespace preview_test

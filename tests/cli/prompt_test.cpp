@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+namespace prompt_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -178,3 +180,5 @@ TEST_CASE("long text cannot pass for a line of the command's own") {
     start = end + 2;
   }
 }
+
+} // namespace prompt_test

@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace question_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -146,3 +148,5 @@ TEST_CASE("a question and its schema reach a person escaped") {
   CHECK(shown.find("\u202E") == std::string::npos);
   CHECK(shown.find("x<U+001B>[31m<U+202E>gnp<U+000D>") != std::string::npos);
 }
+
+} // namespace question_test

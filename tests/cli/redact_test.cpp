@@ -5,6 +5,8 @@
 
 #include <sys/stat.h>
 
+namespace redact_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -209,3 +211,5 @@ TEST_CASE("--log writes JSON lines to a file for nobody else, of the level that 
   CHECK(box.run({"pending"}).lines.size() == 1); // nothing was approved
   CHECK(box.run({"approve", "s:c1", "--log", log, "--log-level", "loud"}).status == 2);
 }
+
+} // namespace redact_test

@@ -5,6 +5,8 @@
 
 #include <map>
 
+namespace replan_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -145,3 +147,5 @@ TEST_CASE("a plan that needs attention is revised at the terminal") {
   person.type("approve");
   CHECK(person.wait() == 0);
 }
+
+} // namespace replan_test

@@ -5,6 +5,8 @@
 
 #include <array>
 
+namespace request_test {
+
 using namespace fermata;
 using namespace fermata::command_line;
 
@@ -104,3 +106,5 @@ TEST_CASE("a deadline is a time, a time from now, or none") {
   REQUIRE(none);
   CHECK_FALSE(std::get<set_deadline>(*none->body).at);
 }
+
+} // namespace request_test

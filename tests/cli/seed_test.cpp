@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace seed_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -127,3 +129,5 @@ TEST_CASE("a plan that is sent back is revised, and only the last revision can b
   CHECK(box.run({"approve", "s:p2"}).error()["error"] == "superseded");
   CHECK(box.run({"approve", "s:p3"}).status == 3);
 }
+
+} // namespace seed_test

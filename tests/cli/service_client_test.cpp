@@ -16,6 +16,8 @@
 #include <csignal>
 #include <fstream>
 
+namespace service_client_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using command_line::halt;
@@ -656,3 +658,5 @@ TEST_CASE("events of a service are read on where a page of it ends early") {
   REQUIRE(service.requests().size() == 3);
   CHECK(contains(service.requests()[1], "/chunks?first=5&limit=8 HTTP"));
 }
+
+} // namespace service_client_test

@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <set>
 
+namespace service_description_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -230,3 +232,5 @@ TEST_CASE("every operation of the description answers as it says") {
       called.insert(one.method + " " + one.path);
   CHECK(called == described_operations());
 }
+
+} // namespace service_description_test

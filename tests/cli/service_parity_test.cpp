@@ -9,6 +9,8 @@
 #include <sstream>
 #include <sys/stat.h>
 
+namespace service_parity_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -249,3 +251,5 @@ TEST_CASE("metrics are printed as the service counts them") {
   INFO(ended.out << ended.err);
   CHECK(ended.status == 0);
 }
+
+} // namespace service_parity_test

@@ -20,6 +20,9 @@
 
 #include <filesystem>
 #include <map>
+#include <tuple>
+
+namespace service_parts_test {
 
 using namespace fermata;
 using namespace fermata::service;
@@ -792,3 +795,5 @@ TEST_CASE("streams of a node look again when it is lost, and those of others do 
   side.contact_changed(report);
   CHECK(inbox->commits() == looks);
 }
+
+} // namespace service_parts_test

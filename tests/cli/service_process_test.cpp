@@ -14,6 +14,8 @@
 #include <fstream>
 #include <future>
 
+namespace service_process_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -346,3 +348,5 @@ TEST_CASE("a thousand clients follow their sessions at once, and cost a bounded 
     REQUIRE(one.next_event()->name == "error");
   CHECK(service.process().wait() == 0);
 }
+
+} // namespace service_process_test

@@ -11,6 +11,8 @@
 #include <sstream>
 #include <thread>
 
+namespace service_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -837,3 +839,5 @@ TEST_CASE("many clients at once each get what is theirs") {
     one.join();
   CHECK(completed == clients);
 }
+
+} // namespace service_test

@@ -18,6 +18,8 @@
 #include <map>
 #include <sstream>
 
+namespace sim_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace fermata::command_line;
@@ -415,3 +417,5 @@ TEST_CASE("a process that dies in a world says in which, and dies of the same") 
   CHECK(contains(overflowed.said, "died in the world of seed 4130001\n"));
 #endif
 }
+
+} // namespace sim_test

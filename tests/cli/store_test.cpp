@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+namespace store_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -242,3 +244,5 @@ TEST_CASE("a session that a full disk refuses does not exist") {
   CHECK(box.run({"sessions"}).lines.size() == 1);
   CHECK(box.run({"run", large, "--session", "new"}).status == 3);
 }
+
+} // namespace store_test

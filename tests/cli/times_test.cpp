@@ -2,6 +2,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace times_test {
+
 using namespace fermata;
 using namespace fermata::command_line;
 using namespace std::chrono_literals;
@@ -96,3 +98,5 @@ TEST_CASE("what is no time is refused with what is accepted") {
     CHECK(message_of(refused.error()).find("2026-12-01T08:00:00Z") != std::string::npos);
   }
 }
+
+} // namespace times_test

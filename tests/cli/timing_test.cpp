@@ -8,6 +8,8 @@
 
 #include <set>
 
+namespace timing_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -369,3 +371,5 @@ TEST_CASE("an attempt at a subtask and a call fail when their time is over") {
   CHECK(expired.last()["subtasks"][0]["status"] == "failed");
   CHECK(box.run({"transcript", "expiring"}).last()["answer"]["outcome"] == "expired");
 }
+
+} // namespace timing_test

@@ -10,6 +10,8 @@
 #include <csignal>
 #include <sstream>
 
+namespace watch_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -161,3 +163,5 @@ TEST_CASE("a watch whose reader has gone ends") {
   REQUIRE(box.run({"approve", "s:p1"}).status == 3);
   CHECK(process.wait() == 0);
 }
+
+} // namespace watch_test

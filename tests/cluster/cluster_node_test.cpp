@@ -9,6 +9,8 @@
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 
+namespace cluster_node_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -455,3 +457,5 @@ TEST_CASE("options that no node can be made of are refused, saying which") {
   CHECK(refused(net) == "accepted");
   CHECK_FALSE(check(net));
 }
+
+} // namespace cluster_node_test

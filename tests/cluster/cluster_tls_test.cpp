@@ -7,6 +7,8 @@
 
 #include <caf/io/middleman.hpp>
 
+namespace cluster_tls_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -91,3 +93,5 @@ TEST_CASE("files that a node cannot speak by are refused when it is made") {
   CHECK(mentions(refused(files), "has no certificate in PEM"));
   CHECK(mentions(refused(ours.issue(folder, "old", -60s)), "certificate has expired"));
 }
+
+} // namespace cluster_tls_test

@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace live_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -104,3 +106,5 @@ TEST_CASE("who listens to a session of a node that is lost hears it again when i
   prompts->say("");
   paused(all["b"].session(id));
 }
+
+} // namespace live_test

@@ -8,6 +8,8 @@
 
 #include <set>
 
+namespace node_kill_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -106,3 +108,5 @@ TEST_CASE("a node that freezes is unavailable, loses its connection, and goes on
   accept(std::move(patient));
   CHECK(paused(a.session(id)).state == session_state::completed);
 }
+
+} // namespace node_kill_test

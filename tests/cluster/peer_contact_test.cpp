@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace peer_contact_test {
+
 using namespace fermata;
 using detail::peer_contact;
 using deed = peer_contact::deed;
@@ -157,3 +159,5 @@ TEST_CASE("a connection that ends while it is made is a failed attempt") {
   CHECK(one.contact.state() == contact_state::apart);
   CHECK(one.wait(250ms) == deed::connect);
 }
+
+} // namespace peer_contact_test

@@ -18,6 +18,8 @@
 #include <algorithm>
 #include <map>
 
+namespace peer_links_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 using namespace std::chrono_literals;
@@ -61,8 +63,12 @@ using in_gate = std::function<void()>;
 
 } // namespace
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(in_gate)
+} // namespace peer_links_test
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(peer_links_test::in_gate)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caf::response_promise)
+
+namespace peer_links_test {
 
 namespace {
 
@@ -1063,3 +1069,5 @@ TEST_CASE("the keeper looks when a node is lost, which may have given its slots 
   w.stop_gate();
   CHECK(w.looks == before + 1);
 }
+
+} // namespace peer_links_test

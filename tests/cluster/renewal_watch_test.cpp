@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace renewal_watch_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 using namespace std::chrono_literals;
@@ -102,3 +104,5 @@ TEST_CASE("another owner of a slot has a lease of his own") {
   CHECK_FALSE(watch.look_at(moved, start + 38s).any());
   CHECK(watch.look_at(moved, start + 39s).any());
 }
+
+} // namespace renewal_watch_test

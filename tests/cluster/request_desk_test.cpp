@@ -15,6 +15,8 @@
 
 #include <utility>
 
+namespace request_desk_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 using namespace std::chrono_literals;
@@ -25,7 +27,11 @@ using with_desk = std::function<void(request_desk&)>;
 
 } // namespace
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(with_desk)
+} // namespace request_desk_test
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(request_desk_test::with_desk)
+
+namespace request_desk_test {
 
 namespace {
 
@@ -197,3 +203,5 @@ TEST_CASE("nothing is kept for who asked and was lost, whatever of it was done b
   }
   CHECK(w.kept() == 1);
 }
+
+} // namespace request_desk_test

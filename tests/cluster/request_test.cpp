@@ -9,6 +9,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace request_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -281,3 +283,5 @@ TEST_CASE("requests to one node wait in turn, and not for those to another") {
   CHECK(heard == "8shutting_down 9shutting_down 7! ");
   CHECK(sent.size() == 6);
 }
+
+} // namespace request_test

@@ -13,6 +13,8 @@
 
 #include <set>
 
+namespace shared_store_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -615,3 +617,5 @@ TEST_CASE("an ownership under another name than the node's is refused") {
   net.handover_wait = -1ms;
   CHECK(mentions(message_of(check(net)), "handover_wait are 0 milliseconds or more"));
 }
+
+} // namespace shared_store_test

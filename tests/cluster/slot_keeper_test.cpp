@@ -18,6 +18,8 @@
 #include <algorithm>
 #include <map>
 
+namespace slot_keeper_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 using namespace std::chrono_literals;
@@ -757,3 +759,5 @@ TEST_CASE("a node whose name another process has come under serves nothing more,
   CHECK(a.served() == 0);
   CHECK(b.served() == session_slots); // the other process does nothing for its lease here
 }
+
+} // namespace slot_keeper_test

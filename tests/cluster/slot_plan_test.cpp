@@ -5,6 +5,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace slot_plan_test {
+
 using namespace fermata;
 using namespace fermata::detail;
 using namespace std::chrono_literals;
@@ -203,3 +205,5 @@ TEST_CASE("an effect begins only while the lease certainly lasts, and where its 
   CHECK_FALSE(map.may_begin_effect(session));
   CHECK(map.serves(session)); // commands are the store's to refuse
 }
+
+} // namespace slot_plan_test

@@ -13,6 +13,8 @@
 #include <memory>
 #include <random>
 
+namespace stranger_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -193,3 +195,5 @@ TEST_CASE("who has no certificate is not listened to, whatever the handshake let
   }
   all.work_as_ever();
 }
+
+} // namespace stranger_test

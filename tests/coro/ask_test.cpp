@@ -6,6 +6,8 @@
 #include <string>
 #include <tuple>
 
+namespace ask_test {
+
 using namespace coro_test;
 
 namespace {
@@ -204,3 +206,5 @@ TEST_CASE("after quit() nothing is sent and the frame ends with its actor") {
   CHECK(coro::live_frames() == 0);
   CHECK(w.system.registry().running() == 1);
 }
+
+} // namespace ask_test

@@ -7,6 +7,8 @@
 
 #include "support.hpp"
 
+namespace basket_test {
+
 namespace example {
 
 using namespace std::chrono_literals;
@@ -72,3 +74,5 @@ TEST_CASE("the basket of the documentation adds up, and passes on that a shop do
   CHECK(sum == 321);
   CHECK(no_sum == caf::make_error(caf::sec::request_timeout));
 }
+
+} // namespace basket_test

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+namespace deadlines_test {
+
 using namespace coro_test;
 
 namespace {
@@ -228,3 +230,5 @@ TEST_CASE("a response that is in the mailbox before the timeout is the answer") 
   w.advance(1s);
   CHECK(outcome.value() == 7);
 }
+
+} // namespace deadlines_test

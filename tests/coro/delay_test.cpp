@@ -2,6 +2,8 @@
 
 #include <string>
 
+namespace delay_test {
+
 using namespace coro_test;
 
 namespace {
@@ -109,3 +111,5 @@ TEST_CASE("100,000 synchronous completions with yields do not overflow the stack
   w.run();
   CHECK(sum == 100'000);
 }
+
+} // namespace delay_test

@@ -8,6 +8,8 @@
 #include <string>
 #include <tuple>
 
+namespace scope_test {
+
 using namespace coro_test;
 
 namespace {
@@ -497,3 +499,5 @@ TEST_CASE("an error is not sent to somebody who asked for no response") {
   w.run();
   CHECK(w.system.registry().running() == 2);
 }
+
+} // namespace scope_test

@@ -8,6 +8,8 @@
 #include <string>
 #include <type_traits>
 
+namespace task_test {
+
 using namespace coro_test;
 
 namespace {
@@ -205,3 +207,5 @@ static_assert(
 
 static_assert(!std::is_copy_constructible_v<coro::task<int>>);
 static_assert(std::is_nothrow_move_constructible_v<coro::task<int>>);
+
+} // namespace task_test

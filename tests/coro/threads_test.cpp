@@ -4,6 +4,8 @@
 
 #include <caf/scoped_actor.hpp>
 
+namespace threads_test {
+
 using namespace coro_test;
 
 namespace {
@@ -56,3 +58,5 @@ TEST_CASE("tasks of many actors run on several threads, and killed actors leave 
   }
   CHECK(coro::live_frames() == 0);
 }
+
+} // namespace threads_test

@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+namespace when_test {
+
 using namespace coro_test;
 
 namespace {
@@ -280,3 +282,5 @@ TEST_CASE("cancelling a root cancels the branches it waits for") {
   w.advance(1h);
   CHECK(!outcome);
 }
+
+} // namespace when_test

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+namespace cluster_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -130,3 +132,5 @@ TEST_CASE("a member that is added takes sessions from the others, and moves no o
   CHECK(moved > 2'300);
   CHECK(moved < 2'700);
 }
+
+} // namespace cluster_test

@@ -2,6 +2,8 @@
 
 #include <fermata/messages/digest.hpp>
 
+namespace digest_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -27,3 +29,5 @@ TEST_CASE("different JSON values have different digests") {
     for (std::size_t k = 0; k < i; ++k)
       CHECK(digest_of(values[i]) != digest_of(values[k]));
 }
+
+} // namespace digest_test

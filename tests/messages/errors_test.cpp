@@ -9,6 +9,8 @@
 
 #include <set>
 
+namespace errors_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -89,3 +91,5 @@ TEST_CASE("an error of ours without a message is told by its name") {
   const caf::error bare{static_cast<std::uint8_t>(errc::disk_full), error_category};
   CHECK(message_of(bare) == "disk_full");
 }
+
+} // namespace errors_test

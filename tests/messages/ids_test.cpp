@@ -4,6 +4,8 @@
 
 #include <type_traits>
 
+namespace ids_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -117,3 +119,5 @@ TEST_CASE("equal ids have equal hashes") {
   CHECK(hash(make<session_id>("a")) == hash(make<session_id>("a")));
   CHECK(hash(make<session_id>("a")) != hash(make<session_id>("b")));
 }
+
+} // namespace ids_test

@@ -9,6 +9,8 @@
 #include <limits>
 #include <random>
 
+namespace json_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -358,3 +360,5 @@ TEST_CASE("a damaged record is refused or read, and what is read can be written 
   CHECK(read > 0);
   CHECK(read < 5'000);
 }
+
+} // namespace json_test

@@ -6,6 +6,8 @@
 
 #include <set>
 
+namespace plan_diff_test {
+
 using namespace fermata;
 using namespace messages_test;
 using namespace std::chrono_literals;
@@ -217,3 +219,5 @@ TEST_CASE("a plan with a bad retry or time limit is refused, and the subtask is 
   plan.subtasks[1].time_limit = -1ms;
   CHECK(verdict_on(check_plan(plan, {})) != "accepted");
 }
+
+} // namespace plan_diff_test

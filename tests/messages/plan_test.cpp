@@ -2,6 +2,8 @@
 
 #include <fermata/messages/plan.hpp>
 
+namespace plan_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -198,3 +200,5 @@ TEST_CASE("a plan declares only client tools of valid names") {
   plan.tools["a b"];
   CHECK(checking(plan).starts_with("invalid_id: tool name refused: "));
 }
+
+} // namespace plan_test

@@ -7,6 +7,8 @@
 #include <limits>
 #include <random>
 
+namespace record_text_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -143,3 +145,5 @@ TEST_CASE("an escape that says nothing is refused, and so is whatever is no JSON
       verdict_on(parse_record_text("")).starts_with("invalid_json: not valid JSON at column 1: "));
   CHECK_FALSE(parse_record_text(std::string_view{"1\0", 2}));
 }
+
+} // namespace record_text_test

@@ -7,6 +7,8 @@
 #include <fermata/messages/redaction.hpp>
 #include <fermata/messages/status.hpp>
 
+namespace redaction_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -248,3 +250,5 @@ TEST_CASE("texts of chunks, plans, statuses and pending items are looked through
   CHECK(shown_item["digest"] == "sk-d");
   CHECK(shown_item["arguments"]["key"] == "[redacted]");
 }
+
+} // namespace redaction_test

@@ -3,6 +3,8 @@
 #include <fermata/messages/fields.hpp>
 #include <fermata/messages/store_identity.hpp>
 
+namespace store_identity_test {
+
 using namespace fermata;
 using namespace messages_test;
 
@@ -22,3 +24,5 @@ TEST_CASE("what is no identity of a store is refused, saying what would be one")
         "0123456789ABCDEFfedcba9876543210", "0123456789abcdeffedcba987654321\n"})
     CHECK(contains(verdict_on(store_identity::parse(text)), "32 hex digits"));
 }
+
+} // namespace store_identity_test

@@ -8,6 +8,8 @@
 
 #include <sstream>
 
+namespace event_log_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -230,3 +232,5 @@ TEST_CASE("what a host notices is a line without a session, and stays in it") {
   CHECK(lines[0]["reason"].get<std::string>().starts_with("a [redacted]"));
   CHECK(lines[0]["reason"].get<std::string>().size() < 1'100);
 }
+
+} // namespace event_log_test

@@ -5,6 +5,8 @@
 
 #include <set>
 
+namespace history_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -556,3 +558,5 @@ TEST_CASE("a status tells how far its plan is") {
   CHECK(status_of(world).progress.done == 3);
   CHECK(status_of(world).progress.percent == 100);
 }
+
+} // namespace history_test

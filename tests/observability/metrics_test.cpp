@@ -10,6 +10,8 @@
 #include <sstream>
 #include <thread>
 
+namespace metrics_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -262,3 +264,5 @@ TEST_CASE("no session, call or subtask is a label, and names follow Prometheus' 
   }
   CHECK(contains(text, "fermata_build_info{version=\""));
 }
+
+} // namespace metrics_test

@@ -5,6 +5,8 @@
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 
+namespace observer_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -375,3 +377,5 @@ TEST_CASE("the load of a runtime that is gone is nothing") {
   }
   CHECK_FALSE(seen->load());
 }
+
+} // namespace observer_test

@@ -23,6 +23,8 @@
 #include <set>
 #include <sstream>
 
+namespace process_kill_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -314,3 +316,5 @@ TEST_CASE(
   CHECK(refused == 3);
   CHECK(lines.back().value("ended", "") == "completed");
 }
+
+} // namespace process_kill_test

@@ -10,6 +10,8 @@
 #include <random>
 #include <thread>
 
+namespace runtime_stop_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -277,3 +279,5 @@ TEST_CASE("stopped at any moment, a runtime fulfils every future, keeps what it 
       CHECK(times <= 1 + reruns[key.substr(key.find('/') + 1)]);
   }
 }
+
+} // namespace runtime_stop_test

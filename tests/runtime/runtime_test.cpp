@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <thread>
 
+namespace runtime_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -581,3 +583,5 @@ TEST_CASE("a wake answers by callback, too") {
   });
   CHECK(refusal(strange.get_future()) == errc::unknown_session);
 }
+
+} // namespace runtime_test

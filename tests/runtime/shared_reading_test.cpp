@@ -16,6 +16,8 @@
 #include <future>
 #include <thread>
 
+namespace shared_reading_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -280,3 +282,5 @@ TEST_CASE("a status can be read where no node has the session") {
   CHECK(status->state == session_state::waiting);
   CHECK(refusal(there.send(post_message{"hello"})) == errc::node_unavailable);
 }
+
+} // namespace shared_reading_test

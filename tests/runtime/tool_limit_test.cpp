@@ -5,6 +5,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace tool_limit_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -315,3 +317,5 @@ TEST_CASE("a timer fires while a runtime with real threads is up, and after it w
   for (const auto* name : {"s1", "s2"})
     CHECK(wait_for<plan_ended>(rt.session(named(name))));
 }
+
+} // namespace tool_limit_test

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+namespace campaign_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 namespace loop = fermata::sim::detail;
@@ -244,3 +246,5 @@ TEST_CASE("the report is an object with documented fields") {
   CHECK(object.at("failure").at("timeline").at(0).at("text") == "0 faults, 0 sessions");
   CHECK(object.at("reached").at("fault/crash_inside") == 0);
 }
+
+} // namespace campaign_test

@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 
+namespace clock_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -216,8 +218,9 @@ TEST_CASE("a session whose events are not in the order of their times is as good
 
   auto& store = world.store("n1");
   const auto moves = must(query_history(store, session)).moves;
-  CHECK(std::is_sorted(moves.begin(), moves.end(),
-                       [](const auto& one, const auto& other) { return one.number < other.number; }));
+  CHECK(std::is_sorted(moves.begin(), moves.end(), [](const auto& one, const auto& other) {
+    return one.number < other.number;
+  }));
   memory_store elsewhere;
   const auto text = exported(store, session);
   std::istringstream lines{text};
@@ -317,3 +320,5 @@ TEST_CASE("worlds whose nodes' clocks differ show it in their trace, and break n
     CHECK(report.reached.at("fault/clock_offset") == 15);
   }
 }
+
+} // namespace clock_test

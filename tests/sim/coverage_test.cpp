@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace coverage_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 using namespace std::chrono_literals;
@@ -404,3 +406,5 @@ TEST_CASE("parked messages are counted when there come to be some, however long 
     CHECK(waiting.accepted());
   }
 }
+
+} // namespace coverage_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace each_seed_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 using namespace std::chrono_literals;
@@ -198,3 +200,5 @@ TEST_CASE("seed ranges are read and written") {
   for (const auto* wrong : {"", "-", "x", "2-1", "1-x", "1 - 2", "+1", "18446744073709551616"})
     CHECK(is(parse_seed_range(wrong).error(), errc::invalid_field));
 }
+
+} // namespace each_seed_test

@@ -13,6 +13,8 @@
 
 #include <sstream>
 
+namespace guide_test {
+
 using namespace fermata;
 using sim::must;
 using namespace std::chrono_literals;
@@ -157,3 +159,5 @@ TEST_CASE("a session that was exported goes on in each world, with a tool of one
     CHECK(shop->effects() == 1);
   });
 }
+
+} // namespace guide_test

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+namespace minimise_test {
+
 using namespace fermata::sim;
 
 namespace {
@@ -117,3 +119,5 @@ TEST_CASE("parts are asked for in ascending order, and none twice") {
       plenty);
   CHECK(found.parts == parts{7, 8, 25});
 }
+
+} // namespace minimise_test

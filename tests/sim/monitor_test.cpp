@@ -9,6 +9,8 @@
 #include <fermata/actors/sim/monitors/progress_monitor.hpp>
 #include <fermata/storage/records.hpp>
 
+namespace monitor_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -700,3 +702,5 @@ TEST_CASE("P11: a step that writes records of the whole plan is found") {
          }),
          "P11: session s1: ");
 }
+
+} // namespace monitor_test

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+namespace network_replay_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -238,3 +240,5 @@ TEST_CASE("networks that are gone leave neither memory nor files behind") {
   CHECK(private_kilobytes() - before < 1'000);
 #endif
 }
+
+} // namespace network_replay_test

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+namespace network_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -433,3 +435,5 @@ TEST_CASE("a node may not be on the network twice, nor connect from where it is 
   CHECK_THROWS_AS(all.net.connect("desk", "home", 1s, [](const result<caf::actor>&) {}),
                   std::logic_error);
 }
+
+} // namespace network_test

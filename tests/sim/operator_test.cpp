@@ -1,5 +1,7 @@
 #include "support.hpp"
 
+namespace operator_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -172,3 +174,5 @@ TEST_CASE("every spoiled plan is refused") {
   }
   CHECK(reasons.size() == 9);
 }
+
+} // namespace operator_test

@@ -1,5 +1,7 @@
 #include "support.hpp"
 
+namespace people_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -325,3 +327,5 @@ TEST_CASE("what a person does about one session does not depend on the others") 
   };
   CHECK(run(true) == run(false));
 }
+
+} // namespace people_test

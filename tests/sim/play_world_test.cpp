@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+namespace play_world_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 using namespace std::chrono_literals;
@@ -154,3 +156,5 @@ TEST_CASE("what a campaign is meant to reach depends on what it has") {
   options.sessions = 3;
   CHECK(meant_to_be_reached(options).empty());
 }
+
+} // namespace play_world_test

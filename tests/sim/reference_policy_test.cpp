@@ -4,6 +4,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace reference_policy_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 
@@ -136,3 +138,5 @@ TEST_CASE("a glob of the monitors keeps to folders where it is for paths") {
   CHECK(fits_glob("{read,write{,_all}}_*", "write_all_files"));
   CHECK_FALSE(fits_glob("{read,write}_*", "list_files"));
 }
+
+} // namespace reference_policy_test

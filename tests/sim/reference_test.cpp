@@ -7,6 +7,8 @@
 #include <fermata/actors/sim/reference_session.hpp>
 #include <fermata/messages/digest.hpp>
 
+namespace reference_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -754,3 +756,5 @@ TEST_CASE("what is malformed may be refused whatever the state") {
   decision.feedback = "\xFF";
   CHECK(sim::is_malformed(decide_calls{{decision}}, {}));
 }
+
+} // namespace reference_test

@@ -5,6 +5,8 @@
 #include <fermata_catch.hpp>
 #include <sanitized.hpp>
 
+namespace replay_test {
+
 using namespace fermata;
 using namespace fermata::sim;
 using namespace std::chrono_literals;
@@ -71,3 +73,5 @@ TEST_CASE("watching a world and keeping its trace do not change it") {
   CHECK(silent.simulated == traced.simulated);
   CHECK(silent.reached == traced.reached);
 }
+
+} // namespace replay_test

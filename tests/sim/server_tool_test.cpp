@@ -2,6 +2,8 @@
 
 #include <fermata/actors/coro/frames.hpp>
 
+namespace server_tool_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -225,3 +227,5 @@ TEST_CASE("what a run does is decided by the seed, the call and the run") {
   CHECK(run(1) == run(1));
   CHECK(run(1) != run(2));
 }
+
+} // namespace server_tool_test

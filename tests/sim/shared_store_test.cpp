@@ -12,6 +12,8 @@
 #include <map>
 #include <set>
 
+namespace shared_store_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -599,3 +601,5 @@ TEST_CASE("sessions that nobody takes over although somebody could are found") {
   world.take_down("n2");
   CHECK(broken_by([&] { world.advance(2 * takeover + lease); }).starts_with("taken over: slot "));
 }
+
+} // namespace shared_store_test

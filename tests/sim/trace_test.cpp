@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace trace_test {
+
 using namespace fermata::sim;
 
 namespace {
@@ -82,3 +84,5 @@ TEST_CASE("traces that differ in the number of a turn alone are not the same") {
   ++other[0].step;
   CHECK_FALSE(first_difference(one, other).empty());
 }
+
+} // namespace trace_test

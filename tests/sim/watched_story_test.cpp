@@ -5,6 +5,8 @@
 
 #include <fermata/actors/sim/random.hpp>
 
+namespace watched_story_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -304,3 +306,5 @@ TEST_CASE("monitors that are added in the middle of a story replay what was befo
   world.watch_promises();
   CHECK_NOTHROW(live(world, 40));
 }
+
+} // namespace watched_story_test

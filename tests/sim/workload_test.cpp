@@ -7,6 +7,8 @@
 #include <fermata/actors/sim/sample.hpp>
 #include <fermata/actors/tools/schema.hpp>
 
+namespace workload_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -167,3 +169,5 @@ TEST_CASE("a model gives the same reply to the same conversation") {
   CHECK(first[0].front() == first[1].front());
   CHECK(first == run(5));
 }
+
+} // namespace workload_test

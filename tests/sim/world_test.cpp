@@ -4,6 +4,8 @@
 
 #include <set>
 
+namespace world_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -443,3 +445,5 @@ TEST_CASE("half of the faults that are drawn come into the middle of things") {
   CHECK(waiting > static_cast<std::ptrdiff_t>(drawn.size()) / 3);
   CHECK(waiting < static_cast<std::ptrdiff_t>(drawn.size()) * 2 / 3);
 }
+
+} // namespace world_test

@@ -15,6 +15,8 @@
 #include <random>
 #include <utility>
 
+namespace lmdb_compact_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -261,3 +263,5 @@ TEST_CASE("a damaged store is not compacted") {
   CHECK(std::string{std::istreambuf_iterator<char>{after}, {}}.find("EVENT-b")
         != std::string::npos);
 }
+
+} // namespace lmdb_compact_test

@@ -18,6 +18,8 @@
 #include <iterator>
 #include <random>
 
+namespace lmdb_damage_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -461,3 +463,5 @@ TEST_CASE("a commit leaves the file as long as LMDB says it is") {
     CHECK(problems_of(directory) == "");
   }
 }
+
+} // namespace lmdb_damage_test

@@ -16,6 +16,8 @@
 #include <csignal>
 #include <fstream>
 
+namespace lmdb_failure_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -425,3 +427,5 @@ TEST_CASE("a backup to a full disk fails and leaves nothing behind") {
   else
     CHECK(outcome == "");
 }
+
+} // namespace lmdb_failure_test

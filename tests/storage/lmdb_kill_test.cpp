@@ -7,6 +7,8 @@
 
 #include <random>
 
+namespace lmdb_kill_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -138,3 +140,5 @@ TEST_CASE("killing the writer at any moment loses nothing that it had acknowledg
     CHECK(must(verify_store(directory)).problems == std::vector<std::string>{});
   }
 }
+
+} // namespace lmdb_kill_test

@@ -24,6 +24,8 @@
 #include <fstream>
 #include <future>
 
+namespace lmdb_open_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -440,3 +442,5 @@ TEST_CASE("a backup is a store that holds what was committed, made while views a
   CHECK(write(*restored, change{"new"}).number == 51);
   CHECK(must(verify_store(copy)).sound());
 }
+
+} // namespace lmdb_open_test

@@ -6,6 +6,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace memory_ownership_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -138,3 +140,5 @@ TEST_CASE("who watches the table is told of each slot that gets another owner, a
   CHECK(nodes.table->look().slots[3].node == node("b"));
   CHECK(nodes.table->look().nodes == std::vector{node("b")});
 }
+
+} // namespace memory_ownership_test

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <thread>
 
+namespace memory_store_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -434,3 +436,5 @@ TEST_CASE("a corrupt head fails its own commits and not those of others in the b
   CHECK_FALSE(outcomes[1].error);
   CHECK(events_of(target, b.number) == "1");
 }
+
+} // namespace memory_store_test

@@ -7,6 +7,8 @@
 #include <map>
 #include <random>
 
+namespace ordered_map_test {
+
 using namespace fermata;
 using fermata::detail::ordered_map;
 
@@ -70,3 +72,5 @@ TEST_CASE("a hundred thousand ascending keys do not degrade an ordered map into 
                          {});
   CHECK(map.size() == 100'000);
 }
+
+} // namespace ordered_map_test

@@ -3,6 +3,7 @@
 #include "storage_helpers.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace fermata::test {
 

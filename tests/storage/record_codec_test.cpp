@@ -5,6 +5,8 @@
 #include <numeric>
 #include <string_view>
 
+namespace record_codec_test {
+
 using namespace fermata;
 
 namespace {
@@ -97,3 +99,5 @@ TEST_CASE("an intact record of a newer format is too new, not corrupt") {
   REQUIRE_FALSE(opened);
   CHECK(is(opened.error(), errc::store_too_new));
 }
+
+} // namespace record_codec_test

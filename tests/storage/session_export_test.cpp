@@ -11,6 +11,8 @@
 #include <limits>
 #include <sstream>
 
+namespace session_export_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -670,3 +672,5 @@ TEST_CASE("a redacted export hides secrets wherever they are, and names what it 
   CHECK(read.redacted);
   CHECK(into.verify().sound());
 }
+
+} // namespace session_export_test

@@ -10,6 +10,8 @@
 #include <random>
 #include <thread>
 
+namespace session_ownership_contract_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -382,3 +384,7 @@ CONTRACT("nodes that write and take slots from each other all the time lose noth
   CHECK(must(must(store->read())->journal(position, 100'000)).size() == total);
   CHECK(position == total);
 }
+
+} // namespace session_ownership_contract_test
+
+#undef CONTRACT

@@ -10,6 +10,8 @@
 #include <map>
 #include <random>
 
+namespace session_slots_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -96,3 +98,5 @@ TEST_CASE("fair owners: nothing moves that need not, whoever joins or leaves") {
 TEST_CASE("fair owners: where there are no nodes, nobody owns anything") {
   CHECK(fair_owners(std::vector<node_name>(3, node("gone")), {}) == std::vector<node_name>(3));
 }
+
+} // namespace session_slots_test

@@ -9,6 +9,8 @@
 #include <limits>
 #include <thread>
 
+namespace store_contract_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -658,3 +660,7 @@ CONTRACT("views on other threads always see whole commits while the writer write
   CHECK(torn == 0);
   CHECK(a.events == 100);
 }
+
+} // namespace store_contract_test
+
+#undef CONTRACT

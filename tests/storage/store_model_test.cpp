@@ -10,6 +10,8 @@
 #include <random>
 #include <set>
 
+namespace store_model_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -133,3 +135,5 @@ TEMPLATE_TEST_CASE("a store holds what a plain model does after a random history
     CHECK(durable.verify().garbage == 0);
   }
 }
+
+} // namespace store_model_test

@@ -6,6 +6,8 @@
 
 #include <csignal>
 
+namespace command_tool_test {
+
 using namespace fermata;
 using fermata::test::temporary_directory;
 
@@ -155,3 +157,5 @@ TEST_CASE("what a command prints is reported line by line, but not every line of
   REQUIRE(b.run({{"argv", {"make"}}}));
   CHECK(b.reports == std::vector<json>{{{"output", "short"}}});
 }
+
+} // namespace command_tool_test

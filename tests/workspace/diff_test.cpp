@@ -5,6 +5,8 @@
 
 #include <random>
 
+namespace diff_test {
+
 using fermata::diff_options;
 using fermata::unified_diff;
 using fermata::test::temporary_directory;
@@ -77,3 +79,5 @@ TEST_CASE("large texts that have nothing in common are compared in bounded time"
   }
   CHECK_FALSE(unified_diff(before, after, "f").empty());
 }
+
+} // namespace diff_test

@@ -15,6 +15,8 @@
 #include <csignal>
 #include <thread>
 
+namespace process_test {
+
 using namespace fermata;
 using fermata::test::temporary_directory;
 using namespace std::chrono_literals;
@@ -346,3 +348,5 @@ TEST_CASE("when a runtime is killed its commands end, and the next one waits for
   CHECK(has_ended(grandchild, 0ms));
   CHECK((*next)->run(shell("exit 0"), {}).value().exit_status == 0);
 }
+
+} // namespace process_test

@@ -3,6 +3,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace schema_test {
+
 using namespace fermata;
 
 namespace {
@@ -216,3 +218,5 @@ TEST_CASE("a registry refuses a second tool of one name, and a schema that is no
   CHECK(tools.find(*tool_name::parse("two")) == nullptr);
   CHECK(tools.all().size() == 1);
 }
+
+} // namespace schema_test

@@ -11,6 +11,8 @@
 #include <atomic>
 #include <thread>
 
+namespace workspace_test {
+
 using namespace fermata;
 using fermata::test::temporary_directory;
 namespace fs = std::filesystem;
@@ -432,3 +434,5 @@ TEST_CASE("files and empty directories are deleted, full ones are not") {
   CHECK_FALSE(files.delete_file("empty"));
   CHECK(code(files.delete_file("empty")) == errc::tool_failed);
 }
+
+} // namespace workspace_test

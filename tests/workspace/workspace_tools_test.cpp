@@ -4,6 +4,8 @@
 #include <fermata_catch.hpp>
 #include <temporary_directory.hpp>
 
+namespace workspace_tools_test {
+
 using namespace fermata;
 using fermata::test::temporary_directory;
 
@@ -234,3 +236,5 @@ TEST_CASE("P8: what became of a write, a move or a delete is found out by what i
     CHECK(found.content == deleted.value());
   }
 }
+
+} // namespace workspace_tools_test

@@ -9,6 +9,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace postgres_nodes_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -172,3 +174,5 @@ TEST_CASE("of nodes with two schemas of one server, only those that served befor
   REQUIRE(slots.wait_until([&] { return a.slots() == 128 && b.slots() == 128; }));
   CHECK(server.sql("SELECT count(*) FROM " + where.schema + ".heads") == "1");
 }
+
+} // namespace postgres_nodes_test

@@ -9,6 +9,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace shared_process_test {
+
 using namespace fermata;
 using namespace fermata::test;
 using namespace std::chrono_literals;
@@ -212,3 +214,5 @@ TEST_CASE("P8 a node that freezes after a claim starts nothing when it wakes aft
   CHECK(all.effects().counts() == std::map<std::string, int>{{id + ":c1", 1}});
   static_cast<void>(answer(std::move(sent)));
 }
+
+} // namespace shared_process_test

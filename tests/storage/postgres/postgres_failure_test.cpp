@@ -16,6 +16,8 @@
 #include <fstream>
 #include <random>
 
+namespace postgres_failure_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -323,3 +325,5 @@ TEST_CASE(
   else
     CHECK(outcome == "");
 }
+
+} // namespace postgres_failure_test

@@ -9,6 +9,8 @@
 #include <random>
 #include <thread>
 
+namespace postgres_kill_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -158,3 +160,5 @@ TEST_CASE(
     UNSCOPED_INFO(what << ' ' << times);
   CHECK(outcomes["stored"] > 100);
 }
+
+} // namespace postgres_kill_test

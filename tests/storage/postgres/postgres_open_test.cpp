@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+namespace postgres_open_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -378,3 +380,5 @@ TEST_CASE("a flipped bit is store_corrupt, names what it is in, and verify finds
   flip("meta");
   must_write(harness.get(), change{a}.event("2"));
 }
+
+} // namespace postgres_open_test

@@ -13,6 +13,8 @@
 #include <csignal>
 #include <thread>
 
+namespace postgres_ownership_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -483,3 +485,5 @@ TEST_CASE("a node that has frozen while the database sends holds nobody up for l
   frozen.stop_listening();
   CHECK(writes_until_one_succeeds(*b.store) < 10);
 }
+
+} // namespace postgres_ownership_test

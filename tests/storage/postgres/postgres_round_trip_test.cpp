@@ -5,6 +5,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace postgres_round_trip_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -154,3 +156,5 @@ TEST_CASE("reclaiming where nothing is left only looks") {
   must_write(target.get(), change{"a"}.event("1"));
   CHECK(target.of([&] { CHECK_FALSE(must(target.get().reclaim(100)).more); }).statements == 3);
 }
+
+} // namespace postgres_round_trip_test

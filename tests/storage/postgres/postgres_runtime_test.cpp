@@ -7,6 +7,8 @@
 
 #include <fermata_catch.hpp>
 
+namespace postgres_runtime_test {
+
 using namespace fermata;
 using namespace fermata::test;
 
@@ -59,3 +61,5 @@ TEST_CASE("P1: a runtime whose database is lost for a while refuses, loses nothi
   must(session.wait_until_paused(60s));
   CHECK(must(session.status()).state == session_state::completed);
 }
+
+} // namespace postgres_runtime_test

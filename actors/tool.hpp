@@ -137,3 +137,9 @@ private:
 };
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+extern template struct struct_codec<reconciliation>;
+
+} // namespace fermata::detail

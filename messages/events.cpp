@@ -21,6 +21,7 @@ std::uint64_t call_of(const event_body& body) {
 
 namespace fermata::detail {
 
+template struct struct_codec<model_usage>;
 template struct codec<event_body>;
 template struct struct_codec<event>;
 

@@ -678,6 +678,7 @@ struct event {
 
 namespace fermata::detail {
 
+extern template struct struct_codec<model_usage>;
 extern template struct codec<event_body>;
 extern template struct struct_codec<event>;
 

@@ -33,3 +33,9 @@ const tool* tool_registry::find(const tool_name& name) const noexcept {
 }
 
 } // namespace fermata
+
+namespace fermata::detail {
+
+template struct struct_codec<reconciliation>;
+
+} // namespace fermata::detail

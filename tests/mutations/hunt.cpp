@@ -29,10 +29,13 @@ void limit(int resource, rlim_t most) {
   ::setrlimit(static_cast<__rlimit_resource>(resource), &both);
 }
 
-std::optional<finding> look(const mutation* planted, std::uint64_t seed, bool shares_store) {
+std::optional<finding> look(const mutation* planted, std::uint64_t seed, bool shares_store,
+                            aim at) {
   const auto options = campaign_of(seed, shares_store);
   if (auto report = sim::run_campaign(options); report.failure)
     return finding{report.failure->promise, report.failure->text};
+  if (at == aim::places)
+    return std::nullopt;
   if (planted == nullptr || planted->breaks.find("P12") != std::string_view::npos)
     if (auto difference = sim::first_difference(sim::replay_seed(options, seed).seen,
                                                 sim::replay_seed(options, seed).seen);
@@ -52,10 +55,10 @@ void write_all(int to, std::string_view text) {
   }
 }
 
-/// What the process of a seed does. It tells in lines: how often the planted code ran, the promise,
-/// and a text of whatever lines.
+/// What the process of a seed does. It tells in lines: how often the planted code ran, the places
+/// it came to, the promise, and a text of whatever lines.
 [[noreturn]] void look_and_tell(const mutation* planted, std::uint64_t seed, bool shares_store,
-                                int to) {
+                                aim at, int to) {
   limit(RLIMIT_CPU, processor_seconds);
   limit(RLIMIT_AS, memory_bytes);
   limit(RLIMIT_CORE, 0);
@@ -63,11 +66,14 @@ void write_all(int to, std::string_view text) {
     select_mutation(planted->name);
   std::optional<finding> found;
   try {
-    found = look(planted, seed, shares_store);
+    found = look(planted, seed, shares_store, at);
   } catch (const std::exception& thrown) {
     found = finding{"threw", thrown.what()};
   }
-  write_all(to, std::to_string(times_mutated()) + "\n"
+  std::string places;
+  for (const auto name : places_reached())
+    places.append(name) += ' ';
+  write_all(to, std::to_string(times_mutated()) + "\n" + places + "\n"
                     + (found ? found->promise + "\n" + found->text : ""));
   // Without the destructors of a world that may be broken.
   ::_exit(found ? something_found : nothing_found);
@@ -90,12 +96,12 @@ std::string read_all(int from) {
   throw std::system_error{errno, std::generic_category(), what};
 }
 
-/// Moves the first line out of a text.
-std::string take_line(std::string& text) {
-  const auto end = std::min(text.find('\n'), text.size());
-  auto line = text.substr(0, end);
+/// Moves what comes before `separator` out of a text.
+std::string take_until(std::string& text, char separator) {
+  const auto end = std::min(text.find(separator), text.size());
+  auto part = text.substr(0, end);
   text.erase(0, end + 1);
-  return line;
+  return part;
 }
 
 finding ended_by(int signal) {
@@ -116,7 +122,7 @@ sim::campaign_options campaign_of(std::uint64_t seed, bool shares_store) {
   return options;
 }
 
-hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store) {
+hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store, aim at) {
   int ends[2];
   if (::pipe(ends) != 0)
     fail("pipe");
@@ -126,7 +132,7 @@ hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store)
     fail("fork");
   if (child == 0) {
     ::close(ends[0]);
-    look_and_tell(planted, seed, shares_store, ends[1]);
+    look_and_tell(planted, seed, shares_store, at, ends[1]);
   }
   ::close(ends[1]);
   auto told = read_all(ends[0]);
@@ -139,9 +145,11 @@ hunted_seed hunt(const mutation* planted, std::uint64_t seed, bool shares_store)
     return {ended_by(WTERMSIG(status)), 0};
   hunted_seed outcome;
   auto rest = std::move(told);
-  outcome.times_mutated = std::strtoull(take_line(rest).c_str(), nullptr, 10);
+  outcome.times_mutated = std::strtoull(take_until(rest, '\n').c_str(), nullptr, 10);
+  for (auto places = take_until(rest, '\n'); !places.empty();)
+    outcome.reached.insert(take_until(places, ' '));
   if (WEXITSTATUS(status) == something_found) {
-    auto promise = take_line(rest);
+    auto promise = take_until(rest, '\n');
     outcome.found = finding{std::move(promise), std::move(rest)};
   } else if (WEXITSTATUS(status) != nothing_found) {
     outcome.found = finding{"died", "status " + std::to_string(WEXITSTATUS(status))};

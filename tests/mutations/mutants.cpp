@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -157,25 +158,40 @@ private:
   /// Nothing: it is not found within the stated number of seeds.
   std::optional<found_defect> find(const mutation& what, std::uint64_t first) {
     for (std::uint64_t tried = 0; tried < what.found_within; ++tried)
-      if (auto outcome = hunt(&what, first + tried, what.shares_store);
-          outcome.found && is_clean(first + tried, what.shares_store))
-        return found_defect{tried + 1, std::move(outcome.found->promise)};
+      if (const auto seed = first + tried; comes_to(what, seed))
+        if (auto outcome = hunt(&what, seed, what.shares_store);
+            outcome.found && is_clean(seed, what.shares_store))
+          return found_defect{tried + 1, std::move(outcome.found->promise)};
     return std::nullopt;
+  }
+
+  /// False when the seed is the same with this mutation as without it.
+  bool comes_to(const mutation& what, std::uint64_t seed) {
+    const auto [known, added] = reached_.try_emplace({seed, what.shares_store});
+    if (added) {
+      auto outcome = hunt(nullptr, seed, what.shares_store, aim::places);
+      if (outcome.found)
+        note_unclean(seed, what.shares_store, *outcome.found);
+      known->second = std::move(outcome.reached);
+    }
+    return known->second.contains(what.name);
   }
 
   /// True when nothing is found in a seed where nothing is planted: else it says nothing about what
   /// is.
   bool is_clean(std::uint64_t seed, bool shares_store) {
-    const auto [known, added] = clean_.try_emplace({seed, shares_store}, false);
+    const auto [known, added] = clean_.try_emplace({seed, shares_store}, true);
     if (!added)
       return known->second;
-    const auto outcome = hunt(nullptr, seed, shares_store);
-    known->second = !outcome.found;
-    if (outcome.found)
-      std::printf("seed %llu fails where nothing is planted: %s: %s\n",
-                  static_cast<unsigned long long>(seed), outcome.found->promise.c_str(),
-                  outcome.found->text.c_str());
+    if (const auto outcome = hunt(nullptr, seed, shares_store); outcome.found)
+      note_unclean(seed, shares_store, *outcome.found);
     return known->second;
+  }
+
+  void note_unclean(std::uint64_t seed, bool shares_store, const finding& found) {
+    clean_[{seed, shares_store}] = false;
+    std::printf("seed %llu fails where nothing is planted: %s: %s\n",
+                static_cast<unsigned long long>(seed), found.promise.c_str(), found.text.c_str());
   }
 
   static std::uint64_t worst_of(const std::vector<std::uint64_t>& counts) {
@@ -190,8 +206,11 @@ private:
   }
 
   std::uint64_t rounds_;
-  std::vector<std::uint64_t> needed_;                    ///< Seeds, of all defects and rounds.
-  std::map<std::pair<std::uint64_t, bool>, bool> clean_; ///< With whether nodes share a store.
+  std::vector<std::uint64_t> needed_; ///< Seeds, of all defects and rounds.
+
+  using world = std::pair<std::uint64_t, bool>; ///< A seed, and whether nodes share a store.
+  std::map<world, bool> clean_;
+  std::map<world, std::set<std::string, std::less<>>> reached_; ///< The mutations whose places.
 };
 
 } // namespace

@@ -6,6 +6,7 @@ namespace {
 
 std::string_view selected;
 std::uint64_t times = 0;
+std::set<std::string_view> reached;
 
 } // namespace
 
@@ -15,10 +16,16 @@ void select_mutation(std::string_view name) noexcept {
 }
 
 bool mutated(std::string_view name) noexcept {
+  if (selected.empty())
+    reached.insert(name);
   if (name != selected)
     return false;
   ++times;
   return true;
+}
+
+const std::set<std::string_view>& places_reached() noexcept {
+  return reached;
 }
 
 std::uint64_t times_mutated() noexcept {

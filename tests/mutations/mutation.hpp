@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -25,6 +26,10 @@ void select_mutation(std::string_view name) noexcept;
 
 /// Whether that mutation is selected: asked by the mutated code each time it comes to the place.
 [[nodiscard]] bool mutated(std::string_view name) noexcept;
+
+/// The mutations whose places the process has come to while none was selected. A world that does
+/// not come to one's place without it does not with it, since until then both are the same.
+[[nodiscard]] const std::set<std::string_view>& places_reached() noexcept;
 
 /// How often the selected mutation's code ran since it was selected.
 [[nodiscard]] std::uint64_t times_mutated() noexcept;

@@ -6,7 +6,8 @@
 #   worlds: shared store                            where it is looked for; absent: where each node has a store of its own
 #
 # and has one edit or several of a source file. The text is whole lines, which the source has exactly once. What takes their
-# place says MUTATED, which is true where the mutation is selected:
+# place says MUTATED, which is true where the mutation is selected. It is best asked last: `mutants --check` does not run a mutation
+# in worlds that do not ask for it.
 #
 #   in: actors/session.cpp
 #   --- original

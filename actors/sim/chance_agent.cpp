@@ -21,7 +21,7 @@ using milliseconds = std::chrono::milliseconds;
 /// A subtask does not get longer than that.
 constexpr std::size_t most_entries = 12;
 /// How the goals of the plans end that it proposes.
-constexpr std::string_view own_goal = ", as I see it";
+constexpr std::string_view own_ending = ", as I see it";
 constexpr milliseconds longest_sleep = std::chrono::hours{48};
 constexpr milliseconds longest_question = std::chrono::hours{24};
 
@@ -138,10 +138,10 @@ private:
   /// Keeps its own subtask, and adds one behind it. Not in a plan of its own, or plans would follow
   /// each other for ever.
   step propose() {
-    if (ctx_.goal.ends_with(own_goal))
+    if (ctx_.goal.ends_with(own_ending))
       return step::say("this is as I see it");
     plan_spec plan;
-    plan.goal = ctx_.goal + std::string{own_goal};
+    plan.goal = ctx_.goal + std::string{own_ending};
     plan.subtasks.push_back(ctx_.subtask);
     plan.subtasks.front().depends_on.clear();
     subtask_spec more;

@@ -131,7 +131,7 @@ model_reply chance_model::reply_to(const model_request& request, std::size_t tur
       continue;
     const auto arguments =
         only == proposing ? write_plan(*offered, random) : sample(offered->schema, random);
-    reply.calls.emplace_back("only", std::string{only}, to_text(arguments));
+    reply.calls.emplace_back("only", std::string{only}, fermata::to_text(arguments));
     return reply;
   }
   if (request.tools.empty()
@@ -144,12 +144,12 @@ model_reply chance_model::reply_to(const model_request& request, std::size_t tur
 
 model_call chance_model::write_call(const model_request& request, seeded_random& random) const {
   const auto& chosen = request.tools[random.below(request.tools.size())];
-  model_call written{"call", chosen.name, to_text(sample(chosen.schema, random))};
+  model_call written{"call", chosen.name, fermata::to_text(sample(chosen.schema, random))};
   if (random.chance(character_.unknown_tools))
     written.name = "a tool that nobody offered";
   if (random.chance(character_.invalid))
     written.arguments =
-        random.chance(0.5) ? "{\"half\": of a" : to_text(misfit(chosen.schema, random));
+        random.chance(0.5) ? "{\"half\": of a" : fermata::to_text(misfit(chosen.schema, random));
   return written;
 }
 

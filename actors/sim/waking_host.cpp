@@ -9,7 +9,7 @@ namespace fermata::sim {
 
 namespace {
 
-constexpr std::chrono::milliseconds patience{60'000};
+constexpr std::chrono::milliseconds waking_patience{60'000};
 
 } // namespace
 
@@ -32,7 +32,7 @@ void waking_host::wake(world& in, const std::string& node, const session_id& ses
   in.after(std::chrono::milliseconds{1}, [this, &in, node, session, life] {
     if (lives_[node] != life)
       return;
-    in.after(patience, [this, &in, node, session, life, woken = in.wake(session)] {
+    in.after(waking_patience, [this, &in, node, session, life, woken = in.wake(session)] {
       if (lives_[node] == life && !woken.accepted())
         wake(in, node, session, life);
     });

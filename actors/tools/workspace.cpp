@@ -68,9 +68,15 @@ result<std::string> read_whole(int file, std::string_view path, std::string_view
   }
 }
 
+caf::error stale(std::string_view path) {
+  return make_error(errc::stale_approval,
+                    in_quotes(path) + " has changed since it was shown; look at it again");
+}
+
 } // namespace detail
 
 using detail::open_below;
+using detail::stale;
 using detail::system_error;
 
 namespace {
@@ -109,11 +115,6 @@ std::string fingerprint_of_metadata(const struct stat& info) {
                   + std::to_string(info.st_size) + " " + std::to_string(info.st_mtim.tv_sec) + "."
                   + std::to_string(info.st_mtim.tv_nsec) + " " + std::to_string(info.st_ctim.tv_sec)
                   + "." + std::to_string(info.st_ctim.tv_nsec));
-}
-
-caf::error stale(std::string_view path) {
-  return make_error(errc::stale_approval,
-                    in_quotes(path) + " has changed since it was shown; look at it again");
 }
 
 } // namespace

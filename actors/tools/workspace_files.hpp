@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-/// Shared by the source files of class `workspace`; not installed as an interface.
+/// Shared by the source files of class `workspace` and of its tools; not installed as an interface.
 namespace fermata::detail {
 
 /// Resolves `path` below the directory `root`, with `O_CLOEXEC`. Gives an invalid descriptor and
@@ -16,6 +16,9 @@ namespace fermata::detail {
 /// What the system call `action` on `path` ended with, as an error: `outside_workspace` for
 /// `EXDEV`, otherwise `tool_failed`.
 [[nodiscard]] caf::error system_error(std::string_view action, std::string_view path, int code);
+
+/// `stale_approval`: `path` is not as it was shown.
+[[nodiscard]] caf::error stale(std::string_view path);
 
 /// Reads at most `limit_bytes` of a regular file that is open as `file`. Errors: `tool_failed`,
 /// `limit_exceeded` when there is more.

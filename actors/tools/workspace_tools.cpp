@@ -1,5 +1,6 @@
 #include <fermata/actors/tools/diff.hpp>
 #include <fermata/actors/tools/text.hpp>
+#include <fermata/actors/tools/workspace_files.hpp>
 #include <fermata/actors/tools/workspace_tools.hpp>
 #include <fermata/messages/digest.hpp>
 
@@ -43,11 +44,6 @@ std::string header_name(const std::string& path) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '"' || c == '\\';
   };
   return std::any_of(path.begin(), path.end(), odd) ? in_quotes(path) : path;
-}
-
-caf::error stale(const std::string& path) {
-  return make_error(errc::stale_approval,
-                    in_quotes(path) + " has changed since it was shown; look at it again");
 }
 
 // What each tool does, given an open workspace.
@@ -135,7 +131,7 @@ result<json> move_file(const workspace& files, const tool_context& context) {
     if (!present)
       return std::move(present.error());
     if (*present != *context.approved_fingerprint)
-      return stale(from);
+      return detail::stale(from);
   }
   if (auto error = files.move_file(from, to))
     return error;
@@ -149,7 +145,7 @@ result<json> delete_file(const workspace& files, const tool_context& context) {
     if (!present)
       return std::move(present.error());
     if (*present != *context.approved_fingerprint)
-      return stale(path);
+      return detail::stale(path);
   }
   if (auto error = files.delete_file(path))
     return error;

@@ -37,7 +37,7 @@ bool terminal_has_colours() {
          && std::strcmp(term, "dumb") != 0;
 }
 
-const char* code_of(paint style) {
+const char* escape_code_of(paint style) {
   switch (style) {
   case paint::plain:
     return "";
@@ -128,7 +128,7 @@ void console::report(std::string_view name, std::string_view message) {
 std::string console::painted(paint style, std::string_view text) const {
   if (!colours_ || style == paint::plain)
     return std::string{text};
-  return code_of(style) + std::string{text} + "\x1b[0m";
+  return escape_code_of(style) + std::string{text} + "\x1b[0m";
 }
 
 std::optional<std::string> console::ask(std::string_view question) {

@@ -34,8 +34,8 @@ bool was_interrupted() noexcept {
 void wait_uninterrupted(std::chrono::milliseconds time) {
   using namespace std::chrono_literals;
   // In pieces: a signal that comes before the sleep would not end it.
-  for (; time > 0ms && !was_interrupted(); time -= 50ms)
-    std::this_thread::sleep_for(std::min(time, std::chrono::milliseconds{50}));
+  for (; time > 0ms && !was_interrupted(); time -= signal_interval)
+    std::this_thread::sleep_for(std::min(time, signal_interval));
 }
 
 } // namespace fermata::command_line

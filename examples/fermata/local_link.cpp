@@ -7,14 +7,7 @@
 
 namespace fermata::command_line {
 
-namespace {
-
 using namespace std::chrono_literals;
-
-/// How often a signal is looked for while there is nothing to show.
-constexpr auto signal_interval = 50ms;
-
-} // namespace
 
 local_link::local_link(host& owner, console& out, session_id session)
     : host_{owner}, out_{out}, session_{owner.running().session(session)}, view_{

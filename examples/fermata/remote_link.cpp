@@ -14,9 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How often a signal is looked for while there is nothing to show.
-constexpr auto signal_interval = 50ms;
-
 /// How often a service that has gone is looked for.
 constexpr auto return_interval = 100ms;
 

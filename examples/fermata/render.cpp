@@ -15,7 +15,7 @@ namespace fermata::command_line {
 namespace {
 
 /// The width of the bar before text from outside as `fold` counts it, and what `say` leaves free.
-constexpr std::size_t bar_columns = 9;
+constexpr std::size_t margin_columns = 9;
 
 /// What expires sooner is marked.
 constexpr std::chrono::milliseconds urgent_within = std::chrono::hours{1};
@@ -228,7 +228,7 @@ void show_block(console& out, std::string_view text, bool is_diff) {
     if (!out.is_interactive())
       print(line);
     else
-      for (const auto piece : fold(line, terminal_columns() - bar_columns))
+      for (const auto piece : fold(line, terminal_columns() - margin_columns))
         print(piece);
     left.remove_prefix(std::min(end + 1, left.size()));
   }

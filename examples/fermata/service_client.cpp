@@ -34,9 +34,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-/// How often a signal is looked for while nothing comes.
-constexpr auto signal_interval = 50ms;
-
 constexpr std::size_t read_size_bytes = 16'384;
 constexpr std::size_t max_head_bytes = 16'384;
 

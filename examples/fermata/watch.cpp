@@ -20,9 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-/// How often a signal is looked for while a service tells nothing.
-constexpr auto signal_interval = 50ms;
-
 /// How many recorded events are read at a time.
 constexpr std::size_t page = 256;
 

@@ -25,7 +25,7 @@ std::string lower_case(std::string_view text) {
 }
 
 /// Takes what comes before `separator` off the front.
-std::string_view take_until(std::string_view& text, char separator) {
+std::string_view take_trimmed_until(std::string_view& text, char separator) {
   const auto end = std::min(text.find(separator), text.size());
   const auto part = text.substr(0, end);
   text.remove_prefix(std::min(end + 1, text.size()));
@@ -35,7 +35,7 @@ std::string_view take_until(std::string_view& text, char separator) {
 /// The weight that a media range's parameters give it, 0 to 1; one that cannot be read is 1.
 double weight_of(std::string_view parameters) {
   while (!parameters.empty()) {
-    const auto one = take_until(parameters, ';');
+    const auto one = take_trimmed_until(parameters, ';');
     if (!one.starts_with("q=") && !one.starts_with("Q="))
       continue;
     double weight = 1;
@@ -146,8 +146,8 @@ answer_form preferred_form(std::string_view accept) {
   preference events;
   preference receipt;
   for (std::size_t place = 0; !accept.empty(); ++place) {
-    auto parameters = take_until(accept, ',');
-    const auto range = lower_case(take_until(parameters, ';'));
+    auto parameters = take_trimmed_until(accept, ',');
+    const auto range = lower_case(take_trimmed_until(parameters, ';'));
     const auto weight = weight_of(parameters);
     if (range == "*/*") {
       events.consider(0, weight, place);
@@ -168,7 +168,7 @@ answer_form preferred_form(std::string_view accept) {
 }
 
 bool is_json(std::string_view content_type) {
-  return lower_case(take_until(content_type, ';')) == "application/json";
+  return lower_case(take_trimmed_until(content_type, ';')) == "application/json";
 }
 
 } // namespace fermata::service

@@ -578,12 +578,19 @@ caf::error postgres_database::settle(postgres_connection& connection, time_point
 
 caf::error postgres_database::own_again(postgres_connection& connection, time_point until) {
   for (auto is_first = true;; is_first = false) {
+    // The time may also end while it is asked once more.
+    const auto without_answer = [&](const caf::error& why) {
+      return is_first ? why
+                      : make_error(errc::io_error,
+                                   "the store in " + where()
+                                       + " cannot be owned again yet: " + message_of(why));
+    };
     const auto mine = try_ownership(connection, until);
     if (!mine)
-      return mine.error();
+      return without_answer(mine.error());
     const auto last = connection.ask(statements_.last_life, {}, until);
     if (!last)
-      return last.error();
+      return without_answer(last.error());
     if (last->empty() || last->number(0, 0) != life_) {
       ousted_ = busy_error(connection, "has another owner since the connection to it was lost; "
                                        "open it again");

@@ -116,7 +116,7 @@ TEST_CASE("a lease is not renewed without the node's name, and is once that can 
   postgres_proxy proxy{postgres_server::get()};
   auto options = schema.options;
   options.connection = proxy.connection();
-  options.timeout = 1s;
+  options.timeout = 2s;
   member a{options, "a"};
   const auto lease = [&] {
     return schema.sql("SELECT lease_until FROM " + schema.options.schema + ".nodes");

@@ -46,9 +46,11 @@ TEST_CASE("what an agent is saying is heard on another node, in order, and befor
     const auto part = std::to_string(number) + " ";
     said += part;
     prompts->say(part);
-    // Not more than may be on its way.
-    if (number % 20 == 19)
+    // Not more than may be on its way: the question goes behind the news of what has been taken.
+    if (number % 20 == 19) {
       REQUIRE(far.wait_for(" " + part));
+      REQUIRE(all["a"].session(id).status());
+    }
   }
   prompts->say("<end>");
   REQUIRE(far.wait_for("<end>"));

@@ -672,7 +672,8 @@ TEST_CASE("nodes with certificates of one authority reach each other, and no oth
   const auto contact = [](const node_process& of, std::string_view with) {
     return member_of(of.get("/v1/cluster").value(), with).at("contact").get<std::string>();
   };
-  CHECK(eventually([&] { return contact(lima, "paris") == "connected"; }));
+  const auto is_connected = [&] { return contact(lima, "paris") == "connected"; };
+  CHECK(eventually(is_connected));
   // Not because one of them was not there yet.
   const auto refuses = [&](const node_process& one, std::string_view other) {
     const auto seen = member_of(one.get("/v1/cluster").value(), other);
@@ -681,7 +682,8 @@ TEST_CASE("nodes with certificates of one authority reach each other, and no oth
   };
   CHECK(eventually([&] { return refuses(tokyo, "lima"); }));
   CHECK(eventually([&] { return refuses(lima, "tokyo"); }));
-  CHECK(contact(lima, "paris") == "connected");
+  // On a busy machine both may connect at once, which ends both connections, and is tried again.
+  CHECK(eventually(is_connected));
 }
 
 TEST_CASE("what no node can be made of is refused before there is a store") {

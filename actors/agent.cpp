@@ -15,6 +15,11 @@ caf::error check_request(const tool_request& request) {
   return check_depth(request.arguments);
 }
 
+caf::error threw(const agent_name& agent, std::string_view function, std::string_view what) {
+  return make_error(errc::agent_failed, "the " + std::string{function} + " of agent \""
+                                            + agent.str() + "\" threw: " + std::string{what});
+}
+
 } // namespace
 
 step step::say(std::string text) {
@@ -143,7 +148,13 @@ caf::error agent_registry::check(const subtask_spec& subtask) const {
                           + (registered.empty() ? std::string{"none"} : registered));
   }
   if (found->check)
-    return found->check(subtask);
+    try {
+      return found->check(subtask);
+    } catch (const std::exception& thrown) {
+      return threw(name, "check", thrown.what());
+    } catch (...) {
+      return threw(name, "check", "something that is not a std::exception");
+    }
   for (const auto& [field, value] :
        {std::pair{"steps", &subtask.steps}, std::pair{"result", &subtask.result}})
     if (!value->is_null())
@@ -153,11 +164,17 @@ caf::error agent_registry::check(const subtask_spec& subtask) const {
   return caf::none;
 }
 
-std::vector<tool_name> agent_registry::tools_of(const subtask_spec& subtask) const {
+result<std::vector<tool_name>> agent_registry::tools_of(const subtask_spec& subtask) const {
   const auto* found = find(subtask.agent);
   if (found == nullptr || !found->tools_of)
-    return {};
-  return found->tools_of(subtask);
+    return std::vector<tool_name>{};
+  try {
+    return found->tools_of(subtask);
+  } catch (const std::exception& thrown) {
+    return threw(subtask.agent, "tools_of", thrown.what());
+  } catch (...) {
+    return threw(subtask.agent, "tools_of", "something that is not a std::exception");
+  }
 }
 
 const agent_name& default_agent() {

@@ -200,11 +200,12 @@ public:
   [[nodiscard]] const agent* find(const agent_name& name) const noexcept;
 
   /// Checks a subtask with its agent's check. Errors: `unknown_agent`, naming those there are; the
-  /// check's own.
+  /// check's own; `agent_failed` if it throws.
   [[nodiscard]] caf::error check(const subtask_spec& subtask) const;
 
-  /// The tools that a subtask is known to call; the subtask has passed `check`.
-  [[nodiscard]] std::vector<tool_name> tools_of(const subtask_spec& subtask) const;
+  /// The tools that a subtask is known to call; the subtask has passed `check`. Errors:
+  /// `agent_failed` if the agent's function throws.
+  [[nodiscard]] result<std::vector<tool_name>> tools_of(const subtask_spec& subtask) const;
 
 private:
   std::map<agent_name, agent> agents_;

@@ -51,7 +51,10 @@ private:
   void look_at(const plan_record& plan, const subtask_spec& subtask) {
     if (auto error = agents_.check(subtask))
       return add(std::move(error), subtask.id);
-    for (const auto& name : agents_.tools_of(subtask))
+    const auto tools = agents_.tools_of(subtask);
+    if (!tools)
+      return add(tools.error(), subtask.id);
+    for (const auto& name : *tools)
       if (!core::find_tool(plan.tools, name, tools_))
         add(core::no_such_tool(name), subtask.id);
   }

@@ -1,6 +1,7 @@
 #include <fermata/actors/detail/event_readers.hpp>
 
 #include <fermata/actors/detail/local_messages.hpp>
+#include <fermata/actors/detail/tell.hpp>
 
 #include <caf/send.hpp>
 
@@ -237,7 +238,7 @@ private:
       const std::lock_guard lock{of->mutex};
       if (of->over)
         return;
-      of->committed(last);
+      detail::tell(of->committed, last);
     }
     ask_behind(of, last, incarnation);
   }

@@ -57,7 +57,7 @@ struct runtime_options {
   /// How long a blocking tool may go on after it was told to stop because its time is up.
   std::chrono::milliseconds tool_grace{10'000};
   /// Gets the live updates of all sessions that live here; absent: nobody does. Those of one
-  /// session, wherever it lives: `session_handle::listen`.
+  /// session, wherever it lives: `session_handle::listen`. What it throws ends there.
   live_observer on_live;
   std::shared_ptr<runtime_observer> observer; ///< Null: nobody is told what happens.
   std::shared_ptr<wall_clock> clock;          ///< Null: the system's clock.
@@ -166,7 +166,8 @@ public:
   /// command; `unknown_session`, `overloaded`, `disk_full`, `io_error`, `store_corrupt`.
   [[nodiscard]] std::future<result<receipt>> send(command body, send_options how = {}) const;
 
-  /// The same with a callback, called once, on a thread of the runtime; it must not block.
+  /// The same with a callback, called once, on a thread of the runtime; it must not block. What it
+  /// throws ends there.
   void send(command body, std::function<void(result<receipt>)> callback,
             send_options how = {}) const;
 
@@ -194,7 +195,7 @@ public:
   /// when its node was away and is back, or is another one. The events are read with `query_events`
   /// (of a session on another node: with `follow`): who reads after he has begun to watch misses
   /// none. Called on threads of the runtime, for one session one at a time; it must not block, nor
-  /// use the runtime.
+  /// use the runtime. What it throws ends there.
   [[nodiscard]] event_watch watch(std::function<void(std::uint64_t)> committed) const;
 
   /// Calls `show` with each live update of the session from now on, in the order in which they are

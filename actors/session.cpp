@@ -105,15 +105,12 @@ void session::activate() {
   // Outcomes that workers still keep were not committed before the last activation ended; also of
   // runs that were given up on.
   for (const auto& call : shared_->workers.runs_of(id_)) {
-    const auto* known = data().find_call(call.number());
-    if (known == nullptr || known->status == call_status::answered)
-      continue;
-    run_finished finished;
-    finished.call = call.number();
-    finished.run = known->runs;
-    take_outcome(finished);
-    if (shared_->workers.is_overdue(call))
-      record_all(core::give_up_on(data(), finished.call, finished.run));
+    // Of a call that has its answer as well: it is late, or was stored and not acknowledged.
+    if (const auto ended = shared_->workers.ended_run(call))
+      take_outcome({call.number(), *ended});
+    else if (const auto* known = data().find_call(call.number());
+             known != nullptr && shared_->workers.is_overdue(call))
+      record_all(core::give_up_on(data(), known->number, known->runs));
   }
   // A cancellation that was stored although its acknowledgement was lost.
   for (const auto& call : shared_->workers.runs_of(id_))

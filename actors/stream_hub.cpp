@@ -1,5 +1,7 @@
 #include <fermata/actors/detail/stream_hub.hpp>
 
+#include <fermata/actors/detail/tell.hpp>
+
 #include <algorithm>
 
 namespace fermata::detail {
@@ -27,7 +29,7 @@ bool stream_hub::tell(const topic& about) {
   more_.notify_all();
   // Under the lock, so that `forget` can promise that it is over.
   for (const auto& [observation, observer] : about.observers)
-    observer(about.number);
+    detail::tell(observer, about.number);
   return about.watchers != 0;
 }
 

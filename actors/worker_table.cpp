@@ -67,6 +67,13 @@ std::optional<result<json>> worker_table::outcome(const call_id& call, std::uint
                                                                 : found->second.outcome;
 }
 
+std::optional<std::uint32_t> worker_table::ended_run(const call_id& call) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = runs_.find(call);
+  return found == runs_.end() || !found->second.outcome ? std::nullopt
+                                                        : std::optional{found->second.number};
+}
+
 void worker_table::note_overdue(const call_id& call) {
   const std::lock_guard lock{mutex_};
   if (const auto found = runs_.find(call); found != runs_.end())

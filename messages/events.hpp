@@ -481,12 +481,14 @@ struct call_backed_off {
   std::uint64_t call = 0;
   std::uint32_t run = 0; ///< The one that failed.
   std::string reason;
+  bool may_have_happened = false; ///< It was cut off, and may have taken effect.
   timestamp retry_at;
   call_backed_off() = default;
   friend bool operator==(const call_backed_off&, const call_backed_off&) = default;
   static constexpr auto fields() {
     return field_list{field("call", &call_backed_off::call), field("run", &call_backed_off::run),
                       field("reason", &call_backed_off::reason),
+                      optional_field("may_have_happened", &call_backed_off::may_have_happened),
                       field("retry_at", &call_backed_off::retry_at)};
   }
 };

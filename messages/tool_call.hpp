@@ -62,7 +62,10 @@ struct tool_request {
 /// The one result of a call.
 struct tool_answer {
   call_outcome outcome = call_outcome::succeeded;
-  json content; ///< The tool's result; for the other outcomes a text that tells the agent why.
+  /// The tool's result; for the other outcomes what tells the agent why: `error` (a name of `errc`)
+  /// and `message` where the runtime ran the tool. `may_have_taken_effect` (true) is there where
+  /// nobody knows what became of an earlier run of the call: another call may repeat it.
+  json content;
 
   tool_answer() = default;
   tool_answer(call_outcome kind, json result) : outcome{kind}, content(std::move(result)) {}

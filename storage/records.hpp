@@ -171,6 +171,8 @@ struct call_record {
   std::string by;
   std::uint64_t decision_event = 0;
   std::uint32_t runs = 0;
+  /// A run before the last one may have taken effect: nobody has said what became of it.
+  bool may_have_happened = false;
   std::optional<tool_answer> answer;
   std::string answer_digest;
   std::uint64_t answer_event = 0;
@@ -202,6 +204,7 @@ struct call_record {
                       optional_field("by", &call_record::by),
                       optional_field("decision_event", &call_record::decision_event),
                       optional_field("runs", &call_record::runs),
+                      optional_field("may_have_happened", &call_record::may_have_happened),
                       optional_field("answer", &call_record::answer),
                       optional_field("answer_digest", &call_record::answer_digest),
                       optional_field("answer_event", &call_record::answer_event),

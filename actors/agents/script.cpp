@@ -307,18 +307,21 @@ private:
         continue;
       auto reason = indexed("steps", index) + " (" + call.tool.str() + ") " + enum_name(outcome)
                     + ": " + shown(call.answer.content);
-      if ((outcome == call_outcome::failed && !may_have_happened(call.answer.content))
-          || outcome == call_outcome::expired)
+      if ((outcome == call_outcome::failed || outcome == call_outcome::expired)
+          && !may_have_happened(call.answer.content))
         return step::fail_retryable(std::move(reason));
       return step::fail(std::move(reason));
     }
     return std::nullopt;
   }
 
-  /// True for the error of a run that was cut off by its time limit: what it had begun may have
-  /// taken effect, and another attempt would repeat it under another key (P8).
+  /// True for the error of a run that was cut off by its time limit, and of one behind such a run:
+  /// what it had begun may have taken effect, and another attempt would repeat it under another key
+  /// (P8).
   static bool may_have_happened(const json& content) {
-    return content.is_object() && content.value("error", json{}) == name_of(errc::tool_timed_out);
+    return content.is_object()
+           && (content.value("error", json{}) == name_of(errc::tool_timed_out)
+               || content.value("may_have_taken_effect", json{}) == true);
   }
 
   /// An answer's content for people: its message where it has one.

@@ -338,7 +338,9 @@ public:
   }
 
   void operator()(const call_backed_off& fact) {
-    data_.set_call_status(data_.calls.at(fact.call), call_status::backing_off, fact.retry_at);
+    auto& call = data_.calls.at(fact.call);
+    call.may_have_happened |= fact.may_have_happened;
+    data_.set_call_status(call, call_status::backing_off, fact.retry_at);
   }
 
   void operator()(const call_requeued& fact) {
@@ -364,8 +366,11 @@ public:
 
   void operator()(const outcome_resolved& fact) {
     auto& call = data_.calls.at(fact.call);
-    if (fact.resolution == outcome_resolution::rerun)
-      data_.set_call_status(call, call_status::queued);
+    if (fact.resolution != outcome_resolution::rerun)
+      return;
+    // An idempotent tool's claim that was found open at recovery: nobody was asked.
+    call.may_have_happened |= call.status == call_status::claimed && call.idempotent;
+    data_.set_call_status(call, call_status::queued);
   }
 
   void operator()(call_answered&& fact) {

@@ -61,6 +61,9 @@ result<std::string> fingerprint_of(const known_tool& tool, const json& arguments
   } catch (const std::exception& thrown) {
     return make_error(errc::tool_failed,
                       std::string{"the tool's fingerprint threw: "} + thrown.what());
+  } catch (...) {
+    return make_error(errc::tool_failed,
+                      "the tool's fingerprint threw something that is not a std::exception");
   }
 }
 

@@ -736,14 +736,17 @@ private:
       auto fingerprint = fingerprint_of(*tool, arguments, data_);
       if (!fingerprint)
         return std::move(fingerprint.error());
-      const auto shown_now = approval_digest(
-          data_, call.number, data_.active->record.revision, call.tool, tool->version(),
-          call.arguments, edits ? current_fingerprint(*tool, call) : *fingerprint);
+      const auto present = edits ? current_fingerprint(*tool, call) : *fingerprint;
+      const auto shown_now = approval_digest(data_, call.number, data_.active->record.revision,
+                                             call.tool, tool->version(), call.arguments, present);
       if (!shown_is_recorded && body.digest != shown_now)
         return make_error(errc::stale_approval,
                           "decision refused: what was shown of " + body.call.str()
                               + " is not what would run now; look at it again");
-      fact.fingerprint = std::move(*fingerprint);
+      // If the thing has changed since it was shown, the tool finds that out, and it is asked
+      // again.
+      if (!shown_is_recorded || present == call.fingerprint)
+        fact.fingerprint = std::move(*fingerprint);
       fact.digest = approval_digest(data_, call.number, data_.active->record.revision, call.tool,
                                     tool->version(), arguments, fact.fingerprint);
     }

@@ -42,13 +42,15 @@ std::optional<event_body> advance(const session_data& data, timestamp now) {
 
 namespace {
 
-/// The first call of the running attempt that may have an effect which nobody knows of. Another
-/// attempt would repeat it under another key, so an idempotent tool's counts as well (P8).
+/// The first open call of the running attempt that may have an effect which nobody knows of.
+/// Another attempt would repeat it under another key, so an idempotent tool's counts as well, also
+/// between two of its runs (P8).
 std::optional<std::uint64_t> first_open_effect(const session_data& data) {
   const auto& subtask = data.running_subtask();
   for (auto number = subtask.first_call; number < subtask.first_call + subtask.calls; ++number) {
-    const auto status = data.calls.at(number).status;
-    if (status == call_status::claimed || status == call_status::awaiting_outcome)
+    const auto& call = data.calls.at(number);
+    if (call.status == call_status::claimed || call.status == call_status::awaiting_outcome
+        || (call.status != call_status::answered && call.may_have_happened))
       return number;
   }
   return std::nullopt;
@@ -85,6 +87,13 @@ std::vector<event_body> fire_subtask(const session_data& data, std::uint32_t pos
   return events;
 }
 
+/// What an agent is told of a call that did not succeed, and of its earlier runs.
+json with_warning(const call_record& call, json content) {
+  if (call.may_have_happened)
+    content["may_have_taken_effect"] = true;
+  return content;
+}
+
 event_body fire_call(const call_record& call) {
   if (call.status == call_status::backing_off) {
     call_requeued fact;
@@ -93,7 +102,8 @@ event_body fire_call(const call_record& call) {
   }
   return answered(call.number,
                   {call_outcome::expired,
-                   synthetic_content(call_outcome::expired, "nobody answered before it expired")});
+                   with_warning(call, synthetic_content(call_outcome::expired,
+                                                        "nobody answered before it expired"))});
 }
 
 } // namespace
@@ -260,8 +270,8 @@ event_body unknown_outcome(std::uint64_t call, std::string reason = {}) {
   return fact;
 }
 
-tool_answer failure(const caf::error& why, const environment& env) {
-  return {call_outcome::failed, error_content(why, env)};
+tool_answer failure(const caf::error& why, const call_record& call, const environment& env) {
+  return {call_outcome::failed, with_warning(call, error_content(why, env))};
 }
 
 } // namespace
@@ -312,14 +322,19 @@ std::vector<event_body> finish_call(const session_data& data, std::uint64_t numb
         number, outcome ? outcome_resolution::happened : outcome_resolution::failed, "tool"));
     events.push_back(
         answered(number, outcome ? tool_answer{call_outcome::succeeded, std::move(*outcome)}
-                                 : failure(outcome.error(), env)));
+                                 : failure(outcome.error(), *call, env)));
     return events;
   }
   if (call->status != call_status::claimed || call->runs != run) {
-    if (call->status == call_status::answered && call->late < env.limits.late_results) {
+    if (call->status != call_status::answered || call->late == env.limits.late_results)
+      return events;
+    const auto answer = outcome ? tool_answer{call_outcome::succeeded, std::move(*outcome)}
+                                : failure(outcome.error(), *call, env);
+    // Unless it is the call's own answer, of whose commit the session did not hear.
+    if (digest_of_answer(answer) != call->answer_digest) {
       late_result fact;
       fact.call = number;
-      fact.digest = digest_of(outcome ? *outcome : error_content(outcome.error(), env));
+      fact.digest = digest_of(answer.content);
       events.emplace_back(std::move(fact));
     }
     return events;
@@ -340,11 +355,12 @@ std::vector<event_body> finish_call(const session_data& data, std::uint64_t numb
     fact.call = number;
     fact.run = run;
     fact.reason = shortened(message_of(why), env);
+    fact.may_have_happened = is(why, errc::tool_timed_out);
     fact.retry_at = env.now + backoff_after(tool->retry, call->runs, env.random);
     events.emplace_back(std::move(fact));
     return events;
   }
-  events.push_back(answered(number, failure(why, env)));
+  events.push_back(answered(number, failure(why, *call, env)));
   return events;
 }
 

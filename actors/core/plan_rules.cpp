@@ -36,7 +36,10 @@ caf::error check_proposal(const plan_spec& plan, const agent_name& proposer,
     const auto where = "subtasks[" + std::to_string(i) + "] (" + subtask.id.str() + "): ";
     if (auto error = env.agents.check(subtask))
       return make_error(code_of(error), where + message_of(error));
-    for (const auto& name : env.agents.tools_of(subtask))
+    const auto tools = env.agents.tools_of(subtask);
+    if (!tools)
+      return make_error(code_of(tools.error()), where + message_of(tools.error()));
+    for (const auto& name : *tools)
       if (!find_tool(plan.tools, name, env.tools))
         return make_error(errc::unknown_tool, where + message_of(no_such_tool(name)));
   }

@@ -33,6 +33,7 @@ struct run_finished {
   std::uint64_t call = 0;
   std::uint32_t run = 0;
   run_finished() = default;
+  run_finished(std::uint64_t of, std::uint32_t number) : call{of}, run{number} {}
 };
 
 /// A run's time is up, and it does not end although it was told to.

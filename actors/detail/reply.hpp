@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fermata/actors/detail/tell.hpp>
 #include <fermata/actors/detail/turn_gate.hpp>
 #include <fermata/messages/commands.hpp>
 
@@ -88,9 +89,8 @@ public:
         promise->deliver(std::move(*answer));
       else if (!promise->async())
         promise->deliver(std::move(answer.error()));
-    } else if (auto* function = std::get_if<callback>(&to)) {
-      if (*function)
-        (*function)(std::move(answer));
+    } else if (const auto* function = std::get_if<callback>(&to)) {
+      tell(*function, answer);
     }
   }
 

@@ -6,6 +6,7 @@
 #include <fermata/actors/detail/reply.hpp>
 #include <fermata/actors/detail/session_router.hpp>
 #include <fermata/actors/detail/stream_hub.hpp>
+#include <fermata/actors/detail/tell.hpp>
 #include <fermata/actors/detail/worker_table.hpp>
 #include <fermata/actors/runtime.hpp>
 #include <fermata/actors/tool.hpp>
@@ -67,8 +68,7 @@ struct services {
     return options.on_live != nullptr || live.has_listeners(session);
   }
   void show(const live_update& update) const {
-    if (options.on_live)
-      options.on_live(update);
+    tell(options.on_live, update);
     live.show(update);
   }
   [[nodiscard]] bool is_observed() const noexcept { return options.observer != nullptr; }

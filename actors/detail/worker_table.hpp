@@ -43,6 +43,8 @@ public:
   /// The outcome of a run that has ended; stays until `forget`.
   [[nodiscard]] std::optional<result<json>> outcome(const call_id& call,
                                                     std::uint32_t number) const;
+  /// The number of the call's run, if that has ended.
+  [[nodiscard]] std::optional<std::uint32_t> ended_run(const call_id& call) const;
   /// The run's time is up, and it does not end although it was told to.
   void note_overdue(const call_id& call);
   /// False also for one that is forgotten.

@@ -590,6 +590,7 @@ public:
         return wrong("P8", "run " + std::to_string(fact.run) + " of " + named(call)
                                + " backs off, but run " + std::to_string(call.runs)
                                + " is the last");
+      call.may_have_happened |= fact.may_have_happened;
       call.status = call_status::backing_off;
       call.retry_at = fact.retry_at;
       return finding{};
@@ -654,6 +655,7 @@ public:
                                            + (fact.by == "idempotent"
                                                   ? ", and its tool is not declared idempotent"
                                                   : ""));
+                  call.may_have_happened |= call.status == call_status::claimed && call.idempotent;
                   if (fact.resolution == outcome_resolution::rerun)
                     call.status = call_status::queued;
                   else
@@ -675,12 +677,15 @@ public:
     if (fact.answer.outcome != call_outcome::expired && has_expired(*call))
       return wrong("P4", named(*call) + " is answered although it had expired before: "
                              + enum_name(fact.answer.outcome));
-    if (is_one_of(call->status, {call_status::claimed, call_status::awaiting_outcome})
-        && is_one_of(fact.answer.outcome, {call_outcome::cancelled, call_outcome::expired})) {
+    const bool runs =
+        is_one_of(call->status, {call_status::claimed, call_status::awaiting_outcome});
+    if (runs && is_one_of(fact.answer.outcome, {call_outcome::cancelled, call_outcome::expired}))
       call->cut_off = true;
-      if (fact.answer.outcome == call_outcome::expired)
-        s_.attempt.cut_off = call->number;
-    }
+    const bool is_between_runs =
+        call->may_have_happened
+        && is_one_of(call->status, {call_status::queued, call_status::backing_off});
+    if ((runs || is_between_runs) && fact.answer.outcome == call_outcome::expired)
+      s_.attempt.cut_off = call->number;
     call->answer = fact.answer;
     call->answer_event = number_;
     call->status = call_status::answered;

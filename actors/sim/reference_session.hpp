@@ -57,6 +57,8 @@ struct reference_call {
   /// A run had been claimed and its end was not known when the call was answered, by a cancellation
   /// or an expiry: that run may begin and end afterwards, and is late.
   bool cut_off = false;
+  /// A run before the last one may have taken effect, and nobody was asked.
+  bool may_have_happened = false;
   std::uint32_t late = 0;
   std::uint64_t asked_again_event = 0; ///< The last time; 0: never.
 
@@ -92,7 +94,8 @@ struct reference_attempt {
   std::uint64_t last_step_call = 0; ///< The first call of the last one; 0: it slept.
   std::uint32_t last_step_calls = 0;
   bool said = false; ///< In the step that has begun, besides what it does.
-  /// The number of a call that expired while a run of it had no known end; 0: none did.
+  /// The number of a call that expired while a run of it, or one before, had no known end; 0: none
+  /// did.
   std::uint64_t cut_off = 0;
   /// Its agent was taking a step when the transaction began that is being applied.
   bool step_under_way = false;

@@ -40,6 +40,17 @@ tool write_tool(outside_file& file) {
   return write;
 }
 
+/// Throws what is no exception of anybody's when it looks at a file.
+tool blind_tool() {
+  tool made;
+  made.name = tid("blind");
+  made.fingerprint = [](const json&, const std::filesystem::path&) -> result<std::string> {
+    throw 42;
+  };
+  made.run = blocking_tool{[](const tool_context&) -> result<json> { return 1; }};
+  return made;
+}
+
 sim::world_options writing(outside_file& file) {
   return options_with(
       [&file](agent_registry&, tool_registry& tools) { must(tools.add(write_tool(file))); });
@@ -388,6 +399,34 @@ TEST_CASE("P9: what changed between proposal and approval is not approved by an 
   accept(world, with_digest(approve(1), again.digest));
   CHECK(file.content == "new");
   CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P9: edited arguments approve no content that came after what was shown") {
+  outside_file file;
+  sim::world world{1, writing(file)};
+  start(world, writing_plan());
+  const auto shown = pending_of(world).at(0);
+  file.content = "theirs";
+  const auto edited = json{{"text", "edited"}};
+  accept(world,
+         GENERATE(true, false) ? with_digest(edit(1, edited), shown.digest) : edit(1, edited));
+  CHECK(file.content == "theirs");
+  const auto again = pending_of(world).at(0);
+  CHECK(again.waiting_for == wait_cause::decision);
+  CHECK(again.fingerprint == "was theirs");
+  CHECK(again.arguments == edited);
+  accept(world, with_digest(approve(1), again.digest));
+  CHECK(file.content == "edited");
+  CHECK(state_of(world) == "completed");
+}
+
+TEST_CASE("P6: a fingerprint that throws fails its call") {
+  sim::world world{1, options_with([](agent_registry&, tool_registry& tools) {
+                     must(tools.add(blind_tool()));
+                   })};
+  start(world, plan(R"({"goal": "g", "subtasks": [{"id": "w", "steps": [{"tool": "blind"}]}]})"));
+  CHECK(state_of(world) == "needs_attention");
+  CHECK(contains(status_of(world).subtasks.at(0).error, "fingerprint threw something"));
 }
 
 TEST_CASE("P9: a person who looked again approves what is there now") {

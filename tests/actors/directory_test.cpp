@@ -406,15 +406,37 @@ TEST_CASE(
   accept(world, propose_plan{seed_plan()});
   accept(world, propose_plan{seed_plan()}, "s2");
   accept(world, decide_plan{1, plan_verdict::modify});
-  const auto sent = world.send(sid(), revise_plan{plan_for("fragile", "defect")});
+  accept(world, revise_plan{seed_plan()});
+  // Where nothing that a host gives the runtime may throw: it reads what is not in memory.
+  world.store().on_fault({}, [](memory_read_fault) { throw std::logic_error("a defect"); });
+  world.store().fail_next_read(memory_read_fault::io_error);
+  const auto sent = world.send(sid(), approve_plan(1));
   world.run();
   REQUIRE(sent.answer());
   CHECK_FALSE(sent.accepted());
   accept(world, approve_plan(), "s2");
   CHECK(state_of(world, "s2") == "waiting");
-  accept(world, revise_plan{seed_plan()});
   accept(world, approve_plan(2));
   CHECK(state_of(world) == "waiting");
+}
+
+TEST_CASE("P6: a check that throws refuses the plan, whoever proposes it") {
+  auto options = small_options();
+  options.policy = approval_policy::allow_everything();
+  const auto before = options.setup;
+  options.setup = [before](agent_registry& agents, tool_registry& tools) {
+    before(agents, tools);
+    must(agents.add("planner", [](step_context&) -> coro::task<step> {
+      co_return step::propose(plan_for("fragile", "defect"));
+    }));
+  };
+  sim::world world{1, options};
+  const auto refused = refuse(world, propose_plan{plan_for("fragile", "defect")});
+  CHECK(is(refused, errc::agent_failed));
+  CHECK(contains(message_of(refused), "check of agent \"fragile\" threw: a defect in a check"));
+  accept(world, propose_plan{plan_for("planner")});
+  CHECK(state_of(world) == "needs_attention");
+  CHECK(contains(status_of(world).subtasks.at(0).error, "a defect in a check"));
 }
 
 TEST_CASE("P1: while the disk is full, a session with unfinished work says so to each command, and "

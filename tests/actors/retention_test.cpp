@@ -118,6 +118,33 @@ TEST_CASE("P8: a session is not deleted while a run of its tools has not ended")
   CHECK_FALSE(exists(world));
 }
 
+TEST_CASE("P4 P10: a run whose end was not recorded, or was without the session knowing, keeps no "
+          "session for ever") {
+  sim::world world{1, deaf()};
+  SECTION("it was late, and the disk was full") {
+    world.hold_tools(true);
+    accept(world, propose_plan{script_plan(R"({"tool": "dig"})")});
+    accept(world, cancel_plan{"enough"});
+    world.store().fail_next(memory_fault::disk_full);
+    world.hold_tools(false);
+    world.run();
+    world.advance(1h);
+    CHECK(facts<late_result>(world).size() == 1);
+  }
+  SECTION("its answer was stored, and that was not acknowledged") {
+    const auto answer = world.store().writes() + 2;
+    world.store().on_write([=](std::uint64_t number) {
+      return number == answer ? memory_fault::lose_ack : memory_fault::none;
+    });
+    accept(world, propose_plan{script_plan(R"({"tool": "dig"})")});
+    world.advance(1h);
+    CHECK(state_of(world) == "completed");
+    CHECK(facts<late_result>(world).empty());
+  }
+  accept(world, delete_session{});
+  CHECK_FALSE(exists(world));
+}
+
 TEST_CASE("what races a deletion finds no session, or makes another one") {
   for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
     CAPTURE(seed);

@@ -503,10 +503,25 @@ TEST_CASE(
                                count_effect(counted, context);
                                return 1;
                              }})));
-    auto put =
-        named_tool("put", blocking_tool{[](const tool_context&) -> result<json> { return 1; }});
-    put.idempotent = true;
-    must(tools.add(std::move(put)));
+    const auto add_idempotent = [&](std::string_view name, auto run) {
+      auto made = named_tool(name, std::move(run));
+      made.idempotent = true;
+      made.time_limit = 7min;
+      made.retry = {2, 2h, 2h};
+      must(tools.add(std::move(made)));
+    };
+    add_idempotent("put", blocking_tool{[&](const tool_context& context) -> result<json> {
+                     count_effect(counted, context);
+                     return 1;
+                   }});
+    add_idempotent("crawl", coroutine_tool{dawdle});
+    add_idempotent("balk", coroutine_tool{[](caf::event_based_actor* self,
+                                             const tool_context& context) -> coro::task<json> {
+                     if (context.run > 1)
+                       throw coro::failure{make_error(errc::tool_unavailable, "not now")};
+                     co_await coro::delay(self, 8min);
+                     co_return 1;
+                   }});
   });
   options.store = std::make_shared<memory_store>();
   sim::world world{1, options};
@@ -545,6 +560,36 @@ TEST_CASE(
   }
   SECTION("an idempotent one would be repeated under another key") {
     hang(R"({"tool": "put"})");
+  }
+  SECTION("so would one that was cut off, and is to run again") {
+    accept(world, propose_plan{script_plan(R"({"tool": "crawl"})", limited)});
+    world.advance(30min);
+    CHECK(status_of(world).waiting.backoff == 1);
+    world.advance(48h);
+    CHECK(state_of(world) == "needs_attention");
+    CHECK(contains(subtask_of(world, "w").error, "s1:c1 may have taken effect"));
+    CHECK(subtask_of(world, "w").attempts == 1);
+  }
+  SECTION("so would one whose process died, and did not come back in time") {
+    const auto outcome = world.store().writes() + 2;
+    world.store().on_write([=](std::uint64_t number) {
+      return number == outcome ? memory_fault::crash_before : memory_fault::none;
+    });
+    accept(world, propose_plan{script_plan(R"({"tool": "put"})", limited)});
+    REQUIRE(world.crashes() == 1);
+    world.advance(48h);
+    CHECK(state_of(world) == "needs_attention");
+    CHECK(subtask_of(world, "w").attempts == 1);
+    CHECK(counted.size() == 1);
+  }
+  SECTION("the agent is told of it where a later run fails") {
+    accept(world,
+           propose_plan{script_plan(R"({"tool": "balk"})", R"(, "retry": {"max_attempts": 3})")});
+    world.advance(48h);
+    CHECK(content_of(world, 1).at("error") == "tool_unavailable");
+    CHECK(content_of(world, 1).at("may_have_taken_effect") == true);
+    CHECK(state_of(world) == "needs_attention");
+    CHECK(subtask_of(world, "w").attempts == 1);
   }
   check_no_dead_end(world);
 }

@@ -146,9 +146,9 @@ TEST_CASE("the tools of a subtask are those that its agent says") {
   const auto agents = some_agents();
   auto spec = subtask_for("");
   spec.steps = parsed(R"([{"tool": "b"}, {"calls": [{"tool": "a"}, {"tool": "b"}]}])");
-  CHECK(agents.tools_of(spec) == std::vector{make<tool_name>("a"), make<tool_name>("b")});
-  CHECK(agents.tools_of(subtask_for("speaker")).empty());
-  CHECK(agents.tools_of(subtask_for("nobody")).empty());
+  CHECK(agents.tools_of(spec).value() == std::vector{make<tool_name>("a"), make<tool_name>("b")});
+  CHECK(agents.tools_of(subtask_for("speaker")).value().empty());
+  CHECK(agents.tools_of(subtask_for("nobody")).value().empty());
 }
 
 } // namespace agent_test

@@ -90,15 +90,17 @@ TEST_CASE("a node that freezes is unavailable, loses its connection, and goes on
   temporary_directory folder;
   folder.put("members.json", to_json(all.members).dump());
   auto& a = all["a"];
-  a.timing.heartbeat = 100ms;
-  a.timing.idle_heartbeat = 100ms;
-  a.timing.silence = 300ms;
-  a.timing.connection_timeout = 1s;
+  a.timing.heartbeat = 500ms;
+  a.timing.idle_heartbeat = 500ms;
+  a.timing.silence = 3s;
+  a.timing.connection_timeout = 6s;
   a.start();
   const victim_process b{victim_of(folder, "b")};
   REQUIRE(a.log.wait_for("b connected"));
   const auto id = all.session_on("b");
   accept(a.session(id).send(propose_plan{shop_plan()}));
+  for (const auto* earlier : {"b silent", "b apart"})
+    a.log.forget(earlier);
   b.freeze();
   REQUIRE(a.log.wait_for("b silent it gives no sign of life"));
   CHECK(refusal(a.session(id).send(cancel_plan{})) == errc::node_unavailable);

@@ -165,6 +165,9 @@ struct shared_cluster {
       for (const auto& other : names)
         if (other != name && !nodes.at(name).log.wait_for(other + " connected"))
           throw std::runtime_error{name + " does not reach " + other};
+    // As in `test_cluster::start`.
+    for (const auto& name : names)
+      nodes.at(name).log.forget(" apart");
     if (!have_shares(names))
       throw std::runtime_error{"the nodes do not share"};
   }
@@ -525,7 +528,7 @@ TEST_CASE("what has no home for longer than it may wait is unavailable, and noth
   CHECK(is(refused.error(), errc::node_unavailable));
   // A stream says so as well when its time is up, and else waits for the next home.
   auto stream = all["b"].session(id).follow(1);
-  const auto nobody = stream.next(300ms);
+  const auto nobody = stream.next(3s);
   REQUIRE_FALSE(nobody);
   CHECK(is(nobody.error(), errc::node_unavailable));
   auto first = std::async(std::launch::async, [&] { return stream.next(patience); });

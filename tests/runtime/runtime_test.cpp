@@ -224,6 +224,37 @@ TEST_CASE("an agent whose step awaits something is not waited for by its command
   CHECK(paused(session).state == session_state::completed);
 }
 
+TEST_CASE("P6 P8: what a host's callbacks throw ends no session, and loses no run") {
+  temporary_directory folder;
+  auto options = unattended(open_store(folder));
+  options.policy = approval_policy::ask_everything();
+  options.on_live = [](const live_update&) { throw 1; };
+  runtime rt{options};
+  std::atomic<int> runs{0};
+  add_tool(rt, "effect", blocking_tool{[&](const tool_context& context) -> result<json> {
+             context.progress("half");
+             return ++runs;
+           }});
+  rt.start();
+  const auto session = rt.session(named("s1"));
+  const auto watch = session.watch([](std::uint64_t) { throw 2; });
+  const auto send = [&](command what) {
+    const auto given = std::make_shared<std::promise<result<receipt>>>();
+    session.send(std::move(what), [given](result<receipt> answer) {
+      given->set_value(std::move(answer));
+      throw 3;
+    });
+    accept(given->get_future());
+    paused(session);
+  };
+  accept(session.send(propose_plan{tool_plan("effect")}));
+  send(decide_plan{1, plan_verdict::approve});
+  send(decide_call{call("s1", 1), call_verdict::approve});
+  CHECK(paused(session).state == session_state::completed);
+  CHECK(runs == 1);
+  CHECK(accept(rt.session(named("s2")).send(propose_plan{tool_plan("effect")})).event == 1);
+}
+
 TEST_CASE("wait_until_paused waits while the session moves by itself, and no longer") {
   temporary_directory folder;
   signal_flag go;

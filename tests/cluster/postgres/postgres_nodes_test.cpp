@@ -30,7 +30,7 @@ struct postgres_node {
   postgres_node(const member_list& members, std::string_view name, postgres_options where,
                 slot_watch& slots) {
     where.node = node_named(name);
-    where.timeout = 1s;
+    where.timeout = 2s;
     auto store = must(postgres_store::open(where));
     cluster_options net;
     net.name = where.node;
@@ -94,6 +94,7 @@ TEST_CASE("nodes share a PostgreSQL store: they join, drain, die, and each sessi
   postgres_node b{members, "b", behind_proxy, slots};
   REQUIRE(slots.wait_until([&] { return a.slots() == 128 && b.slots() == 128; }));
   REQUIRE(a.log.wait_for("b connected"));
+  REQUIRE(b.log.wait_for("a connected"));
   for (const auto& id : ids)
     CHECK(a.serves(id) != b.serves(id));
   for (std::size_t i = 0; i < 4; ++i)

@@ -32,7 +32,7 @@ class fragile_store {
 public:
   fragile_store() {
     options.connection = proxy.connection();
-    options.timeout = 2s;
+    options.timeout = 4s;
     reopen();
   }
   postgres_store& get() { return *store_; }
@@ -171,7 +171,7 @@ TEST_CASE("a view whose connection is lost says so, and the next one reads") {
 TEST_CASE("a server that is gone for a while loses nothing, and writing goes on when it is back") {
   postgres_server server;
   auto options = server.new_store();
-  options.timeout = 1s;
+  options.timeout = 3s;
   const auto target = must(postgres_store::open(options));
   auto a = must_write(*target, change{"a"}.event("1"));
   server.stop();
@@ -247,7 +247,7 @@ TEST_CASE("a database that holds up a batch for too long is an error, and nothin
   postgres_harness harness;
   harness.close();
   auto options = harness.options();
-  options.timeout = 1s;
+  options.timeout = 5s;
   const auto target = must(postgres_store::open(options));
   const auto a = must_write(*target, change{"a"}.event("1"));
   postgres_server::get().sql(

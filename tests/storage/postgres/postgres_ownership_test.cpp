@@ -321,7 +321,7 @@ TEST_CASE("views that are open keep no lease from being renewed") {
   const postgres_nodes schema;
   auto options = schema.options;
   options.max_views = 1;
-  options.timeout = 1s;
+  options.timeout = 3s;
   member a{options, "a"};
   must(a.sessions->acquire(all_slots()));
   const auto view = must(a.store->read());

@@ -36,6 +36,7 @@ result<receipt> send_until_heard(const session_handle& session, const command& w
 TEST_CASE("P1: a runtime whose database is lost for a while refuses, loses nothing, and goes on") {
   postgres_server server;
   auto where = server.new_store();
+  must(postgres_store::open(where)).reset(); // to make it may take longer
   where.timeout = 1s;
   runtime_options options;
   options.store = must(postgres_store::open(where));

@@ -302,6 +302,10 @@ result<json> read_schema(const json& schema) {
     return reader{schema}.read();
   } catch (const refusal& refused) {
     return make_error(errc::invalid_field, refused.what());
+  } catch (const json::exception& thrown) {
+    // A reference to what is no schema, or is none any more.
+    return make_error(errc::invalid_field,
+                      std::string{"not a JSON Schema that can be read: "} + thrown.what());
   }
 }
 

@@ -142,8 +142,10 @@ public:
            + (one.run > 1 ? ", for the " + std::to_string(one.run) + ". time" : "");
   }
   std::string operator()(const call_backed_off& one) const {
-    return call(one.call) + " failed, to be tried again at " + show_time(one.retry_at)
-           + because(one.reason);
+    return call(one.call)
+           + (one.may_have_happened ? " was cut off, and is to be tried again at "
+                                    : " failed, to be tried again at ")
+           + show_time(one.retry_at) + because(one.reason);
   }
   std::string operator()(const call_requeued& one) const {
     return call(one.call) + " is tried again";

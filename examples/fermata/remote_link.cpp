@@ -27,13 +27,24 @@ constexpr std::size_t max_receipt_bytes = 1'000'000;
 
 constexpr const char* event_stream_type = "text/event-stream";
 
-/// True when the session takes the second of two for the first one (P4), so that nothing is lost by
-/// sending it again.
+/// False for the approval of whatever is recorded: the call may have been asked again since (P9).
+bool says_what_is_decided(const decide_call& decision) {
+  return decision.verdict == call_verdict::reject || decision.verdict == call_verdict::respond
+         || !decision.digest.empty();
+}
+
+/// True when the session takes the second of two for the first one (P4), whatever has become of it
+/// meanwhile, so that nothing is lost by sending it again.
 bool is_idempotent(const command& body) {
-  return std::holds_alternative<decide_plan>(body) || std::holds_alternative<decide_call>(body)
-         || std::holds_alternative<decide_calls>(body) || std::holds_alternative<tool_result>(body)
-         || std::holds_alternative<answer_question>(body)
-         || std::holds_alternative<resolve_outcome>(body);
+  if (const auto* decision = std::get_if<decide_call>(&body))
+    return says_what_is_decided(*decision);
+  if (const auto* all = std::get_if<decide_calls>(&body))
+    return std::all_of(all->decisions.begin(), all->decisions.end(), says_what_is_decided);
+  // A second `rerun` would be of another run (P8).
+  if (const auto* resolved = std::get_if<resolve_outcome>(&body))
+    return resolved->resolution != outcome_resolution::rerun;
+  return std::holds_alternative<decide_plan>(body) || std::holds_alternative<tool_result>(body)
+         || std::holds_alternative<answer_question>(body);
 }
 
 bool is_broken(const caf::error& error) {

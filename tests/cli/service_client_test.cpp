@@ -432,6 +432,20 @@ TEST_CASE("a decision is sent again when it may not have arrived: twice is as go
   CHECK(requests[2] == requests[0]);
 }
 
+TEST_CASE("a decision that may be on something else the second time is not sent again") {
+  const owned_session there;
+  const auto requests_of = [&](std::vector<std::string> words) {
+    scripted_service service{there.socket(), {{""}, {""}}};
+    const auto ended = there.box.run(std::move(words));
+    CHECK(ended.status == 4);
+    CHECK(contains(ended.error()["message"], "whether the command was applied is not known"));
+    return service.requests().size();
+  };
+  CHECK(requests_of({"outcome", "s:c1", "rerun"}) == 1);
+  CHECK(requests_of({"approve", "s:c1"}) == 1);
+  CHECK(requests_of({"edit", "s:c1", "--arguments", "{}"}) == 1);
+}
+
 TEST_CASE("what the first of two attempts brought about is shown with the answer to the second") {
   const owned_session there;
   scripted_service service{

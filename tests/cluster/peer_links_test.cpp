@@ -889,6 +889,19 @@ TEST_CASE("a node that stops answers whoever waits") {
   CHECK(said(w.send()) == "shutting_down");
 }
 
+TEST_CASE("a node that stops does not say that nothing was done where another one has a command") {
+  world w;
+  w.start_gate();
+  w.script->answers = false;
+  w.open();
+  const auto command = w.send();
+  const auto read = w.follow();
+  caf::anon_send(w.links, close_down{});
+  w.run();
+  CHECK(said(command) == "timed_out");
+  CHECK(said(read) == "shutting_down");
+}
+
 // -- where nodes share a store
 
 TEST_CASE("what is for a session that no node has waits until one has it") {

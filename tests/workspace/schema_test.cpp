@@ -140,6 +140,11 @@ TEST_CASE("what is not a schema is refused, naming the place") {
   CHECK(refused(7));
   CHECK(refused({{"type", "strnig"}}));
   CHECK(refused({{"type", json::array()}}));
+  // What the parser of JSON throws for: an index that is none, and a place that is not read.
+  CHECK(refused(
+      json::parse(R"({"allOf": [{"$ref": "#/allOf/99999999999999999999", "title": "x"}]})")));
+  CHECK(refused(json::parse(
+      R"({"properties": {"id": {"type": "string"}}, "dependencies": {"x": {"$ref": "#/properties"}}})")));
   CHECK(refused({{"required", "x"}}));
   CHECK(refused({{"properties", json::array()}}));
   CHECK(refused({{"enum", "x"}}));

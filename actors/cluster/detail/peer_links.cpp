@@ -737,7 +737,12 @@ void peer_links::stop() {
       refuse(one, make_error(errc::shutting_down, "the node is stopping"));
   };
   for (auto& one : peers_) {
-    end_all(one.under_way);
+    for (const auto& sent : std::exchange(one.under_way, {}))
+      refuse(sent, sent->is_command() ? make_error(
+                       errc::timed_out, "this node stopped when node " + one.member.name.str()
+                                            + " had the command: it may have been carried "
+                                              "out")
+                                      : make_error(errc::shutting_down, "the node is stopping"));
     end_all(one.waiting);
     one.dialer = {};
   }

@@ -11,8 +11,10 @@
 
 #include <array>
 #include <chrono>
+#include <exception>
+#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 
 namespace fermata {
 
@@ -23,11 +25,48 @@ using valijson::adapters::NlohmannJsonAdapter;
 
 constexpr std::size_t shown_violations = 8;
 constexpr std::size_t shown_schema_size_bytes = 400;
-/// A value with more parts than this is checked until the first violation, which is then not
-/// located: collecting the violations of a huge value would take memory without bound.
-constexpr std::size_t located_parts = 10'000;
+/// The steps that a check may take. A step is about what it takes to apply a small schema to a
+/// place of the value: so many of any, and so many more for each part of the value up to a limit.
+/// Schemas that apply to one place in several ways, or refer to themselves more than once,
+/// multiply.
+constexpr std::size_t steps_of_any = 100'000;
+constexpr std::size_t steps_of_each_part = 64;
+constexpr std::size_t steps_of_all_parts = 2'000'000;
+/// The same where violations are collected, which takes memory.
+constexpr std::size_t located_steps = 20'000;
+constexpr std::size_t text_bytes_per_step = 1'024;
+constexpr std::size_t items_per_step = 32;
 /// Comparing the items of an array takes time in the square of their number.
 constexpr std::size_t compared_items = 1'000;
+/// So many comparisons of items are a step.
+constexpr std::size_t comparisons_per_step = 16;
+
+/// Ends a check that has used up its steps.
+class out_of_steps : public std::exception {
+public:
+  [[nodiscard]] const char* what() const noexcept override { return "out of steps"; }
+};
+
+/// The steps that a check may still take.
+class step_budget {
+public:
+  void refill(std::size_t steps, bool counts_violations) {
+    left_ = steps;
+    counts_violations_ = counts_violations;
+  }
+
+  [[nodiscard]] bool counts_violations() const noexcept { return counts_violations_; }
+
+  void take(std::size_t steps) {
+    if (steps > left_)
+      throw out_of_steps{};
+    left_ -= steps;
+  }
+
+private:
+  std::size_t left_ = 0;
+  bool counts_violations_ = false; ///< What is found takes steps as well.
+};
 
 /// What valijson needs of its extension point, PolyConstraint.
 template <class Derived>
@@ -43,8 +82,8 @@ private:
 /// can take exponential time.
 class pattern_constraint : public own_constraint<pattern_constraint> {
 public:
-  explicit pattern_constraint(const Adapter& value)
-      : pattern_{std::make_shared<RE2>(value.asString(), RE2::Quiet)} {}
+  pattern_constraint(const Adapter& value, step_budget&)
+      : pattern_{std::make_shared<RE2>(value.asString(), detail::pattern_options())} {}
 
   bool validate(const Adapter& target, const std::vector<std::string>& context,
                 valijson::ValidationResults* results) const override {
@@ -81,7 +120,7 @@ bool is_time(const std::string& text) {
 /// for values that are not strings.
 class format_constraint : public own_constraint<format_constraint> {
 public:
-  explicit format_constraint(const Adapter& value) : format_{value.asString()} {}
+  format_constraint(const Adapter& value, step_budget&) : format_{value.asString()} {}
 
   bool validate(const Adapter& target, const std::vector<std::string>& context,
                 valijson::ValidationResults* results) const override {
@@ -108,13 +147,16 @@ private:
 /// `uniqueItems`, bounded.
 class unique_items_constraint : public own_constraint<unique_items_constraint> {
 public:
-  explicit unique_items_constraint(const Adapter&) {}
+  unique_items_constraint(const Adapter&, step_budget& steps) : steps_{&steps} {}
 
   bool validate(const Adapter& target, const std::vector<std::string>& context,
                 valijson::ValidationResults* results) const override {
     if (!target.isArray())
       return true;
-    const bool small = target.getArraySize() <= compared_items;
+    const auto items = target.getArraySize();
+    const bool small = items <= compared_items;
+    if (small)
+      steps_->take(items * items / 2 / comparisons_per_step);
     if (small && all_differ(target))
       return true;
     if (results != nullptr)
@@ -135,34 +177,77 @@ private:
       return true;
     });
   }
+
+  step_budget* steps_;
+};
+
+/// Takes what a schema costs, each time that it is applied.
+class step_constraint : public own_constraint<step_constraint> {
+public:
+  step_constraint(const Adapter& cost, step_budget& steps) : steps_{&steps} {
+    std::vector<std::size_t> numbers;
+    cost.applyToArray([&](const Adapter& one) {
+      numbers.push_back(static_cast<std::size_t>(one.asInteger()));
+      return true;
+    });
+    cost_.work = numbers.at(0);
+    cost_.violations = numbers.at(1);
+    cost_.reads_text = numbers.at(2) != 0;
+  }
+
+  bool validate(const Adapter& target, const std::vector<std::string>&,
+                valijson::ValidationResults*) const override {
+    auto taken = cost_.work;
+    if (cost_.reads_text && target.isString())
+      taken += target.asString().size() / text_bytes_per_step;
+    else if (target.isArray())
+      taken += target.getArraySize() / items_per_step;
+    else if (target.isObject())
+      taken += target.getObjectSize() / items_per_step;
+    if (steps_->counts_violations())
+      taken += cost_.violations;
+    steps_->take(taken);
+    return true;
+  }
+
+private:
+  detail::step_cost cost_;
+  step_budget* steps_;
 };
 
 template <class Constraint>
 class own_builder : public valijson::ConstraintBuilder {
 public:
+  explicit own_builder(step_budget& steps) : steps_{&steps} {}
+
   valijson::constraints::Constraint* make(const Adapter& value) const override {
     // valijson takes the ownership.
-    return std::make_unique<Constraint>(value).release();
+    return std::make_unique<Constraint>(value, *steps_).release();
   }
+
+private:
+  step_budget* steps_;
 };
 
 template <class Constraint>
-void add_keyword(valijson::SchemaParser& parser, std::string_view keyword) {
-  auto builder = std::make_unique<own_builder<Constraint>>();
+void add_keyword(valijson::SchemaParser& parser, std::string_view keyword, step_budget& steps) {
+  auto builder = std::make_unique<own_builder<Constraint>>(steps);
   parser.addConstraintBuilder(std::string{keyword}, builder.get());
   [[maybe_unused]] const auto* owned_by_parser = builder.release();
 }
 
-result<std::unique_ptr<valijson::Schema>> compile(const json& schema) {
+/// A schema as valijson applies it, which takes from these steps.
+result<std::unique_ptr<valijson::Schema>> compile(const json& schema, step_budget& steps) {
   auto readable = detail::read_schema(schema);
   if (!readable)
     return std::move(readable.error());
   auto compiled = std::make_unique<valijson::Schema>();
   try {
     valijson::SchemaParser parser{valijson::SchemaParser::kDraft7};
-    add_keyword<pattern_constraint>(parser, detail::pattern_keyword);
-    add_keyword<format_constraint>(parser, detail::format_keyword);
-    add_keyword<unique_items_constraint>(parser, detail::unique_items_keyword);
+    add_keyword<pattern_constraint>(parser, detail::pattern_keyword, steps);
+    add_keyword<format_constraint>(parser, detail::format_keyword, steps);
+    add_keyword<unique_items_constraint>(parser, detail::unique_items_keyword, steps);
+    add_keyword<step_constraint>(parser, detail::step_keyword, steps);
     parser.populateSchema(NlohmannJsonAdapter{*readable}, *compiled);
   } catch (const std::exception& failure) {
     return make_error(errc::invalid_field,
@@ -171,13 +256,28 @@ result<std::unique_ptr<valijson::Schema>> compile(const json& schema) {
   return compiled;
 }
 
-std::size_t count_parts(const json& value, std::size_t up_to) {
-  std::size_t parts = 1;
-  if (value.is_structured())
-    for (const auto& part : value)
-      if (parts <= up_to)
-        parts += count_parts(part, up_to - parts);
-  return parts;
+/// The steps that a check of this value may take.
+std::size_t allowed_steps(const json& value) {
+  std::size_t parts = 0;
+  const auto count = [&](const auto& self, const json& part) -> void {
+    ++parts;
+    if (part.is_structured())
+      for (const auto& inner : part)
+        self(self, inner);
+  };
+  count(count, value);
+  return steps_of_any + std::min(steps_of_each_part * parts, steps_of_all_parts);
+}
+
+/// Whether a value fits; nothing: that takes more steps than these.
+std::optional<bool> apply(const valijson::Schema& schema, const json& value, step_budget& steps,
+                          std::size_t at_most, valijson::ValidationResults* violations) {
+  steps.refill(at_most, violations != nullptr);
+  try {
+    return valijson::Validator{}.validate(schema, NlohmannJsonAdapter{value}, violations);
+  } catch (const out_of_steps&) {
+    return std::nullopt;
+  }
 }
 
 /// The parts of valijson's context: "<root>", then "[name]" or "[index]".
@@ -190,17 +290,17 @@ json::json_pointer pointer_of(const std::vector<std::string>& context) {
 
 /// That a part does not fit is also reported for all that contain it; this says nothing new.
 bool is_consequence(std::string_view description) {
-  constexpr std::array<std::string_view, 3> beginnings{
+  constexpr std::array<std::string_view, 4> beginnings{
       "Failed to validate against schema associated with property name",
+      "Failed to validate against child schema #",
       "Failed to validate against additional properties schema", "Failed to validate item #"};
   return std::any_of(beginnings.begin(), beginnings.end(), [&](std::string_view beginning) {
     return description.starts_with(beginning);
   });
 }
 
-std::string explain(const json& schema, const valijson::ValidationResults& results) {
-  std::set<std::string> lines; // Without repetitions, in an order of their own.
-  std::size_t more = 0;
+std::string explain(const json& schema, const valijson::ValidationResults& results, bool are_all) {
+  std::map<std::string, json::json_pointer> lines; // Without repetitions.
   for (const bool consequences : {false, true}) {
     if (consequences && !lines.empty())
       break;
@@ -208,22 +308,28 @@ std::string explain(const json& schema, const valijson::ValidationResults& resul
       if (is_consequence(violation.description) != consequences)
         continue;
       const auto place = pointer_of(violation.context);
-      const auto text = in_quotes(violation.description);
-      const auto accepted = to_text(detail::accepted_at(schema, place));
-      auto line = "at " + in_quotes(place.to_string()) + ": " + text.substr(1, text.size() - 2)
-                  + " Accepted there: " + std::string{cut_utf8(accepted, shown_schema_size_bytes)};
-      if (lines.size() < shown_violations)
-        lines.insert(std::move(line));
-      else
-        more += lines.count(line) == 0 ? 1 : 0;
+      // The number is of valijson's schema, which has steps in it.
+      const auto text =
+          in_quotes(consequences ? violation.description.substr(0, violation.description.find(" #"))
+                                 : violation.description);
+      lines.emplace("at " + in_quotes(place.to_string()) + ": " + text.substr(1, text.size() - 2),
+                    place);
     }
   }
+  if (lines.empty())
+    return are_all ? "the value is not accepted"
+                   : "the value does not fit its schema; it is too large to say where";
   std::string out;
-  for (const auto& line : lines)
-    out += (out.empty() ? "" : "; ") + line;
-  if (more > 0)
-    out += "; and " + std::to_string(more) + " more";
-  return out.empty() ? "the value is not accepted" : out;
+  std::size_t shown = 0;
+  for (auto line = lines.begin(); line != lines.end() && shown < shown_violations;
+       ++line, ++shown) {
+    const auto accepted = to_text(detail::accepted_at(schema, line->second));
+    out += (out.empty() ? "" : "; ") + line->first
+           + " Accepted there: " + std::string{cut_utf8(accepted, shown_schema_size_bytes)};
+  }
+  if (lines.size() > shown)
+    out += "; and " + std::to_string(lines.size() - shown) + " more";
+  return out;
 }
 
 } // namespace
@@ -231,7 +337,8 @@ std::string explain(const json& schema, const valijson::ValidationResults& resul
 caf::error check_is_schema(const json& schema) {
   if (schema.is_null())
     return caf::none;
-  auto compiled = compile(schema);
+  step_budget none;
+  auto compiled = compile(schema, none);
   return compiled ? caf::error{} : std::move(compiled.error());
 }
 
@@ -242,19 +349,26 @@ caf::error check_schema(const json& schema, const json& value) {
     return make_error(errc::invalid_arguments,
                       std::string{"at \"\": expected an object, got "} + value.type_name());
   }
-  auto compiled = compile(schema);
+  step_budget steps;
+  const auto compiled = compile(schema, steps);
   if (!compiled)
-    return std::move(compiled.error());
+    return compiled.error();
   try {
-    const NlohmannJsonAdapter target{value};
-    if (valijson::Validator{}.validate(**compiled, target, nullptr))
-      return caf::none;
-    if (count_parts(value, located_parts) > located_parts)
+    const auto allowed = allowed_steps(value);
+    const auto fits = apply(**compiled, value, steps, allowed, nullptr);
+    if (!fits)
       return make_error(errc::invalid_arguments,
-                        "the value does not fit its schema; it is too large to say where");
-    valijson::ValidationResults results;
-    valijson::Validator{}.validate(**compiled, target, &results);
-    return make_error(errc::invalid_arguments, explain(schema, results));
+                        "the value cannot be checked: that takes more than "
+                            + std::to_string(allowed)
+                            + " steps, as what its schema repeats multiplies; a smaller value, or "
+                              "a schema with fewer alternatives, references or values in lists, "
+                              "is accepted");
+    if (*fits)
+      return caf::none;
+    valijson::ValidationResults violations;
+    // Where that takes too many steps, what was found until then is true all the same.
+    const bool are_all = apply(**compiled, value, steps, located_steps, &violations).has_value();
+    return make_error(errc::invalid_arguments, explain(schema, violations, are_all));
   } catch (const std::exception& failure) {
     return make_error(errc::invalid_arguments,
                       std::string{"the value cannot be checked: "} + failure.what());

@@ -105,41 +105,110 @@ constexpr std::array<keyword, 27> forms{{{"$ref", form::text},
                                          {"enum", form::values},
                                          {"examples", form::values}}};
 
+/// Those that valijson gets as they are.
+constexpr std::array<const char*, 15> plain_keywords{"type",
+                                                     "enum",
+                                                     "const",
+                                                     "multipleOf",
+                                                     "maximum",
+                                                     "minimum",
+                                                     "exclusiveMaximum",
+                                                     "exclusiveMinimum",
+                                                     "maxLength",
+                                                     "minLength",
+                                                     "maxItems",
+                                                     "minItems",
+                                                     "maxProperties",
+                                                     "minProperties",
+                                                     "required"};
+
+/// Those that look at all of a text.
+constexpr std::array<const char*, 6> text_keywords{"maxLength", "minLength", "pattern",
+                                                   "format",    "const",     "enum"};
+
+std::size_t count_parts(const json& value) {
+  std::size_t parts = 1;
+  if (value.is_structured())
+    for (const auto& part : value)
+      parts += count_parts(part);
+  return parts;
+}
+
+std::size_t parts_of(const json& node, const char* keyword) {
+  const auto found = node.find(keyword);
+  return found == node.end() ? 0 : count_parts(*found);
+}
+
+/// What a schema is to take of the budget each time that it is applied.
+step_cost cost_of(const json& node) {
+  constexpr std::size_t parts_per_step = 32;
+  step_cost cost;
+  cost.violations = parts_of(node, "required");
+  if (const auto found = node.find("dependencies"); found != node.end())
+    for (const auto& names : *found)
+      cost.violations += names.is_array() ? names.size() : 0;
+  auto parts = cost.violations + parts_of(node, "enum") + parts_of(node, "const");
+  if (const auto found = node.find("properties"); found != node.end())
+    parts += found->size();
+  cost.work = 1 + parts / parts_per_step;
+  cost.reads_text = std::any_of(text_keywords.begin(), text_keywords.end(),
+                                [&](const char* name) { return node.contains(name); });
+  return cost;
+}
+
+/// Makes a document in which each schema is a definition of its own, under its number.
 class reader {
 public:
-  explicit reader(const json& schema) : schema_(schema) {}
+  explicit reader(const json& schema) : schema_{schema} {}
 
   json read() {
-    visit(pointer{});
+    auto made = refer(pointer{});
     while (!ahead_.empty()) {
       const auto place = std::move(ahead_.back());
       ahead_.pop_back();
-      read_one(place);
+      auto definition = define(place);
+      places_.at(place.to_string()).definition = std::move(definition);
     }
-    for (const auto& [place, node] : same_place_)
+    for (const auto& [place, one] : places_)
       measure(place);
-    return std::move(schema_);
+    auto definitions = json::object();
+    for (auto& [place, one] : places_)
+      definitions[std::to_string(one.number)] = std::move(one.definition);
+    made["definitions"] = std::move(definitions);
+    return made;
   }
 
 private:
-  void visit(const pointer& place) {
-    if (!same_place_.emplace(place.to_string(), edges{}).second)
-      return;
-    if (same_place_.size() > max_subschemas)
-      throw refusal{place, "there are more than " + std::to_string(max_subschemas) + " schemas"};
-    ahead_.push_back(place);
+  struct subschema {
+    std::size_t number = 0;
+    json definition;
+    std::vector<std::string> next; ///< What applies to the same place of the value.
+    std::size_t chain = 0;         ///< The longest way onwards, once it is known.
+    bool open = false;             ///< On the way that is being measured.
+  };
+
+  /// What stands for a schema, which is read later.
+  json refer(const pointer& place) {
+    const auto [found, is_new] = places_.try_emplace(place.to_string());
+    if (is_new) {
+      found->second.number = places_.size();
+      if (places_.size() > max_subschemas)
+        throw refusal{place, "there are more than " + std::to_string(max_subschemas) + " schemas"};
+      ahead_.push_back(place);
+    }
+    return {{"$ref", "#/definitions/" + std::to_string(found->second.number)}};
   }
 
   /// `from` and `to` apply to the same place of the value.
-  void visit_same_place(const pointer& from, const pointer& to) {
-    same_place_[from.to_string()].next.push_back(to.to_string());
-    visit(to);
+  json refer_same_place(const pointer& from, const pointer& to) {
+    places_.at(from.to_string()).next.push_back(to.to_string());
+    return refer(to);
   }
 
-  void read_one(const pointer& place) {
-    auto& node = schema_.at(place);
+  json define(const pointer& place) {
+    const auto& node = schema_.at(place);
     if (node.is_boolean())
-      return;
+      return node;
     if (!node.is_object())
       throw refusal{place,
                     std::string{"a schema is an object, true or false, not "} + node.type_name()};
@@ -147,15 +216,20 @@ private:
       const auto target = target_of(*found, place);
       if (!schema_.contains(target))
         throw refusal{place, "$ref leads to nothing"};
-      visit_same_place(place, target);
-      return; // Draft 7: whatever stands beside $ref is ignored.
+      return refer_same_place(place, target); // Draft 7: whatever stands beside $ref is ignored.
     }
     check_keywords(node, place);
-    visit_parts(node, place);
-    rename_keywords(node);
+    const auto cost = cost_of(node);
+    json made;
+    made["allOf"] = json::array(
+        {json{{std::string{step_keyword}, {cost.work, cost.violations, cost.reads_text ? 1 : 0}}}});
+    copy_keywords(node, made);
+    add_parts_of_value(node, place, made);
+    add_same_place(node, place, made);
+    return made;
   }
 
-  static void check_keywords(const json& node, const pointer& place) {
+  void check_keywords(const json& node, const pointer& place) {
     for (const auto& [name, expected] : forms)
       if (const auto found = node.find(name); found != node.end() && !has_form(*found, expected))
         throw refusal{place / std::string{name}, "expected " + std::string{words_for(expected)}};
@@ -166,11 +240,8 @@ private:
       throw refusal{place / "multipleOf", "expected a number above 0"};
     if (const auto found = node.find("type"); found != node.end())
       check_type(*found, place / "type");
-    if (const auto found = node.find("pattern"); found != node.end()) {
-      const RE2 pattern{found->get_ref<const std::string&>(), RE2::Quiet};
-      if (!pattern.ok())
-        throw refusal{place / "pattern", "not a regular expression of RE2: " + pattern.error()};
-    }
+    if (const auto found = node.find("pattern"); found != node.end())
+      check_pattern(found->get_ref<const std::string&>(), place / "pattern");
   }
 
   static void check_type(const json& type, const pointer& place) {
@@ -189,89 +260,98 @@ private:
                            "list of these"};
   }
 
-  void visit_parts(const json& node, const pointer& place) {
-    for (const auto* name :
-         {"additionalItems", "additionalProperties", "contains", "propertyNames"})
+  void check_pattern(const std::string& text, const pointer& place) {
+    const RE2 pattern{text, pattern_options()};
+    if (!pattern.ok())
+      throw refusal{place,
+                    "not a regular expression of RE2, or too large a one: " + pattern.error()};
+    pattern_size_ += static_cast<std::size_t>(pattern.ProgramSize());
+    if (pattern_size_ > max_pattern_size)
+      throw refusal{place, "the patterns of the schema are too large together"};
+  }
+
+  static void copy_keywords(const json& node, json& made) {
+    for (const auto* name : plain_keywords)
+      if (const auto found = node.find(name); found != node.end())
+        made[name] = *found;
+    if (const auto found = node.find("pattern"); found != node.end())
+      made[std::string{pattern_keyword}] = *found;
+    if (node.value("uniqueItems", false))
+      made[std::string{unique_items_keyword}] = true;
+    // Draft 7: a format that is not known is not checked.
+    if (const auto found = node.find("format");
+        found != node.end() && (*found == "date" || *found == "time" || *found == "date-time"))
+      made[std::string{format_keyword}] = *found;
+  }
+
+  /// Schemas of what is within the place of the value, and those that only references lead to.
+  void add_parts_of_value(const json& node, const pointer& place, json& made) {
+    for (const auto* name : {"contains", "propertyNames"})
       if (node.contains(name))
-        visit(place / name);
+        made[name] = refer(place / name);
+    // With true and false valijson does something of its own.
+    for (const auto* name : {"additionalItems", "additionalProperties"})
+      if (const auto found = node.find(name); found != node.end())
+        made[name] = found->is_boolean() ? *found : refer(place / name);
+    for (const auto* name : {"properties", "definitions", "$defs"})
+      if (const auto found = node.find(name); found != node.end()) {
+        auto parts = json::object();
+        for (const auto& [key, part] : found->items())
+          parts[key] = refer(place / name / key);
+        if (name == std::string_view{"properties"})
+          made[name] = std::move(parts);
+      }
+    if (const auto found = node.find("items"); found != node.end()) {
+      if (!found->is_array())
+        made["items"] = refer(place / "items");
+      else
+        made["items"] = json::array();
+      for (std::size_t i = 0; found->is_array() && i < found->size(); ++i)
+        made["items"].push_back(refer(place / "items" / i));
+    }
+  }
+
+  void add_same_place(const json& node, const pointer& place, json& made) {
     for (const auto* name : {"not", "if", "then", "else"})
       if (node.contains(name))
-        visit_same_place(place, place / name);
+        made[name] = refer_same_place(place, place / name);
     for (const auto* name : {"allOf", "anyOf", "oneOf"})
       if (const auto found = node.find(name); found != node.end())
         for (std::size_t i = 0; i < found->size(); ++i)
-          visit_same_place(place, place / name / i);
-    for (const auto* name : {"properties", "definitions", "$defs"})
-      if (const auto found = node.find(name); found != node.end())
-        for (const auto& [key, part] : found->items())
-          visit(place / name / key);
+          made[name].push_back(refer_same_place(place, place / name / i));
     if (const auto found = node.find("dependencies"); found != node.end())
       for (const auto& [key, part] : found->items())
-        if (!part.is_array())
-          visit_same_place(place, place / "dependencies" / key);
-    if (const auto found = node.find("items"); found != node.end()) {
-      if (!found->is_array())
-        visit(place / "items");
-      for (std::size_t i = 0; found->is_array() && i < found->size(); ++i)
-        visit(place / "items" / i);
-    }
+        made["dependencies"][key] =
+            part.is_array() ? part : refer_same_place(place, place / "dependencies" / key);
   }
-
-  static void rename_keywords(json& node) {
-    // Names of documents are of no use without references to other documents.
-    node.erase("id");
-    node.erase("$id");
-    rename(node, "pattern", pattern_keyword);
-    if (node.value("uniqueItems", false))
-      rename(node, "uniqueItems", unique_items_keyword);
-    if (const auto found = node.find("format"); found != node.end()) {
-      if (*found == "date" || *found == "time" || *found == "date-time")
-        rename(node, "format", format_keyword);
-      else
-        node.erase(found); // Draft 7: a format that is not known is not checked.
-    }
-  }
-
-  static void rename(json& node, const char* from, std::string_view to) {
-    if (const auto found = node.find(from); found != node.end()) {
-      auto value = std::move(*found);
-      node.erase(found);
-      node[std::string{to}] = std::move(value);
-    }
-  }
-
-  struct edges {
-    std::vector<std::string> next;
-    std::size_t chain = 0; ///< The longest way onwards, once it is known.
-    bool open = false;     ///< On the way that is being measured.
-  };
 
   /// Refuses circles and long chains of schemas for one place of the value: valijson would go round
   /// and round, or deep into the stack. Its own depth is bounded by the same number.
   std::size_t measure(const std::string& place, std::size_t depth = 1) {
-    auto& node = same_place_.at(place);
-    if (node.open)
+    auto& one = places_.at(place);
+    if (one.open)
       throw refusal{pointer{place}, "the schema refers to itself without going into the value"};
     if (depth > max_schema_chain)
       throw refusal{pointer{place}, "more than " + std::to_string(max_schema_chain)
                                         + " schemas in a chain apply to one place"};
-    if (node.chain == 0) {
-      node.open = true;
+    if (one.chain == 0) {
+      one.open = true;
       std::size_t longest = 0;
-      for (const auto& next : node.next)
+      for (const auto& next : one.next)
         longest = std::max(longest, measure(next, depth + 1));
-      node.open = false;
-      node.chain = longest + 1;
+      one.open = false;
+      one.chain = longest + 1;
     }
-    if (depth + node.chain > max_schema_chain + 1)
+    if (depth + one.chain > max_schema_chain + 1)
       throw refusal{pointer{place}, "more than " + std::to_string(max_schema_chain)
                                         + " schemas in a chain apply to one place"};
-    return node.chain;
+    return one.chain;
   }
 
-  json schema_;
+  const json& schema_;
   std::vector<pointer> ahead_;
-  std::map<std::string, edges> same_place_; ///< Every schema that was seen.
+  std::map<std::string, subschema> places_; ///< Every schema that was seen, by its place.
+  std::size_t pattern_size_ = 0;
 };
 
 const json* follow_references(const json& root, const json* node) {
@@ -296,6 +376,12 @@ const json* part_of(const json& node, const std::string& name) {
 }
 
 } // namespace
+
+RE2::Options pattern_options() {
+  RE2::Options options{RE2::Quiet};
+  options.set_max_mem(max_pattern_memory_bytes);
+  return options;
+}
 
 result<json> read_schema(const json& schema) {
   try {

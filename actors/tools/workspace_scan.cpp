@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace fermata {
 
@@ -179,15 +180,22 @@ result<search_result> workspace::search_files(const search_options& options,
   const auto search = [&](const std::string& path) {
     auto file = open_beneath(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     struct stat info {};
-    auto content = file && ::fstat(file->get(), &info) == 0 && S_ISREG(info.st_mode)
-                       ? detail::read_whole(file->get(), path, "searched_file_size_bytes",
-                                            std::min(left, limits_.searched_file_size_bytes))
-                       : result<std::string>{caf::error{}};
+    if (!file || ::fstat(file->get(), &info) != 0 || !S_ISREG(info.st_mode)
+        || std::cmp_greater(info.st_size, limits_.searched_file_size_bytes)) {
+      found.skipped_files += 1;
+      return true;
+    }
+    const auto size_bytes = static_cast<std::size_t>(info.st_size);
+    if (size_bytes > left)
+      return false;
+    auto content = detail::read_whole(file->get(), path, "searched_file_size_bytes",
+                                      std::min(left, limits_.searched_file_size_bytes));
+    // Some files are larger than they say.
+    left -= std::min(left, content ? content->size() : limits_.searched_file_size_bytes);
     if (!content || content->find('\0') != std::string::npos) {
       found.skipped_files += 1;
       return true;
     }
-    left -= content->size();
     return add_matches(path, *content, pattern, limits_, found);
   };
 

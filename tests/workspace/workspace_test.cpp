@@ -304,6 +304,20 @@ TEST_CASE("a search is bounded in matches, line length and bytes read") {
   found = f.open(limits).search_files(options).value();
   CHECK(found.skipped_files == 1);
   CHECK(found.matches.size() == 5);
+  CHECK_FALSE(found.truncated);
+
+  // What is binary is read as well; and a search that ends before a file says so.
+  f.put("a_binary", std::string("x\0", 2) + std::string(98, 'x'));
+  limits = {};
+  limits.searched_size_bytes = 105;
+  found = f.open(limits).search_files(options).value();
+  CHECK(found.skipped_files == 1);
+  CHECK(found.truncated);
+  limits.searched_file_size_bytes = 100;
+  limits.searched_size_bytes = 110;
+  found = f.open(limits).search_files(options).value();
+  CHECK(found.skipped_files == 2); // Too large, which is known before it is read; and binary.
+  CHECK(found.matches.size() == 5);
 
   std::stop_source stop;
   stop.request_stop();

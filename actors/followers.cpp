@@ -22,16 +22,26 @@ void followers::add(caf::response_promise promise, follow_chunks what) {
   // Watching begins before the store is read, so that nothing committed in between goes unnoticed.
   shared_->hub.watch(what.session);
   follower one{std::move(promise), std::move(what)};
-  if (answer(one))
-    shared_->hub.unwatch(one.what.session);
-  else
+  const bool answered = answer(one);
+  if (!answered && count_ < shared_->options.limits.followers) {
+    ++count_;
     waiting_[one.what.session].push_back(std::move(one));
+    return;
+  }
+  shared_->hub.unwatch(one.what.session);
+  if (!answered)
+    one.promise.deliver(
+        make_error(errc::overloaded, "session " + one.what.session.str()
+                                         + " cannot be followed now: " + std::to_string(count_)
+                                         + " wait for chunks, as many as `followers` allows"));
 }
 
 template <class Predicate>
 void followers::drop(std::map<session_id, std::vector<follower>>::iterator of,
                      const Predicate& is_over) {
-  for (auto dropped = std::erase_if(of->second, is_over); dropped > 0; --dropped)
+  const auto dropped = std::erase_if(of->second, is_over);
+  count_ -= dropped;
+  for (std::size_t i = 0; i < dropped; ++i)
     shared_->hub.unwatch(of->first);
   if (of->second.empty())
     waiting_.erase(of);
@@ -74,6 +84,7 @@ void followers::gone(const caf::node_id& node) {
 }
 
 void followers::close() {
+  count_ = 0;
   for (auto& [session, list] : std::exchange(waiting_, {}))
     for (auto& one : list) {
       one.promise.deliver(make_error(errc::shutting_down, "the runtime is stopping"));

@@ -52,7 +52,8 @@ struct chunk {
 /// `chunk_batch` as soon as there is at least one; ask again from behind its last. The first of
 /// them has a greater number where what was asked for was dropped. Errors: `unknown_session`, also
 /// when the session is deleted meanwhile, or has made room for another one of its id;
-/// `shutting_down`, those of the store, `node_unavailable`.
+/// `shutting_down`, those of the store, `node_unavailable`, `overloaded` where as many wait as
+/// `limits::followers` allows.
 struct follow_chunks {
   static constexpr const char* wire_name = "fermata::follow_chunks";
   session_id session;

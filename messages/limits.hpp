@@ -36,6 +36,7 @@ struct limits {
   /// them for `pack_after`, keep it packed, as the bytes of their records, until somebody does.
   std::uint32_t unpacked_sessions = 4'096;
   std::uint32_t blocking_threads = 4; ///< Blocking tools that run at once.
+  std::uint32_t followers = 65'536;   ///< Readers that wait for chunks which do not exist yet.
   /// The last events of a session that its records need not know of: they are in the journal, and
   /// an activation applies them. The commit that would leave more of them, or more than 32 KiB of
   /// them, writes all records that have changed. 0: every commit does, as versions of Fermata need

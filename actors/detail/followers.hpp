@@ -17,7 +17,8 @@ class followers {
 public:
   explicit followers(services_ptr shared) : shared_{std::move(shared)} {}
 
-  /// Answers at once if there are chunks, else when there are.
+  /// Answers at once if there are chunks, else when there are. Refuses with `overloaded` where
+  /// `limits::followers` wait.
   void add(caf::response_promise promise, follow_chunks what);
   /// The session has committed more.
   void published(const session_id& session);
@@ -44,6 +45,7 @@ private:
 
   services_ptr shared_;
   std::map<session_id, std::vector<follower>> waiting_;
+  std::size_t count_ = 0; ///< Of all sessions.
 };
 
 } // namespace fermata::detail

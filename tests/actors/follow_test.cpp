@@ -184,6 +184,37 @@ TEST_CASE("a host that is an actor drives a session by messages alone, and sees 
   }
 }
 
+TEST_CASE("P10: as many wait for chunks as the limit says, and one more when one has them") {
+  sim::world_options options;
+  options.limits.followers = 2;
+  sim::world world{1, options};
+  accept(world, propose_plan{seed_plan()});
+  const auto last = status_of(world).events;
+  std::vector<std::string> heard;
+  const auto ask = [&](std::uint64_t first) {
+    world.system().spawn(
+        [&heard, first](caf::event_based_actor* self, const caf::actor& directory) {
+          self->request(directory, caf::infinite, follow_chunks{sid(), first})
+              .then([&heard](const chunk_batch&) { heard.emplace_back("chunks"); },
+                    [&heard](const caf::error& why) { heard.emplace_back(message_of(why)); });
+        },
+        world.directory());
+    world.run();
+  };
+  ask(last + 1);
+  ask(last + 1);
+  CHECK(heard.empty());
+  ask(last + 1);
+  REQUIRE(heard.size() == 1);
+  CHECK(contains(heard[0], "`followers`"));
+  ask(1); // which does not wait
+  CHECK(heard.back() == "chunks");
+  accept(world, approve_plan());
+  CHECK(heard.size() == 4);
+  ask(status_of(world).events + 1);
+  CHECK(heard.size() == 4);
+}
+
 TEST_CASE("an actor that asks for the status of a session gets it, or the error's name") {
   sim::world world{1, {}};
   accept(world, propose_plan{seed_plan()});

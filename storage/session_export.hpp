@@ -89,9 +89,9 @@ using line_source = std::function<result<std::optional<std::string>>()>;
 struct import_options {
   /// False: the checksum and the counts of the end line must fit, so that damage is noticed. True:
   /// they need not, so that a test can begin with a session that somebody has edited. Then, too,
-  /// each line is checked by itself, and the head against the events, the timer, and what waits by
-  /// the other records; whether these fit each other is seen when the session is activated
-  /// (`store_corrupt`).
+  /// each line is checked by itself, the head against the events and the timer, and the records
+  /// against each other as far as decisions go by it: what waits, what is open, what is counted.
+  /// The rest is seen when the session is activated (`store_corrupt`).
   bool accept_edited = false;
   /// The largest export that is read, and the longest line of a file; an import holds two to three
   /// times as much in memory. An `lmdb_store` takes about 500 MB in one transaction.

@@ -2,6 +2,7 @@
 #include <fermata/messages/record_text.hpp>
 #include <fermata/storage/detail/byte_order.hpp>
 #include <fermata/storage/detail/session_lines.hpp>
+#include <fermata/storage/detail/session_records.hpp>
 #include <fermata/storage/record_codec.hpp>
 #include <fermata/storage/session_export.hpp>
 
@@ -281,35 +282,9 @@ private:
         commit_.timers.empty() ? std::nullopt : std::optional{commit_.timers.front().due};
     if (head_->armed != armed)
       return refused("the head's \"armed\" and the timer are not the same");
-    if (const auto counted = count_waiting(); head_->waiting != counted)
-      return refused("the head's \"waiting\" is " + to_text(to_json(head_->waiting))
-                     + ", but by the other records it is " + to_text(to_json(counted)));
+    if (const auto error = detail::check_records(*head_, commit_.records))
+      return refused(message_of(error));
     return caf::none;
-  }
-
-  /// What waits for somebody or a timer, by the records of calls, subtasks and the draft.
-  [[nodiscard]] waiting_counts count_waiting() const {
-    waiting_counts counts;
-    for (const auto& [key, value] : commit_.records) {
-      if (key.kind == record_kind::call) {
-        count(from_record<call_record>(*value)->status, counts);
-      } else if (key == plan_key(head_->draft_revision)) {
-        counts.decision += !from_record<plan_record>(*value)->sent_back;
-      } else if (key.kind == record_kind::subtask && key.group == head_->active_revision) {
-        const auto subtask = *from_record<subtask_record>(*value);
-        counts.backoff += subtask.status == subtask_status::backing_off
-                          || (subtask.status == subtask_status::running && subtask.next_step);
-      }
-    }
-    return counts;
-  }
-
-  static void count(call_status status, waiting_counts& counts) {
-    counts.decision += status == call_status::awaiting_decision;
-    counts.result += status == call_status::awaiting_result;
-    counts.answer += status == call_status::awaiting_answer;
-    counts.outcome += status == call_status::awaiting_outcome;
-    counts.backoff += status == call_status::backing_off;
   }
 
   const line_source& lines_;

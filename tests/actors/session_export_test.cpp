@@ -137,6 +137,34 @@ TEST_CASE("a session that is exported at any commit goes on elsewhere to the sam
   }
 }
 
+TEST_CASE("P7: a session whose plan was replaced while its calls were open goes on elsewhere") {
+  const bool is_decided = GENERATE(false, true);
+  const auto revision = [](std::string_view more) {
+    return agent_plan(R"({"id": "w", "steps": [{"tool": "ask"}]})" + std::string{more});
+  };
+  sim::world world{1, options_of(std::make_shared<effects>())};
+  accept(world, propose_plan{revision("")});
+  accept(world, approve_plan());
+  if (is_decided)
+    accept(world, approve(1));
+  accept(world, revise_plan{revision(R"(, {"id": "v", "steps": []})")});
+  accept(world, approve_plan(2));
+  const auto waiting = status_of(world).waiting;
+  REQUIRE((is_decided ? waiting.result : waiting.decision) == 1);
+  REQUIRE(subtask_of(world, "w").attempts == 1);
+
+  auto options = options_of(std::make_shared<effects>());
+  const auto store = inhabited_store();
+  options.store = store;
+  const auto moved = import_text(*store, exported(world.store()));
+  sim::world elsewhere{2, options};
+  elsewhere.set_clock(moved.last_event);
+  if (!is_decided)
+    accept(elsewhere, approve(1));
+  accept(elsewhere, tool_result{cid(1), 1});
+  CHECK(state_of(elsewhere) == "completed");
+}
+
 TEST_CASE("P8: a run that was cut off is the same run elsewhere, under the same key") {
   auto counted = std::make_shared<effects>();
   sim::world world{1, options_of(counted)};

@@ -27,6 +27,7 @@ call_record sample_call(const std::string& session, std::uint64_t number) {
   call.arguments = {{"password", "hunter2"}, {"note", "the key sk-1"}};
   call.status = call_status::awaiting_decision;
   call.digest = "sk-digest-of-" + session;
+  call.revision = 1;
   call.since = at(1'000);
   return call;
 }
@@ -67,7 +68,10 @@ head_record sample_head(const std::string& session, std::uint64_t events) {
   head.created = at(1'000);
   head.events = events;
   head.state = session_state::waiting;
-  head.calls = 3;
+  head.calls = 40;
+  head.active_revision = 1;
+  head.last_revision = 1;
+  head.running = 0;
   head.messages = events - 1;
   head.armed = at(-5);
   head.waiting.decision = 40;
@@ -88,7 +92,16 @@ session_anchor put_session(store& target, const std::string& session, std::uint6
   last.put(plan_key(1), to_record([] {
              plan_record plan;
              plan.revision = 1;
+             plan.subtasks = 1;
              return plan;
+           }()));
+  last.put(subtask_key(1, 0), to_record([] {
+             subtask_record subtask;
+             subtask.status = subtask_status::running;
+             subtask.first_call = 1;
+             subtask.calls = 40;
+             subtask.open_calls = 40;
+             return subtask;
            }()));
   for (std::uint64_t number = 1; number <= 40; ++number) {
     last.put(call_key(number), to_record(sample_call(session, number)));
@@ -256,7 +269,7 @@ TEST_CASE("an export is as of one moment, whatever is written meanwhile") {
   const auto counts = must(export_view(*must(from.read()), named("a"), take));
   CHECK(text == before);
   CHECK(counts.events == 4);
-  CHECK(counts.records == 42);
+  CHECK(counts.records == 43);
   CHECK(counts.pending == 41);
   CHECK(counts.timers == 1);
 }
@@ -415,7 +428,7 @@ TEST_CASE("an edited export is loaded where that is asked for, and only there") 
   // Lines that are left out, or in another order.
   const auto pending = line_with(text, "{\"pending\":{\"arguments\"");
   changed = with(text, pending, "");
-  CHECK(verdict_on(changed).starts_with("invalid_field: line 89: end: counts: the lines before "));
+  CHECK(verdict_on(changed).starts_with("invalid_field: line 90: end: counts: the lines before "));
   CHECK(verdict_on(changed, edited()) == "accepted");
   const auto call = line_with(text, "\"index\":7,\"kind\":\"call\"");
   changed = with(with(text, call, ""), pending, call + pending);
@@ -433,6 +446,31 @@ TEST_CASE("an edited export whose head counts what waits otherwise than its reco
         contains(verdict_on(with(text, call, with(call, "awaiting_decision", status)), edited()),
                  ": end: the head's \"waiting\" is {\"answer\":0,\"backoff\":0,\"decision\":40,"));
   CHECK(contains(verdict_on(with(text, call, ""), edited()), "\"decision\":39"));
+}
+
+TEST_CASE("an edited export whose records contradict each other is refused") {
+  memory_store from;
+  put_session(from, "a");
+  const auto text = exported(from, "a");
+  const auto said = [&](const std::string& what, const std::string& instead) {
+    return verdict_on(with(text, what, instead), edited());
+  };
+  // What comes next would get a number that is taken.
+  CHECK(contains(said("\"calls\":40,\"created\"", "\"calls\":39,\"created\""),
+                 "the head's \"calls\" is 39, but there is number 40"));
+  CHECK(contains(said("\"last_revision\":1", "\"last_revision\":0"),
+                 "\"last_revision\" is 0, but there is a plan of revision 1"));
+  CHECK(contains(said("\"active_revision\":1", "\"active_revision\":2"),
+                 "a plan of revision 2, which is missing"));
+  CHECK(contains(said("\"running\":0", "\"running\":1"),
+                 "\"running\" is 1, which is no subtask of the active plan"));
+  // Answers would be counted down below zero, or on a subtask that does not run.
+  CHECK(contains(said("\"open_calls\":40", "\"open_calls\":39"),
+                 "\"open_calls\" is 39, but 40 are open"));
+  CHECK(contains(said("\"first_call\":1,", "\"first_call\":2,"), "calls up to number 41"));
+  CHECK(contains(said("\"calls\":40,\"first_call\":1,", "\"calls\":39,\"first_call\":2,"),
+                 "call 1 is open, but is none of the running subtask's attempt"));
+  CHECK(contains(said(",\"running\":0", ""), "call 1 is open, but is none of the running"));
 }
 
 TEST_CASE("what is wrong with a line is said with its number, and what would be accepted") {
@@ -472,31 +510,31 @@ TEST_CASE("what is wrong with a line is said with its number, and what would be 
   CHECK(said("\"kind\":\"head\"", "\"index\":1,\"kind\":\"head\"")
         == "invalid_field: line 6: record: value: there is one head, whose group and index are 0");
   CHECK(said("\"index\":7,\"kind\":\"call\"", "\"index\":50,\"kind\":\"call\"")
-        == "invalid_field: line 14: record: value: number: expected 50, got 7");
+        == "invalid_field: line 15: record: value: number: expected 50, got 7");
   CHECK(said("\"group\":1,\"kind\":\"plan\"", "\"group\":2,\"kind\":\"plan\"")
         == "invalid_field: line 7: record: value: revision: expected 2, got 1");
   CHECK(said(head, head + head)
         == "invalid_field: line 7: record: there was one of this kind, group and index before");
   CHECK(said(head, "").ends_with("end: the record of kind head is missing"));
-  CHECK(said("\"calls\":3", "\"calls\":-3")
+  CHECK(said("\"calls\":40,\"created\"", "\"calls\":-3,\"created\"")
             .starts_with(
                 "invalid_field: line 6: record: value: calls: expected an integer from 0 to "));
   CHECK(said("\"events\":4,\"id\"", "\"events\":5,\"id\"")
             .ends_with("end: the head says that there are 5 events, but there are 4"));
   CHECK(said("\"session\":\"a\"", "\"session\":\"b\"")
-            .starts_with("invalid_field: line 48: pending: session: expected b, got a"));
+            .starts_with("invalid_field: line 49: pending: session: expected b, got a"));
   CHECK(said(item, item + item)
-        == "invalid_field: line 49: pending: id: there was one of this id before");
+        == "invalid_field: line 50: pending: id: there was one of this id before");
   CHECK(said("\"id\":\"a:c1\"", "\"id\":\"b:c1\"")
-        == "invalid_field: line 48: pending: id: expected a:cN or a:pN, got \"b:c1\"");
+        == "invalid_field: line 49: pending: id: expected a:cN or a:pN, got \"b:c1\"");
   CHECK(said(timer, "").ends_with("end: the head's \"armed\" and the timer are not the same"));
   CHECK(said(timer, timer + timer)
-        == "invalid_field: line 90: timer: a session has one timer, whose number is 0");
+        == "invalid_field: line 91: timer: a session has one timer, whose number is 0");
   CHECK(said("\"due\":-5", "\"due\":-6").ends_with("the timer are not the same"));
   CHECK(said(end, end + "{}\n")
-        == "invalid_field: line 91: there is something behind the end line");
+        == "invalid_field: line 92: there is something behind the end line");
   CHECK(said("\"crc32c\"", "\"crc32\"")
-            .starts_with("invalid_field: line 90: end: the field \"crc32c\" is missing"));
+            .starts_with("invalid_field: line 91: end: the field \"crc32c\" is missing"));
 }
 
 TEST_CASE("a value that no record could hold is refused") {
@@ -511,8 +549,8 @@ TEST_CASE("a value that no record could hold is refused") {
   };
   // A call's record is one level, and its arguments another.
   CHECK(nested(max_record_depth - 2) == "accepted");
-  CHECK(contains(nested(max_record_depth - 1), "line 14: record: this cannot be stored: "));
-  CHECK(contains(nested(max_record_depth + 9), "invalid_json: line 14: not valid JSON at column "));
+  CHECK(contains(nested(max_record_depth - 1), "line 15: record: this cannot be stored: "));
+  CHECK(contains(nested(max_record_depth + 9), "invalid_json: line 15: not valid JSON at column "));
 }
 
 TEST_CASE("an export that is larger than its reader allows is refused") {
@@ -524,7 +562,7 @@ TEST_CASE("an export that is larger than its reader allows is refused") {
   CHECK(verdict_on(text, options) == "accepted");
   options.max_size_bytes = text.size() - 1;
   CHECK(verdict_on(text, options)
-        == "limit_exceeded: line 90: import_size is " + std::to_string(text.size() - 1)
+        == "limit_exceeded: line 91: import_size is " + std::to_string(text.size() - 1)
                + ", this has " + std::to_string(text.size()));
   // A line without an end is not read to its end.
   std::istringstream endless{std::string(1'000, 'x')};

@@ -1,11 +1,15 @@
 #include <fermata/actors/sim/detail/play_world.hpp>
 
+#include <fermata/actors/queries.hpp>
 #include <fermata/actors/sim/coverage.hpp>
 #include <fermata/actors/sim/deployment.hpp>
 #include <fermata/actors/sim/detail/stage.hpp>
 #include <fermata/actors/sim/detail/stand_ins.hpp>
 #include <fermata/actors/sim/world.hpp>
+#include <fermata/storage/memory_store.hpp>
+#include <fermata/storage/session_export.hpp>
 
+#include <deque>
 #include <limits>
 #include <map>
 #include <optional>
@@ -98,6 +102,33 @@ std::vector<session_summary> sessions_of(store& from) {
   if (!found)
     throw std::runtime_error{"the given store: " + message_of(found.error())};
   return std::move(*found);
+}
+
+/// What is exported can be imported, wherever a session stands.
+void check_exports(const world& in) {
+  for (const auto& node : in.nodes()) {
+    const auto from = in.store(node).clone();
+    for (const auto& one : sessions_of(*from)) {
+      std::deque<std::string> lines;
+      const auto exported = export_session(*from, one.session, [&](std::string_view line) {
+        lines.emplace_back(line.substr(0, line.find('\n')));
+        return caf::error{};
+      });
+      const auto next_line = [&]() -> result<std::optional<std::string>> {
+        if (lines.empty())
+          return std::optional<std::string>{};
+        std::optional next{std::move(lines.front())};
+        lines.pop_front();
+        return next;
+      };
+      memory_store into;
+      const auto imported =
+          exported ? import_session(into, next_line) : result<imported_session>{exported.error()};
+      if (!imported)
+        throw violation{"P7", "session " + one.session.str() + " of " + node
+                                  + " cannot be moved: " + message_of(imported.error())};
+    }
+  }
 }
 
 std::size_t drawn_or(std::size_t given, std::uint64_t most, seeded_random random) {
@@ -194,6 +225,7 @@ public:
     begin_with_stored();
     in_.plan_faults(what_.faults);
     go_on_for(options_.horizon);
+    check_exports(in_);
     in_.stop_faults();
     players_.settle(in_);
     in_.note("no more faults and whims");

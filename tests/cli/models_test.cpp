@@ -175,8 +175,11 @@ TEST_CASE("a planner whose model does not answer is asked again, three times in 
   CHECK(ended.status == 3);
   CHECK(ended.last()["waiting"]["backoff"] == 1);
   CHECK(ended.last()["subtasks"][0]["status"] == "backing_off");
-  CHECK(run_with(box, models, {"retry", "s", "plan"}).status == 3);
-  const auto last = run_with(box, models, {"retry", "s", "plan"});
+  // Its timer is due within seconds; each `resume` looks, and nothing else waits.
+  outcome last;
+  last.status = 3;
+  for (int looks = 0; looks < 1'000 && last.status == 3; ++looks)
+    last = run_with(box, models, {"resume", "s"});
   INFO(last.out << last.err);
   CHECK(last.status == 1);
   CHECK(last.last()["subtasks"][0]["attempts"] == 3);

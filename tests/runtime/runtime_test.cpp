@@ -451,7 +451,7 @@ TEST_CASE("P2: a thousand waiting sessions hold no thread and no frame, and afte
       sent.push_back(rt.session(named("s" + std::to_string(i))).send(propose_plan{shop_plan()}));
     for (auto& one : sent)
       CHECK(accept(std::move(one)).state == session_state::waiting);
-    CHECK(threads_of_this_process() == threads);
+    CHECK(threads_of_this_process() <= threads);
     CHECK(coro::live_frames() == 0);
     CHECK(host.guests() == waiting + 3); // one actor a session; journal, directory, tool worker
   }

@@ -45,7 +45,7 @@ std::optional<Fact> wait_for(const session_handle& session) {
 /// A runtime whose tools may go on for a moment after they were told to stop.
 runtime_options impatient(const temporary_directory& folder) {
   auto options = unattended(open_store(folder));
-  options.tool_grace = 1ms;
+  options.tool_grace = 500ms;
   return options;
 }
 

@@ -199,7 +199,7 @@ TEST_CASE("the time limit ends a command and a grandchild in another session") {
   temporary_directory folder;
   mailbox mail{folder};
   auto request = shell(deaf_family(mail));
-  request.time_limit = 700ms;
+  request.time_limit = 3s; // until then it has said who it is
   const auto ended = make_runner(folder, 100ms)->run(request, {});
   REQUIRE(ended);
   CHECK(ended->timed_out);
@@ -212,7 +212,7 @@ TEST_CASE("the time limit ends a command and a grandchild in another session") {
 TEST_CASE("a command that heeds SIGTERM is not killed") {
   temporary_directory folder;
   auto request = shell("trap 'echo bye; exit 5' TERM; while :; do sleep 0.05; done");
-  request.time_limit = 500ms;
+  request.time_limit = 2s;
   const auto ended = make_runner(folder, 10s)->run(request, {});
   REQUIRE(ended);
   CHECK(ended->timed_out);
@@ -323,7 +323,7 @@ TEST_CASE("when a runtime is killed its commands end, and the next one waits for
   if (runtime == 0) {
     // Only this thread exists here; no test macro may run in this process.
     supervised_process_options options;
-    options.termination_grace = 400ms;
+    options.termination_grace = 3s;
     auto runner = supervised_process_runner::create(folder.path() / "lock", options);
     if (runner)
       (void)(*runner)->run(shell(deaf_family(mail)), {});

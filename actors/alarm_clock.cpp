@@ -18,6 +18,9 @@ constexpr std::size_t looked_ahead = 16;
 /// When those are told again that could not deal with their timers.
 constexpr std::chrono::seconds alarm_retry_interval{5};
 
+/// Of so many damaged timers the observer is told.
+constexpr std::size_t max_told_of = 1'000;
+
 } // namespace
 
 void alarm_clock::look() {
@@ -41,8 +44,10 @@ void alarm_clock::look() {
     return plan(now); // the next ones, after whatever else waits for this actor
   in_flight_ = due->size();
   for (const auto& one : *due) {
-    if (one.damage) {
-      fired(false); // reported by whoever addresses the session
+    if (one.damage)
+      tell_of_damage(one);
+    if (one.session.empty()) {
+      fired(false);
       continue;
     }
     auto message = std::make_shared<delivery>();
@@ -54,6 +59,11 @@ void alarm_clock::look() {
                             admission{}};
     deliver_(std::move(message));
   }
+}
+
+void alarm_clock::tell_of_damage(const due_timer& one) {
+  if (told_of_.size() < max_told_of && told_of_.insert(one.place()).second)
+    shared_->observe([&](auto& observer) { observer.damage_found(one.damage); });
 }
 
 void alarm_clock::fired(bool dealt_with) {

@@ -4,8 +4,6 @@
 
 #include <array>
 #include <chrono>
-#include <limits>
-#include <optional>
 
 namespace fermata::detail {
 
@@ -27,29 +25,6 @@ constexpr std::chrono::milliseconds wake_again_after{1'000};
 /// a run had not ended. The others wait for somebody, who addresses them, or for a timer.
 constexpr std::array states{session_state::running, session_state::suspended};
 
-bool is_damage(const caf::error& why) {
-  return is(why, errc::store_corrupt) || is(why, errc::store_too_new);
-}
-
-/// The number of the first session behind a place, which cannot be read. The error names it: it is
-/// the same from all places before it, and another or none from it on. Nothing: something else
-/// failed meanwhile.
-std::optional<session_number> damaged_behind(store::view& view, std::uint8_t state,
-                                             session_number place, const caf::error& damage) {
-  auto last = std::numeric_limits<session_number>::max();
-  while (last - place > 1) {
-    const auto middle = place + (last - place) / 2;
-    const auto next = view.sessions(state, middle, 1);
-    if (!next && !is_damage(next.error()))
-      return std::nullopt;
-    if (!next && message_of(next.error()) == message_of(damage))
-      place = middle;
-    else
-      last = middle;
-  }
-  return last;
-}
-
 } // namespace
 
 void arrivals::begin(const std::vector<std::uint32_t>& slots) {
@@ -63,7 +38,6 @@ void arrivals::start() {
   slots_ = std::exchange(coming_, {});
   state_ = 0;
   behind_ = 0;
-  one_by_one_ = false;
   if (slots_.any())
     self_->send(self_, next_arrivals{});
 }
@@ -71,38 +45,26 @@ void arrivals::start() {
 void arrivals::look() {
   if (stopped_)
     return;
-  const auto limit = one_by_one_ ? 1 : page_size;
   auto view = shared_->store().read();
-  auto page = view ? (*view)->sessions(static_cast<std::uint8_t>(states[state_]), behind_, limit)
-                   : view.error();
+  auto page = view
+                  ? (*view)->sessions(static_cast<std::uint8_t>(states[state_]), behind_, page_size)
+                  : view.error();
   if (!page)
-    return view && is_damage(page.error())
-               ? pass_over(**view, page.error())
-               : self_->delayed_send(self_, page_retry_interval, next_arrivals{});
+    return self_->delayed_send(self_, page_retry_interval, next_arrivals{});
   view->reset(); // those that are woken write
-  for (auto& one : *page)
-    if (slots_.test(slot_of(one.id)))
+  for (auto& one : *page) {
+    if (one.damage)
+      shared_->observe([&](auto& observer) { observer.damage_found(one.damage); });
+    if (!one.id.empty() && slots_.test(slot_of(one.id)))
       found_.push_back(std::move(one.id));
-  if (page->size() == limit) {
+  }
+  if (page->size() == page_size) {
     behind_ = page->back().number;
   } else {
     behind_ = 0;
-    one_by_one_ = false;
     ++state_;
   }
   wake_some();
-}
-
-void arrivals::pass_over(store::view& view, const caf::error& damage) {
-  if (one_by_one_) {
-    const auto number =
-        damaged_behind(view, static_cast<std::uint8_t>(states[state_]), behind_, damage);
-    if (!number)
-      return self_->delayed_send(self_, page_retry_interval, next_arrivals{});
-    behind_ = *number;
-  }
-  one_by_one_ = !one_by_one_;
-  self_->send(self_, next_arrivals{});
 }
 
 void arrivals::wake_some() {

@@ -179,9 +179,10 @@ void event_log::write_event(const session_id& session, const event& fact,
   line.write_to(*to_, severity);
 }
 
-void event_log::write_error(const session_id& session, std::string_view what,
-                            const caf::error& why) const {
-  log_line line{now(), level::err, what, session};
+void event_log::write_error(std::string_view what, const caf::error& why,
+                            const std::optional<session_id>& session) const {
+  auto line =
+      session ? log_line{now(), level::err, what, *session} : log_line{now(), level::err, what};
   line.add("error", name_of(code_of(why)));
   line.add("message", cut(options_.redaction.text(message_of(why))));
   line.write_to(*to_, level::err);
@@ -199,11 +200,20 @@ void event_log::note(std::string_view what, bool is_warning, const json& fields)
 }
 
 void event_log::commit_failed(const session_id& session, const caf::error& why) {
-  write_error(session, "commit_failed", why);
+  write_error("commit_failed", why, session);
 }
 
 void event_log::activation_failed(const session_id& session, const caf::error& why) {
-  write_error(session, "activation_failed", why);
+  write_error("activation_failed", why, session);
+}
+
+void event_log::reclaimed(const reclaimed_space& what) {
+  if (what.error)
+    write_error("reclaim_failed", what.error);
+}
+
+void event_log::damage_found(const caf::error& damage) {
+  write_error("damage_found", damage);
 }
 
 void event_log::answered(const answered_command& what) {

@@ -42,7 +42,8 @@ struct event_log_options {
 ///
 /// | level | lines |
 /// | --- | --- |
-/// | error | `commit_failed`, `activation_failed` with `error` and `message` |
+/// | error | `commit_failed`, `activation_failed`, and without a session `damage_found`,
+/// `reclaim_failed`; with `error` and `message` |
 /// | warn | a failed subtask, plan or call, a call that is tried again or has expired, an unknown
 /// outcome, a late result, a refused proposal; `command_refused` with `command`, `error` and
 /// `message` | | info | a session's state, decisions, plans, subtasks that end, suspensions,
@@ -67,12 +68,15 @@ public:
   void activated(const session_id& session, std::size_t resident) override;
   void passivated(const session_id& session, std::size_t resident) override;
   void activation_failed(const session_id& session, const caf::error& why) override;
+  void reclaimed(const reclaimed_space& what) override;
+  void damage_found(const caf::error& damage) override;
   void step_ended(const ended_step& what) override;
   void run_ended(const ended_run& what) override;
 
 private:
   void write_event(const session_id& session, const event& fact, const event_note& note) const;
-  void write_error(const session_id& session, std::string_view what, const caf::error& why) const;
+  void write_error(std::string_view what, const caf::error& why,
+                   const std::optional<session_id>& session = {}) const;
   [[nodiscard]] timestamp now() const;
 
   std::shared_ptr<spdlog::logger> to_;

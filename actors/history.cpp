@@ -15,6 +15,7 @@ namespace {
 
 /// How much one page looks at: events of a session, or commits of the journal.
 constexpr std::size_t looked_at_per_page = 10'000;
+constexpr std::uint64_t passed_over_at_once = 1'024; // by `store::view::journal`
 constexpr std::size_t page_size_bytes = 4'000'000;
 constexpr std::size_t max_details_bytes = 65'536;
 
@@ -139,11 +140,6 @@ private:
 };
 
 // -- audit
-
-/// True where one record is bad, and the others may still be good.
-bool is_damage(const caf::error& error) {
-  return is(error, errc::store_corrupt) || is(error, errc::store_too_new);
-}
 
 void mark_damaged(audit_entry& entry, const caf::error& why) {
   entry.details = json{{"damage", message_of(why)}};
@@ -482,19 +478,17 @@ public:
         add_damaged_commit(events.error());
       else if (auto error = take_commit(*events))
         return error;
+      // What it has passed over is looked at as well.
+      looked_at_ += std::min(position - at_.position, passed_over_at_once);
       if (at_.entries == 0)
         at_.position = position;
-      ++looked_at_;
     }
     return cut_off();
   }
 
 private:
-  /// What is known of a session. One whose head is damaged has no id.
-  struct known_session {
-    std::optional<session_anchor> anchor; ///< Nothing: it was deleted.
-    caf::error damage;
-  };
+  /// What is known of a session; nothing: it was deleted.
+  using known_session = std::optional<session_anchor>;
 
   [[nodiscard]] bool has_enough() const {
     return page_.entries.size() >= limit_ || size_bytes_ >= page_size_bytes;
@@ -521,7 +515,8 @@ private:
       const auto session = find_session(stored.session);
       if (!session)
         return session.error();
-      if (!(*session)->anchor)
+      const auto& anchor = **session;
+      if (!anchor)
         continue; // it was deleted
       // However much was looked at for it, a page goes on behind the one before.
       if (has_enough()) {
@@ -529,11 +524,11 @@ private:
         return caf::none;
       }
       const auto before = page_.entries.size();
-      if (auto error = take(*(*session)->anchor, stored, seen < skipped))
+      if (auto error = take(*anchor, stored, seen < skipped))
         return error;
       seen += static_cast<std::uint32_t>(page_.entries.size() - before) + (was_skipped_ ? 1 : 0);
-      if (page_.entries.size() > before && (*session)->damage)
-        mark_damaged(page_.entries.back(), (*session)->damage);
+      if (anchor->damage && page_.entries.size() > before)
+        mark_damaged(page_.entries.back(), anchor->damage);
     }
     return caf::none;
   }
@@ -558,14 +553,10 @@ private:
       return &found->second;
     known_session known;
     auto found = view_.sessions(std::nullopt, number - 1, 1);
-    if (!found && !is_damage(found.error()))
+    if (!found)
       return std::move(found.error());
-    if (!found) {
-      known.anchor.emplace().number = number;
-      known.damage = std::move(found.error());
-    } else if (!found->empty() && found->front().number == number) {
-      known.anchor = std::move(found->front());
-    }
+    if (!found->empty() && found->front().number == number)
+      known = std::move(found->front());
     return &known_.emplace(number, std::move(known)).first->second;
   }
 

@@ -58,22 +58,28 @@ std::vector<commit_outcome> write(services& shared, transaction_pace& pace,
 constexpr std::size_t reclaimed_at_once = 256;
 constexpr unsigned batches_between_steps = 16;
 
-/// Gives some space free. What fails is tried again after some batches: a disk that is full does
-/// not become less so by trying.
+/// Gives some space free. What fails, or is damaged, is tried again after some batches: a disk that
+/// is full does not become less so by trying.
 void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
   auto& state = self->state;
   state.batches_since_step = 0;
   const auto written = std::exchange(state.written_since_step, 0);
   auto step = shared.store().reclaim(std::max(reclaimed_at_once, 2 * written));
-  state.garbage = !step || step->more;
-  state.failed = !step;
+  state.failed = !step || (step->damage && !step->more);
+  state.garbage = !step || step->more || step->damage;
+  caf::error news; // of damage, which is told while it is another one than before
+  if (step && (step->damage || !step->more)) {
+    auto met = message_of(step->damage);
+    if (met != state.damage)
+      news = step->damage;
+    state.damage = std::move(met);
+  }
   shared.observe([&](auto& observer) {
     reclaimed_space what;
-    what.more = state.garbage;
+    what.more = !step || step->more;
+    what.error = step ? news : step.error();
     if (step)
       what.erased = step->erased;
-    else
-      what.error = step.error();
     observer.reclaimed(what);
   });
   if (step && step->more && !std::exchange(state.looks, true))
@@ -83,7 +89,10 @@ void reclaim(caf::stateful_actor<journal_state>* self, services& shared) {
 /// What these commits mean for the garbage.
 void note_garbage(journal_state& state, std::span<const commit> commits) {
   for (const auto& one : commits)
-    state.garbage = state.garbage || one.deletes_session || one.drops_events_below > 0;
+    if (one.deletes_session || one.drops_events_below > 0) {
+      state.garbage = true;
+      state.failed = false; // there is more than what could not be erased
+    }
   if (state.garbage)
     for (const auto& one : commits)
       state.written_since_step += 1 + one.records.size();

@@ -187,6 +187,9 @@ struct metrics::implementation {
   Counter& reclaimed =
       counter("fermata_reclaimed_total",
               "Records and entries of the journal that were erased after a deletion");
+  Counter& reclaim_failures =
+      counter("fermata_reclaim_failures_total",
+              "Times that erasing after a deletion failed, or met with damage");
   Counter& written_bytes =
       counter("fermata_written_bytes_total", "Events, records and pending entries of all commits");
   work_by_name<step_ending> steps{
@@ -223,6 +226,9 @@ struct metrics::implementation {
   Counter& passivations = counter("fermata_passivations_total", "Sessions that left memory");
   Counter& activation_failures =
       counter("fermata_activation_failures_total", "Sessions that could not be loaded");
+  Counter& damage_found =
+      counter("fermata_damage_found_total",
+              "Damaged entries of timers and sessions that the runtime has met with");
   Gauge& resident = gauge("fermata_resident_sessions", "Sessions in memory");
   Gauge& packed = gauge("fermata_packed_sessions", "Sessions in memory whose data is packed");
   Gauge& under_way = gauge("fermata_commands_under_way", "Commands between admission and answer");
@@ -350,6 +356,8 @@ void metrics::answered(const answered_command& what) {
 
 void metrics::reclaimed(const reclaimed_space& what) {
   implementation_->reclaimed.Increment(static_cast<double>(what.erased));
+  if (what.error)
+    implementation_->reclaim_failures.Increment();
 }
 
 void metrics::written(const written_transaction& what) {
@@ -374,6 +382,10 @@ void metrics::passivated(const session_id&, std::size_t) {
 
 void metrics::activation_failed(const session_id&, const caf::error&) {
   implementation_->activation_failures.Increment();
+}
+
+void metrics::damage_found(const caf::error&) {
+  implementation_->damage_found.Increment();
 }
 
 void metrics::step_ended(const ended_step& what) {

@@ -82,6 +82,7 @@ public:
   void activated(const session_id& session, std::size_t resident) override;
   void passivated(const session_id& session, std::size_t resident) override;
   void activation_failed(const session_id& session, const caf::error& why) override;
+  void damage_found(const caf::error& damage) override;
   void step_ended(const ended_step& what) override;
   void run_ended(const ended_run& what) override;
 

@@ -39,6 +39,9 @@ public:
   void activation_failed(const session_id& session, const caf::error& why) override {
     tell([&](auto& one) { one.activation_failed(session, why); });
   }
+  void damage_found(const caf::error& damage) override {
+    tell([&](auto& one) { one.damage_found(damage); });
+  }
   void step_ended(const ended_step& what) override {
     tell([&](auto& one) { one.step_ended(what); });
   }

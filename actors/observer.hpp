@@ -75,7 +75,9 @@ struct written_transaction {
 struct reclaimed_space {
   std::uint64_t erased = 0; ///< How many records and entries of the journal.
   bool more = false;        ///< Something is left.
-  caf::error error;         ///< It failed; it is tried again later.
+  /// It failed, and is tried again later; or something is damaged, and was passed over: that is
+  /// told when it is met first.
+  caf::error error;
 
   reclaimed_space() = default;
 };
@@ -164,6 +166,10 @@ public:
   virtual void passivated(const session_id& /*session*/, std::size_t /*resident*/) {}
   /// A session could not be loaded from the store, or unpacked: then it is loaded after that.
   virtual void activation_failed(const session_id& /*session*/, const caf::error& /*why*/) {}
+  /// The runtime itself has met with something that is damaged, as it looked for timers that are
+  /// due, or for sessions to go on with. Once for each timer and each look for sessions. Where the
+  /// session can be told, it goes on all the same.
+  virtual void damage_found(const caf::error& /*damage*/) {}
 
   virtual void step_ended(const ended_step& /*what*/) {}
   virtual void run_ended(const ended_run& /*what*/) {}

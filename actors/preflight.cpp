@@ -97,16 +97,16 @@ private:
   std::vector<preflight_finding>& into_;
 };
 
-void look_at(store::view& in, const session_id& session, const agent_registry& agents,
+void look_at(store::view& in, const session_anchor& session, const agent_registry& agents,
              const tool_registry& tools, preflight_report& report) {
   ++report.sessions;
-  const auto loaded = core::load(in, session);
+  const auto loaded = session.damage ? session.damage : core::load(in, session.id);
   if (loaded && *loaded)
     return inspection{(*loaded)->data, agents, tools, report.findings}.run();
   if (loaded)
     return; // somebody has deleted it
   preflight_finding unreadable;
-  unreadable.session = session;
+  unreadable.session = session.id;
   unreadable.why = loaded.error();
   report.findings.push_back(std::move(unreadable));
 }
@@ -114,6 +114,8 @@ void look_at(store::view& in, const session_id& session, const agent_registry& a
 } // namespace
 
 std::string preflight_finding::text() const {
+  if (session.empty())
+    return message_of(why);
   std::string place = "session " + session.str();
   if (subtask)
     place += ", subtask " + subtask->str();
@@ -138,7 +140,7 @@ result<preflight_report> preflight(store& of, const agent_registry& agents,
       if (page->empty())
         break;
       for (const auto& one : *page) {
-        look_at(**view, one.id, agents, tools, report);
+        look_at(**view, one, agents, tools, report);
         if (report.findings.size() > limit) {
           report.findings.resize(limit);
           report.is_complete = false;

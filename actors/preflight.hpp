@@ -15,7 +15,7 @@ namespace fermata {
 
 /// Something of a session that would not go on with these agents and tools.
 struct preflight_finding {
-  session_id session;
+  session_id session;                ///< Empty: it cannot be told; `why` has the session's number.
   std::optional<subtask_id> subtask; ///< Of a plan in force or of one to decide on.
   std::optional<call_id> call;       ///< That is open.
   /// `unknown_agent`, or what an agent's `check` says: the subtask will fail. `unknown_tool`: the

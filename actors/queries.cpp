@@ -192,21 +192,23 @@ result<pending_page> query_pending_page(store& from, const std::optional<session
   pending_page page;
   page.items.reserve(entries->size());
   std::size_t size = 0;
-  for (const auto& entry : *entries) {
-    auto item = from_record<pending_item>(entry.value);
-    if (!item)
-      return make_error(errc::store_corrupt, "a pending entry of session " + entry.session.str()
-                                                 + " is not readable: " + message_of(item.error()));
-    page.items.push_back(std::move(*item));
+  std::size_t taken = 0;
+  while (taken < entries->size() && size < size_bytes) {
+    const auto& entry = (*entries)[taken++];
+    auto item = entry.damage ? entry.damage : from_record<pending_item>(entry.value);
+    if (item)
+      page.items.push_back(std::move(*item));
+    else if (entry.damage)
+      page.damaged.push_back(message_of(entry.damage));
+    else
+      page.damaged.push_back("a pending entry of session " + entry.session.str()
+                             + " is not readable: " + message_of(item.error()));
     size += entry.value.size();
-    if (size >= size_bytes)
-      break;
   }
-  const auto count = page.items.size();
-  if (count > 0 && (count == limit || count < entries->size())) {
+  if (taken > 0 && (taken == limit || taken < entries->size())) {
     pending_cursor next;
-    next.session = (*entries)[count - 1].number;
-    next.item = (*entries)[count - 1].item;
+    next.session = (*entries)[taken - 1].number;
+    next.item = (*entries)[taken - 1].item;
     page.next = next;
   }
   return page;
@@ -217,6 +219,8 @@ query_pending(store& from, const std::optional<session_id>& session, std::size_t
   auto page = query_pending_page(from, session, {}, limit);
   if (!page)
     return std::move(page.error());
+  if (!page->damaged.empty())
+    return make_error(errc::store_corrupt, page->damaged.front());
   return std::move(page->items);
 }
 
@@ -241,11 +245,26 @@ result<std::vector<armed_timer>> query_timers(store& from, std::optional<timesta
     auto& timer = timers.emplace_back();
     timer.session = std::move(one.session);
     timer.due = one.due;
-    if (one.damage)
+    if (timer.session.empty())
       timer.damage = message_of(one.damage);
   }
   return timers;
 }
+
+namespace {
+
+std::optional<std::uint8_t> as_status(std::optional<session_state> state) {
+  return state ? std::optional{static_cast<std::uint8_t>(*state)} : std::nullopt;
+}
+
+session_summary summarize(session_anchor anchor) {
+  session_summary one;
+  one.session = std::move(anchor.id);
+  one.state = static_cast<session_state>(anchor.status);
+  return one;
+}
+
+} // namespace
 
 result<std::vector<session_summary>> query_sessions(store& from, std::optional<session_state> state,
                                                     std::size_t limit,
@@ -262,19 +281,41 @@ result<std::vector<session_summary>> query_sessions(store& from, std::optional<s
       return make_error(errc::unknown_session, "there is no session " + after->str());
     last = (*anchor)->number;
   }
-  const auto status = state ? std::optional{static_cast<std::uint8_t>(*state)} : std::nullopt;
-  auto anchors = (*view)->sessions(status, last, limit);
+  auto anchors = (*view)->sessions(as_status(state), last, limit);
   if (!anchors)
     return std::move(anchors.error());
   std::vector<session_summary> summaries;
   summaries.reserve(anchors->size());
   for (auto& anchor : *anchors) {
-    session_summary one;
-    one.session = std::move(anchor.id);
-    one.state = static_cast<session_state>(anchor.status);
-    summaries.push_back(std::move(one));
+    if (anchor.id.empty())
+      return std::move(anchor.damage);
+    summaries.push_back(summarize(std::move(anchor)));
   }
   return summaries;
+}
+
+result<session_page> query_session_page(store& from, std::optional<session_state> state,
+                                        session_number after, std::size_t limit) {
+  auto view = from.read();
+  if (!view)
+    return std::move(view.error());
+  // One more than asked for, to know whether there is more.
+  const auto looked_at = limit + (limit < std::numeric_limits<std::size_t>::max() ? 1 : 0);
+  auto anchors = (*view)->sessions(as_status(state), after, looked_at);
+  if (!anchors)
+    return std::move(anchors.error());
+  session_page page;
+  if (anchors->size() > limit) {
+    anchors->pop_back();
+    page.next = anchors->empty() ? after : anchors->back().number;
+  }
+  for (auto& anchor : *anchors) {
+    if (anchor.damage)
+      page.damaged.push_back(message_of(anchor.damage));
+    if (!anchor.id.empty())
+      page.sessions.push_back(summarize(std::move(anchor)));
+  }
+  return page;
 }
 
 namespace {

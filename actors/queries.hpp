@@ -43,7 +43,7 @@ struct event_page {
                                                   std::size_t size_bytes);
 
 /// What waits for somebody outside, in one session or in all, oldest session first. Errors:
-/// `unknown_session`.
+/// `unknown_session`; `store_corrupt` where something of it is damaged.
 [[nodiscard]] result<std::vector<pending_item>>
 query_pending(store& from, const std::optional<session_id>& session, std::size_t limit = 10'000);
 
@@ -58,13 +58,15 @@ struct pending_cursor {
 /// Some of what waits for somebody outside, and where the next page begins.
 struct pending_page {
   std::vector<pending_item> items;
+  std::vector<std::string> damaged;   ///< Of those among them that cannot be told: why.
   std::optional<pending_cursor> next; ///< Nothing: this is the last page.
 
   pending_page() = default;
 };
 
-/// As `query_pending`, page by page: at most `limit` items behind `after`, and not more than end
-/// with the one by which their records have `size_bytes`.
+/// As `query_pending`, page by page: at most `limit` items behind `after`, with the damaged ones,
+/// which keep no other from being listed; and not more than end with the one by which their records
+/// have `size_bytes`.
 [[nodiscard]] result<pending_page>
 query_pending_page(store& from, const std::optional<session_id>& session,
                    const pending_cursor& after, std::size_t limit,
@@ -143,8 +145,25 @@ query_timers(store& from, std::optional<timestamp> until, std::size_t limit = 10
 [[nodiscard]] result<plan_diff> query_plan_diff(store& from, const session_id& session,
                                                 std::optional<std::uint32_t> revision = {});
 
+/// A page of sessions, and how to go on behind it.
+struct session_page {
+  std::vector<session_summary> sessions; ///< In the order of their creation.
+  std::vector<std::string> damaged;      ///< What is damaged there, by the sessions' numbers.
+  std::optional<session_number> next; ///< What `after` is for the next page; nothing: that was all.
+
+  session_page() = default;
+};
+
+/// Sessions in the order of their creation, those behind number `after`: at most `limit`, with the
+/// damaged ones, which keep no other from being listed.
+[[nodiscard]] result<session_page> query_session_page(store& from,
+                                                      std::optional<session_state> state = {},
+                                                      session_number after = 0,
+                                                      std::size_t limit = 1'000);
+
 /// Sessions in the order of their creation, with `after` those that were created after that one; at
-/// most `limit`. Errors: `unknown_session` for `after`.
+/// most `limit`. Errors: `unknown_session` for `after`; `store_corrupt` and `store_too_new` where
+/// one of them is damaged: `query_session_page` lists the others.
 [[nodiscard]] result<std::vector<session_summary>>
 query_sessions(store& from, std::optional<session_state> state = {}, std::size_t limit = 10'000,
                const std::optional<session_id>& after = {});

@@ -177,6 +177,7 @@ struct pending_list {
   static constexpr std::size_t max_size_bytes = 256 * 1024;
 
   std::vector<pending_item> items;
+  std::vector<std::string> damaged; ///< What cannot be read of this page, and why.
   bool more = false; ///< There is a next page, behind `last_session` and `last_item`.
   std::uint64_t last_session = 0;
   std::uint64_t last_item = 0;
@@ -186,7 +187,8 @@ struct pending_list {
   static constexpr auto fields() {
     return field_list{field("items", &pending_list::items), field("more", &pending_list::more),
                       field("last_session", &pending_list::last_session),
-                      field("last_item", &pending_list::last_item)};
+                      field("last_item", &pending_list::last_item),
+                      optional_field("damaged", &pending_list::damaged)};
   }
 };
 

@@ -493,6 +493,29 @@ bool memory_store::corrupt_event(session_number session, std::uint64_t number) {
   return false;
 }
 
+bool memory_store::corrupt_timer(session_number session, timestamp due, std::uint64_t timer) {
+  const std::lock_guard lock{state_->mutex};
+  return flip_bit(state_->stored(), table::timers, timer_key(due, session, timer));
+}
+
+bool memory_store::corrupt_pending(session_number session, std::uint64_t item) {
+  const std::lock_guard lock{state_->mutex};
+  return flip_bit(state_->stored(), table::pending, pending_key(session, item));
+}
+
+bool memory_store::corrupt_garbage(session_number session) {
+  const std::lock_guard lock{state_->mutex};
+  std::optional<table_key> found;
+  const auto visit = [&](byte_view key, byte_view) -> result<bool> {
+    if (const auto address = parse_garbage_key(key); address && address->session == session)
+      found = garbage_key(session, address->below);
+    return !found;
+  };
+  memory_tables tables{state_->stored()};
+  const auto error = tables.walk(table::garbage, garbage_key(session, 0), visit);
+  return !error && found && flip_bit(state_->stored(), table::garbage, *found);
+}
+
 verify_report memory_store::verify() const {
   const std::lock_guard lock{state_->mutex};
   memory_tables tables{state_->stored()};

@@ -132,6 +132,12 @@ public:
   /// The same for an event.
   bool corrupt_event(session_number session, std::uint64_t number);
 
+  /// The same for the session's timer `timer` in the due-time index, for its entry of the index of
+  /// what is pending, and for what is to be reclaimed of it.
+  bool corrupt_timer(session_number session, timestamp due, std::uint64_t timer);
+  bool corrupt_pending(session_number session, std::uint64_t item);
+  bool corrupt_garbage(session_number session);
+
   /// Checks everything, as `verify_store` does.
   [[nodiscard]] verify_report verify() const;
 

@@ -164,6 +164,8 @@ private:
   }
 
   caf::error write_pending_entry(const pending_entry& one) {
+    if (one.damage)
+      return one.damage;
     ++counts_.pending;
     const auto what = "item " + std::to_string(one.item) + " of the pending index";
     auto value = parse_cbor(one.value);
@@ -186,7 +188,7 @@ private:
     before.due = *head_.armed;
     before.number = anchor_.number - 1;
     before.timer = std::numeric_limits<std::uint64_t>::max();
-    const auto found = from_.due(*head_.armed, 1, before);
+    auto found = from_.due(*head_.armed, 1, before);
     if (!found)
       return found.error();
     timer_line line;
@@ -194,6 +196,8 @@ private:
     if (found->empty()
         || found->front().place() != std::tuple{line.due, anchor_.number, line.number})
       return corrupt("its timer is not armed");
+    if (found->front().damage)
+      return std::move(found->front().damage);
     ++counts_.timers;
     return put("timer", to_json(line));
   }

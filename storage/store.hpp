@@ -126,6 +126,7 @@ struct session_anchor {
   std::uint64_t events = 0;      ///< How many events it had, which is the number of the last one.
   std::uint64_t first_event = 1; ///< The first that can be read: those before it were dropped.
   std::uint8_t status = 0;
+  caf::error damage; ///< In a list, as for `due_timer`; without an id, only `number` is known.
 
   session_anchor() = default;
 };
@@ -143,6 +144,7 @@ struct pending_entry {
   session_number number = 0;
   std::uint64_t item = 0;
   bytes value;
+  caf::error damage; ///< As for `due_timer`; there is neither `session` nor `value` then.
 
   pending_entry() = default;
 };
@@ -152,16 +154,25 @@ struct due_timer {
   session_id session;
   session_number number = 0;
   std::uint64_t timer = 0;
-  caf::error damage; ///< Why `session` cannot be told: the session's own record is damaged.
+  /// This entry, or the session's own record, is damaged; where it is the latter, `session` is
+  /// empty. What is damaged keeps nothing else from being listed.
+  caf::error damage;
 
   due_timer() = default;
   [[nodiscard]] auto place() const { return std::tuple{due, number, timer}; }
 };
 
+/// Whether an error says that what is stored cannot be read, and not that the store cannot be
+/// asked.
+[[nodiscard]] inline bool is_damage(const caf::error& error) {
+  return is(error, errc::store_corrupt) || is(error, errc::store_too_new);
+}
+
 /// What a step of `store::reclaim` did.
 struct reclaim_outcome {
   std::uint64_t erased = 0; ///< How many records and entries of the journal.
   bool more = false;        ///< Something is left to erase.
+  caf::error damage;        ///< What could not be read was passed over, and takes up its space.
 
   reclaim_outcome() = default;
 };
@@ -214,8 +225,8 @@ public:
 
   /// Erases some of what deleted sessions and dropped events have left, in a transaction of its
   /// own: it looks at no more than `limit` entries, and there is nothing to see of it but the
-  /// space. Where nothing is left, nothing is written. An error is as one of `write`, and nothing
-  /// is erased then.
+  /// space. Where nothing is left, nothing is written. What is damaged stays, and keeps nothing
+  /// else from being erased. An error is as one of `write`, and nothing is erased then.
   [[nodiscard]] virtual result<reclaim_outcome> reclaim(std::size_t limit) = 0;
 
   /// Finds a session. Nothing: there is none of that id.
@@ -243,27 +254,30 @@ public:
                                                   const event_visitor& visit) = 0;
 
     /// Reads the journal of all sessions from a position (0: the beginning) in the order of
-    /// commits, at most `limit` commits, and sets `position` to where to go on. Deleted sessions
-    /// and dropped events are passed over, whether or not they are still stored. A damaged commit
-    /// ends what is read before it; if it is the first one, the error is `store_corrupt` (or
+    /// commits, at most `limit` commits, and sets `position` to where to go on; where that stays,
+    /// there are no more. Deleted sessions and dropped events are passed over, whether or not they
+    /// are still stored, some thousand at a time: then there may be none on this page. A damaged
+    /// commit ends what is read before it; if it is the first one, the error is `store_corrupt` (or
     /// `store_too_new`), and `position` is behind it. Where nothing behind can be read either,
     /// `position` stays.
     [[nodiscard]] virtual result<std::vector<stored_event>> journal(std::uint64_t& position,
                                                                     std::size_t limit) = 0;
 
     /// Sessions in the order of their numbers, those after number `after`, at most `limit`; with
-    /// `status`: only those with that status.
+    /// `status`: only those with that status. A damaged one is among them, and says so.
     [[nodiscard]] virtual result<std::vector<session_anchor>>
     sessions(std::optional<std::uint8_t> status, session_number after, std::size_t limit) = 0;
 
     /// The pending index in the order of session number and item, beginning after (`after`,
-    /// `after_item`), at most `limit`; with `session`: only that session's.
+    /// `after_item`), at most `limit`; with `session`: only that session's. A damaged entry is
+    /// among them, and says so.
     [[nodiscard]] virtual result<std::vector<pending_entry>>
     pending(std::optional<session_number> session, session_number after, std::uint64_t after_item,
             std::size_t limit) = 0;
 
     /// Armed timers that are due at `until` or before, in the order of their due times, at most
-    /// `limit`; those behind `after`, or from the first on.
+    /// `limit`; those behind `after`, or from the first on. A damaged one is among them, and says
+    /// so.
     [[nodiscard]] virtual result<std::vector<due_timer>>
     due(timestamp until, std::size_t limit, const std::optional<due_timer>& after = {}) = 0;
   };

@@ -549,7 +549,8 @@ cluster_pending cluster_node::pending(std::size_t limit) const {
       }
       got += page->items.size();
       std::move(page->items.begin(), page->items.end(), std::back_inserter(all.items));
-      if (!page->more || page->items.empty())
+      std::move(page->damaged.begin(), page->damaged.end(), std::back_inserter(all.damaged));
+      if (!page->more)
         break;
       all.more = all.more || got >= limit;
       what.after_session = page->last_session;

@@ -90,6 +90,7 @@ struct cluster_pending {
   std::vector<pending_item> items; ///< Node by node, in the order of the member list.
   bool more = false;               ///< Some node has more than was asked for.
   std::vector<missing_member> missing;
+  std::vector<std::string> damaged; ///< What could not be read of what nodes have, and why.
 
   cluster_pending() = default;
 };

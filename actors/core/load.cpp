@@ -103,20 +103,28 @@ caf::error load_remembered(record_reader& from, session_number number, session_d
   return caf::none;
 }
 
-/// When the last event was recorded that retention counts from. Long ago, if only deletions were
-/// scheduled since; nothing, if it cannot be read, which is no reason not to load the session.
+/// When the last event was recorded that retention counts from; nothing, if it cannot be read,
+/// which is no reason not to load the session. Since then a deletion may have been scheduled again
+/// and again, as long as a run held it up. Long ago, where that happened more often than is looked
+/// at, or what was before it is dropped.
 std::optional<timestamp> read_last_change(store::view& from, session_number number,
-                                          std::uint64_t events) {
-  constexpr std::uint64_t looked_at = 16;
-  const auto last = from.events(number, events - std::min(events - 1, looked_at - 1), looked_at);
-  if (!last)
-    return std::nullopt;
-  for (auto one = last->rbegin(); one != last->rend(); ++one) {
-    const auto known = from_record<event>(one->value);
-    if (!known)
+                                          std::uint64_t first_event, std::uint64_t events) {
+  constexpr std::uint64_t looked_at = 4'096;
+  // Each time from the end, as the journal is a chain that leads back.
+  for (std::uint64_t window = 16; window <= looked_at; window *= 4) {
+    const auto first = events - std::min(events - first_event, window - 1);
+    const auto some = from.events(number, first, window);
+    if (!some)
       return std::nullopt;
-    if (!std::holds_alternative<deletion_scheduled>(known->body))
-      return known->at;
+    for (auto one = some->rbegin(); one != some->rend(); ++one) {
+      const auto known = from_record<event>(one->value);
+      if (!known)
+        return std::nullopt;
+      if (!std::holds_alternative<deletion_scheduled>(known->body))
+        return known->at;
+    }
+    if (first == first_event)
+      break;
   }
   return timestamp{};
 }
@@ -283,7 +291,8 @@ result<std::optional<loaded_session>> load(store::view& from, const session_id& 
   loaded.data = std::move(*data);
   loaded.data.first_event = (*anchor)->first_event;
   auto& last_change = loaded.data.last_change;
-  last_change = loaded.data.head.delete_at ? read_last_change(from, number, loaded.data.head.events)
+  last_change = loaded.data.head.delete_at ? read_last_change(from, number, loaded.data.first_event,
+                                                              loaded.data.head.events)
                                            : std::nullopt;
   return std::optional{std::move(loaded)};
 }

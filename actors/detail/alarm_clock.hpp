@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 
 namespace fermata::detail {
 
@@ -16,8 +17,9 @@ namespace fermata::detail {
 ///
 /// It tells some sessions at a time, and looks on when all of them have dealt with it, which takes
 /// their entries out of the index. Sessions that could not (a full disk, a record that is damaged)
-/// are told again later, behind the others. Where nodes share a store, it passes over the sessions
-/// of the others, whose timers may stay due for as long as their node is away.
+/// are told again later, behind the others. Of damage the observer is told. Where nodes share a
+/// store, it passes over the sessions of the others, whose timers may stay due for as long as their
+/// node is away.
 class alarm_clock {
 public:
   /// `deliver` passes a message on to its session.
@@ -36,12 +38,13 @@ public:
   void stop() noexcept { stopped_ = true; }
 
 private:
+  void tell_of_damage(const due_timer& one);
   /// Looks again at `due`, or earlier if that is planned already.
   void plan(timestamp due);
   /// `looked_at`: what was due then was looked at.
   void plan_next(timestamp looked_at);
   [[nodiscard]] bool is_for_others(const due_timer& one) const {
-    return shared_->shares_store() && !one.damage && !shared_->is_home_of(one.session);
+    return shared_->shares_store() && !one.session.empty() && !shared_->is_home_of(one.session);
   }
 
   caf::event_based_actor* self_;
@@ -52,6 +55,7 @@ private:
   std::optional<due_timer> behind_; ///< How far this pass has come; nothing: none is under way.
   std::optional<timestamp> armed_;  ///< The earliest of those that were armed during it.
   std::optional<caf::actor_clock::time_point> next_tick_;
+  std::set<decltype(due_timer{}.place())> told_of_; ///< Those that are damaged.
   bool stopped_ = false;
 };
 

@@ -25,8 +25,8 @@ struct arrival_woken {
 
 /// Wakes the sessions that have come from another node and were left amid something there: it may
 /// have died in a step, or with a claimed run of a tool. They are found by their state, a page at a
-/// time, and a bounded number of them is under way. One whose record is damaged is passed over, and
-/// found by whoever addresses it. Lives on the directory.
+/// time, and a bounded number of them is under way. One whose record is damaged is passed over: the
+/// observer is told, and so is whoever addresses it. Lives on the directory.
 class arrivals {
 public:
   /// `deliver` passes a message on to its session.
@@ -46,8 +46,6 @@ private:
   using slot_set = std::bitset<session_slots>;
 
   void start();
-  /// One of the next page cannot be read, which keeps the others from being read with it.
-  void pass_over(store::view& view, const caf::error& damage);
   void wake_some();
 
   caf::event_based_actor* self_;
@@ -57,7 +55,6 @@ private:
   slot_set coming_;              ///< For the next walk, as they have come during this one.
   std::size_t state_ = 0;        ///< Which of the states the walk is at.
   session_number behind_ = 0;    ///< How far it has come there.
-  bool one_by_one_ = false;      ///< Up to the one that cannot be read.
   std::deque<session_id> found_; ///< Of one page, to be woken.
   std::size_t under_way_ = 0;
   bool stopped_ = false;

@@ -8,6 +8,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace fermata::detail {
@@ -17,6 +18,7 @@ struct journal_state {
   transaction_pace pace;
   bool garbage = false;               ///< Something may be left to reclaim.
   bool failed = false;                ///< Reclaiming did, the last time.
+  std::string damage;                 ///< What it passed over then; empty: nothing.
   bool looks = false;                 ///< It has sent itself a message to reclaim some of it.
   std::size_t written_since_step = 0; ///< Entries.
   unsigned batches_since_step = 0;    ///< Since something was reclaimed.

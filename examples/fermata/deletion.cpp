@@ -70,30 +70,56 @@ result<bool> is_older(store& from, const session_status& status, timestamp befor
   return !last->empty() && last->front().at < before;
 }
 
+struct finished_sessions {
+  std::vector<session_id> sessions;
+  std::vector<std::string> damaged; ///< Of those that cannot be read: why.
+};
+
+/// Adds a session if it is over for long enough. Errors: as those of `query_status`.
+caf::error add_finished(const arguments& given, store& from, const session_id& session,
+                        timestamp before, finished_sessions& found) {
+  const auto status = query_status(from, session);
+  if (!status)
+    return status.error();
+  const auto older = given.after ? is_older(from, *status, before) : result<bool>{true};
+  if (!older)
+    return older.error();
+  if (*older)
+    found.sessions.push_back(session);
+  return caf::none;
+}
+
 /// Those whose plan is over, and was long enough.
-result<std::vector<session_id>> finished_sessions(const arguments& given, store& from) {
+result<finished_sessions> find_finished(const arguments& given, store& from) {
   constexpr std::array over{session_state::completed, session_state::failed,
                             session_state::cancelled, session_state::rejected};
   const auto before =
       std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())
       - given.after.value_or(std::chrono::milliseconds{0});
-  std::vector<session_id> found;
-  for (const auto state : over) {
-    const auto sessions = query_sessions(from, state, std::numeric_limits<std::size_t>::max());
-    if (!sessions)
-      return sessions.error();
-    for (const auto& one : *sessions) {
-      const auto status = query_status(from, one.session);
-      if (!status)
-        return status.error();
-      const auto older = given.after ? is_older(from, *status, before) : result<bool>{true};
-      if (!older)
-        return older.error();
-      if (*older)
-        found.push_back(one.session);
+  finished_sessions found;
+  for (const auto state : over)
+    for (std::optional<session_number> after = 0; after;) {
+      const auto page = query_session_page(from, state, *after);
+      if (!page)
+        return page.error();
+      after = page->next;
+      found.damaged.insert(found.damaged.end(), page->damaged.begin(), page->damaged.end());
+      for (const auto& one : page->sessions) {
+        const auto error = add_finished(given, from, one.session, before, found);
+        if (is_damage(error))
+          found.damaged.push_back(message_of(error));
+        else if (error && !is(error, errc::unknown_session)) // another one has deleted it
+          return error;
+      }
     }
-  }
   return found;
+}
+
+/// Says what is left alone since it cannot be read. Damage is for people to look at.
+exit_status complain(const std::vector<std::string>& damaged, console& out) {
+  for (const auto& why : damaged)
+    std::fprintf(stderr, "fermata: %s\n", escape_line(out.redaction().text(why)).c_str());
+  return damaged.empty() ? exit_status::done : exit_status::attention;
 }
 
 result<exit_status> list_finished(const arguments& given, console& out) {
@@ -103,14 +129,14 @@ result<exit_status> list_finished(const arguments& given, console& out) {
   const auto from = open_store(*folder, store_purpose::query);
   if (!from)
     return from.error();
-  const auto sessions = finished_sessions(given, **from);
-  if (!sessions)
-    return sessions.error();
-  for (const auto& one : *sessions)
+  const auto found = find_finished(given, **from);
+  if (!found)
+    return found.error();
+  for (const auto& one : found->sessions)
     if (const auto status = query_status(**from, one))
       tell(out, "would_delete", doomed(*status), "would be deleted");
-  out.say(std::to_string(sessions->size()) + " sessions would be deleted.");
-  return exit_status::done;
+  out.say(std::to_string(found->sessions.size()) + " sessions would be deleted.");
+  return complain(found->damaged, out);
 }
 
 /// A session that goes on, or has gone, while others are deleted.
@@ -128,10 +154,11 @@ result<exit_status> delete_sessions(const arguments& given, console& out) {
   const auto way = gateway::open(*options, given, out);
   if (!way)
     return way.error();
+  auto over = given.finished ? find_finished(given, (*way)->store()) : finished_sessions{};
+  if (!over)
+    return std::move(over.error());
   if (given.finished)
-    sessions = finished_sessions(given, (*way)->store());
-  if (!sessions)
-    return std::move(sessions.error());
+    sessions = std::move(over->sessions);
   std::uint64_t deleted = 0;
   for (const auto& session : *sessions) {
     if (was_interrupted())
@@ -152,7 +179,7 @@ result<exit_status> delete_sessions(const arguments& given, console& out) {
     out.say("The space is used for what is stored next; `fermata compact` gives it back.");
   else
     out.say("Nothing is to be deleted.");
-  return exit_status::done;
+  return complain(over->damaged, out);
 }
 
 result<exit_status> trim(const arguments& given, console& out) {

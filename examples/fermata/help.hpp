@@ -321,6 +321,8 @@ With --json, standard output has one JSON object per line:
                outcome
   sessions, pending, audit on a node's store: at the end {"missing": {node, reason}} for each node of
                its cluster that could not be asked, and exit status 1
+  sessions, pending of a damaged store: at the end {"damaged": {reason}} for each of them that cannot be
+               read, and exit status 1
   remembered   {number, call, verdict, scope, tool, tool_version, declaration, arguments_digest,
                arguments, feedback, by, at}
   policy check {policy, rules, default}; with --tool or --plan {policy, action, by, prompt,

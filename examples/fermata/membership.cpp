@@ -19,7 +19,6 @@ namespace {
 /// Of 64 members with long names and hosts, and some.
 constexpr std::size_t max_file_bytes = 65'536;
 
-constexpr std::size_t sessions_at_once = 1'000;
 constexpr std::size_t examples_shown = 5;
 
 std::string names_of(const member_list& list) {
@@ -171,14 +170,15 @@ caf::error check_store_of(const std::filesystem::path& store, const std::optiona
 caf::error check_sessions_of(store& of, const membership& as) {
   std::string examples;
   std::size_t count = 0;
-  std::optional<session_id> last;
-  for (bool more = true; more;) {
-    const auto some = query_sessions(of, std::nullopt, sessions_at_once, last);
+  for (std::optional<session_number> after = 0; after;) {
+    const auto some = query_session_page(of, std::nullopt, *after);
     if (!some)
       return some.error();
-    more = some->size() == sessions_at_once;
-    for (const auto& one : *some) {
-      last = one.session;
+    if (!some->damaged.empty())
+      return make_error(errc::store_corrupt,
+                        "whose session it is cannot be told: " + some->damaged.front());
+    after = some->next;
+    for (const auto& one : some->sessions) {
       if (as.is_home_of(one.session))
         continue;
       if (++count <= examples_shown)

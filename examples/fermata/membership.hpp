@@ -54,7 +54,8 @@ struct membership {
                                         const std::optional<membership>& as);
 
 /// Of a store that belongs to no node yet, before it becomes that of `as`. Errors: `invalid_field`
-/// where it has sessions that would live on other nodes; those of `query_sessions`.
+/// where it has sessions that would live on other nodes; `store_corrupt` where that cannot be told
+/// of one; those of `query_session_page`.
 [[nodiscard]] caf::error check_sessions_of(store& of, const membership& as);
 
 /// Why a session is not here, for `check_home`.

@@ -62,10 +62,10 @@ private:
     if (auto error = read(session, std::numeric_limits<std::size_t>::max(), keep))
       return error;
     for (const auto& item : kept)
-      // A node may go between its list and what is shown with it.
+      // A node may go between its list and what is shown with it, which may also be damaged.
       if (auto error = print(item); error && (session || !from_.leave_out(item.session, error)))
         return error;
-    if (kept.empty() && from_.missing().empty())
+    if (kept.empty() && from_.missing().empty() && from_.damaged().empty())
       out_.say("Nothing waits for anybody.");
     if (left_out > 0)
       out_.say(std::to_string(left_out) + " more wait, less urgently; --limit N shows so many.");

@@ -28,9 +28,9 @@ result<std::unique_ptr<runtime>> make_registries(const chosen_models& models) {
 }
 
 json to_line(const preflight_finding& found) {
-  json line{{"session", found.session.str()},
-            {"error", name_of(code_of(found.why))},
-            {"message", message_of(found.why)}};
+  json line{{"error", name_of(code_of(found.why))}, {"message", message_of(found.why)}};
+  if (!found.session.empty())
+    line["session"] = found.session.str();
   if (found.subtask)
     line["subtask"] = found.subtask->str();
   if (found.call)

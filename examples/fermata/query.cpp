@@ -204,6 +204,14 @@ void show_missing(console& out, const std::vector<missing_node>& missing) {
   }
 }
 
+void show_damaged(console& out, const std::vector<std::string>& damaged) {
+  for (const auto& why : damaged) {
+    const auto text = out.redaction().text(why);
+    out.print(json{{"damaged", {{"reason", text}}}});
+    out.say(out.painted(paint::bad, "What cannot be read is left out: " + escape_line(text)));
+  }
+}
+
 caf::error verify(const std::filesystem::path& folder, console& out) {
   const auto report = verify_store_of(folder);
   if (!report)
@@ -285,7 +293,8 @@ result<exit_status> look(const std::filesystem::path& folder, query at, const ar
     return error;
   const auto missing = (*from)->missing();
   show_missing(out, missing);
-  return missing.empty() ? exit_status::done : exit_status::attention;
+  show_damaged(out, (*from)->damaged());
+  return missing.empty() && (*from)->damaged().empty() ? exit_status::done : exit_status::attention;
 }
 
 /// What is asked of a store, or of the service of it, as a whole.

@@ -62,10 +62,15 @@ public:
   }
   caf::error read_sessions(const std::optional<session_state>& state,
                            const reader<session_summary>& use) override {
-    auto all = query_sessions(from_, state, std::numeric_limits<std::size_t>::max());
-    if (!all)
-      return std::move(all.error());
-    use(std::move(*all));
+    for (std::optional<session_number> after = 0; after;) {
+      auto read = query_session_page(from_, state, *after);
+      if (!read)
+        return std::move(read.error());
+      after = read->next;
+      add_damaged(read->damaged);
+      if (!use(std::move(read->sessions)))
+        break;
+    }
     return caf::none;
   }
   caf::error read_pending(const std::optional<session_id>& session, std::size_t limit,
@@ -76,6 +81,7 @@ public:
         return std::move(read.error());
       limit -= read->items.size();
       after = read->next;
+      add_damaged(read->damaged);
       if (!use(std::move(read->items)))
         break;
     }
@@ -102,9 +108,10 @@ public:
   }
   std::vector<missing_node> missing() const override { return {}; }
   std::optional<node_name> elsewhere(const session_id&) const override { return std::nullopt; }
-  bool leave_out(const session_id&, const caf::error&) override { return false; }
 
 private:
+  void add_missing(const session_id&, const caf::error&) override {}
+
   store& from_;
 };
 
@@ -193,12 +200,18 @@ public:
   }
   result<std::vector<pending_item>> pending(const session_id& session) override {
     std::vector<pending_item> all;
+    const auto met_before = damage_met_;
     auto error = read_pending(session, max_pending, [&](std::vector<pending_item> items) {
       std::move(items.begin(), items.end(), std::back_inserter(all));
       return true;
     });
     if (error)
       return error;
+    // As the store itself says it of one session.
+    if (damage_met_ > met_before)
+      return make_error(errc::store_corrupt,
+                        "something that waits in session " + session.str()
+                            + " is damaged: " + damaged().back());
     return all;
   }
   std::vector<missing_node> missing() const override { return missing_; }
@@ -207,21 +220,19 @@ public:
       return std::nullopt;
     return home_of(of_.members, session).name;
   }
-  bool leave_out(const session_id& session, const caf::error& why) override {
-    if (!is(why, errc::node_unavailable) && !is(why, errc::timed_out))
-      return false;
+
+private:
+  void add_missing(const session_id& session, const caf::error& why) override {
     const auto& node = home_of(of_.members, session).name.str();
     const bool is_known = std::any_of(missing_.begin(), missing_.end(),
                                       [&](const missing_node& one) { return one.node == node; });
     if (is_known)
-      return true;
+      return;
     auto& added = missing_.emplace_back();
     added.node = node;
     added.reason = message_of(why);
-    return true;
   }
 
-private:
   static std::string path_of(const session_id& session) { return "/v1/sessions/" + session.str(); }
   static std::string query_of(const std::optional<std::uint32_t>& revision) {
     return revision ? "?revision=" + std::to_string(*revision) : std::string{};
@@ -270,6 +281,11 @@ private:
       if (!away)
         return std::move(away.error());
       std::move(away->begin(), away->end(), std::back_inserter(missing_));
+      auto damaged = items_of<std::string>(*body, "damaged");
+      if (!damaged)
+        return std::move(damaged.error());
+      damage_met_ += damaged->size();
+      add_damaged(*damaged);
       limit -= std::min(limit, items->size());
       const bool goes_on = use(std::move(*items));
       const auto next = body->find("next");
@@ -285,9 +301,27 @@ private:
   std::filesystem::path socket_;
   membership of_;
   std::vector<missing_node> missing_;
+  std::size_t damage_met_ = 0; ///< How often a page has said that something is damaged.
 };
 
 } // namespace
+
+bool records::leave_out(const session_id& session, const caf::error& why) {
+  if (is_damage(why))
+    add_damaged({message_of(why)});
+  else if (is(why, errc::node_unavailable) || is(why, errc::timed_out))
+    add_missing(session, why);
+  else
+    return false;
+  return true;
+}
+
+void records::add_damaged(const std::vector<std::string>& why) {
+  // A session that is damaged is so in each of its entries.
+  for (const auto& one : why)
+    if (std::find(damaged_.begin(), damaged_.end(), one) == damaged_.end())
+      damaged_.push_back(one);
+}
 
 std::unique_ptr<records> records_of(store& from) {
   return std::make_unique<store_records>(from);

@@ -62,15 +62,28 @@ public:
   /// Of the lists over all sessions that were read.
   [[nodiscard]] virtual std::vector<missing_node> missing() const = 0;
 
+  /// What could not be read of these lists, which keeps nothing else from being listed: why.
+  [[nodiscard]] const std::vector<std::string>& damaged() const noexcept { return damaged_; }
+
   /// The node that a session lives on, where it is another one than the store's.
   [[nodiscard]] virtual std::optional<node_name> elsewhere(const session_id& session) const = 0;
-  /// Takes note that something of a list is left out since its node cannot be asked any more: one
-  /// more of `missing`. False: that is not why.
-  [[nodiscard]] virtual bool leave_out(const session_id& session, const caf::error& why) = 0;
+  /// Takes note that something of a list is left out: since its node cannot be asked any more, as
+  /// one more of `missing`, or since it cannot be read, as one of `damaged`. False: that is not
+  /// why.
+  [[nodiscard]] bool leave_out(const session_id& session, const caf::error& why);
 
   [[nodiscard]] virtual result<std::string> workspace(const session_id& session) = 0;
   /// At most 10,000, as of one moment.
   [[nodiscard]] virtual result<std::vector<pending_item>> pending(const session_id& session) = 0;
+
+protected:
+  void add_damaged(const std::vector<std::string>& why);
+
+private:
+  /// Takes note that a node could not be asked for what belongs to a session.
+  virtual void add_missing(const session_id& session, const caf::error& why) = 0;
+
+  std::vector<std::string> damaged_;
 };
 
 /// Those of a store, which is borrowed.

@@ -249,18 +249,21 @@ lmdb_environment::open_registered(const fs::path& directory, const lmdb_options&
   if (std::exchange(known.pid, ::getpid()) != ::getpid())
     known.open.clear();
   // An environment that nobody holds any more, but that is still listed, is about to be closed.
+  std::shared_ptr<lmdb_environment> shared;
   known.closed.wait(lock, [&] {
     const auto entry = known.open.find(self);
-    return entry == known.open.end() || !entry->second.expired();
+    if (entry != known.open.end())
+      shared = entry->second.lock();
+    return entry == known.open.end() || shared != nullptr;
   });
-  if (const auto entry = known.open.find(self); entry != known.open.end()) {
+  if (shared) {
+    lock.unlock(); // should nobody else hold it by now, it is closed here
     if (options.access == store_access::read_write)
       return make_error(errc::store_busy, "the store in " + directory.string()
                                               + " is open for reading in this process (pid "
                                               + std::to_string(::getpid())
                                               + "): close it before opening it for writing");
-    if (auto shared = entry->second.lock())
-      return shared;
+    return shared;
   }
   const auto file = directory / data_file_name;
   auto state = check_lmdb_file(file);

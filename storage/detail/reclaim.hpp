@@ -8,9 +8,8 @@ namespace fermata::detail {
 [[nodiscard]] result<bool> has_garbage(table_reader& tables);
 
 /// What `store::reclaim` promises, within one write transaction of any engine. How far it has come
-/// is in table `garbage`, so that the next one, or the next process, goes on from there. Also
-/// refuses, as the whole transaction: `store_corrupt` when the garbage is not what it should be;
-/// then nothing is erased that may be somebody else's.
+/// is in table `garbage`, so that the next one, or the next process, goes on from there. What is
+/// not what it should be is `damage`: then nothing is erased that may be somebody else's.
 [[nodiscard]] result<reclaim_outcome> reclaim(table_writer& tables, std::size_t limit);
 
 } // namespace fermata::detail

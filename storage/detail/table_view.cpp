@@ -11,6 +11,9 @@ namespace {
 
 constexpr auto max_number = std::numeric_limits<std::uint64_t>::max();
 
+/// Entries of the journal that nobody can read any more, in one call.
+constexpr std::size_t max_passed_over = 1'024;
+
 caf::error inconsistent(std::string message) {
   return make_error(errc::store_corrupt, std::move(message));
 }
@@ -226,6 +229,7 @@ result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, s
   if (limit == 0 || position == max_number)
     return found;
   std::size_t commits = 0;
+  std::size_t passed_over = 0;
   auto reached = position;
   caf::error damage;
   journal_reader entries{*tables_};
@@ -241,8 +245,8 @@ result<std::vector<stored_event>> table_view::journal(std::uint64_t& position, s
     if (damage && commits > 0)
       return false;
     reached = *number;
-    commits += found.size() > whole;
-    return !damage && commits < limit;
+    ++(found.size() > whole ? commits : passed_over);
+    return !damage && commits < limit && passed_over < max_passed_over;
   };
   if (auto error = tables_->walk(table::log, number_key(position + 1), visit))
     return error;
@@ -257,35 +261,37 @@ result<std::vector<session_anchor>> table_view::sessions(std::optional<std::uint
   std::vector<session_anchor> found;
   if (limit == 0 || after == max_number)
     return found;
-  const auto add = [&](session_number number, const head_entry& head) -> result<bool> {
-    auto anchor = make_anchor(number, head);
-    if (!anchor)
+  const auto add = [&](session_number number, const result<head_entry>& head,
+                       caf::error damage_of_entry = {}) -> result<bool> {
+    auto anchor = head ? make_anchor(number, *head) : head.error();
+    if (!anchor && !is_damage(anchor.error()))
       return anchor.error();
-    found.push_back(std::move(*anchor));
+    if (anchor) {
+      found.push_back(std::move(*anchor));
+      found.back().damage = std::move(damage_of_entry);
+    } else {
+      auto& damaged = found.emplace_back();
+      damaged.number = number;
+      damaged.damage = std::move(anchor.error());
+    }
     return found.size() < limit;
   };
   const auto visit_head = [&](byte_view key, byte_view sealed) -> result<bool> {
     auto number = parse_number_key(table::heads, key);
     if (!number)
       return number.error();
-    auto head = parse_head(*number, sealed);
-    if (!head)
-      return head.error();
-    return add(*number, *head);
+    return add(*number, parse_head(*number, sealed));
   };
   const auto visit_status = [&](byte_view key, byte_view sealed) -> result<bool> {
     if (key.size() != 9 || key[0] != *status)
       return false;
-    if (auto payload = unseal_value(table::by_status, key, sealed); !payload)
-      return payload.error();
     const auto number = load_big_endian<std::uint64_t>(key.subspan(1));
     auto head = require_head(*tables_, number, "table by_status");
-    if (!head)
-      return head.error();
-    if (head->status != *status)
-      return inconsistent("table by_status has session number " + std::to_string(number)
-                          + " under a status that is not its own");
-    return add(number, *head);
+    if (head && head->status != *status)
+      return add(number, inconsistent("table by_status has session number " + std::to_string(number)
+                                      + " under a status that is not its own"));
+    const auto payload = unseal_value(table::by_status, key, sealed);
+    return add(number, head, payload ? caf::error{} : payload.error());
   };
   auto error = status
                    ? tables_->walk(table::by_status, status_key(*status, after + 1), visit_status)
@@ -314,17 +320,19 @@ result<std::vector<pending_entry>> table_view::pending(std::optional<session_num
       return false;
     if (address->session == after && address->item == after_item)
       return true;
-    auto value = copy_unsealed(table::pending, key, sealed);
-    if (!value)
-      return value.error();
-    auto id = id_of(address->session);
-    if (!id)
-      return id.error();
     pending_entry entry;
-    entry.session = std::move(*id);
     entry.number = address->session;
     entry.item = address->item;
-    entry.value = std::move(*value);
+    auto value = copy_unsealed(table::pending, key, sealed);
+    auto id = value ? id_of(address->session) : value.error();
+    if (id) {
+      entry.session = std::move(*id);
+      entry.value = std::move(*value);
+    } else if (is_damage(id.error())) {
+      entry.damage = std::move(id.error());
+    } else {
+      return id.error();
+    }
     found.push_back(std::move(entry));
     return found.size() < limit;
   };
@@ -347,14 +355,16 @@ result<std::vector<due_timer>> table_view::due(timestamp until, std::size_t limi
       return false;
     if (after && after->place() == std::tuple{address->due, address->session, address->timer})
       return true;
-    if (auto payload = unseal_value(table::timers, key, sealed); !payload)
-      return payload.error();
     due_timer timer;
     timer.due = address->due;
+    if (const auto payload = unseal_value(table::timers, key, sealed); !payload)
+      timer.damage = payload.error();
     if (auto id = id_of(address->session))
       timer.session = std::move(*id);
-    else
+    else if (is_damage(id.error()))
       timer.damage = std::move(id.error());
+    else
+      return id.error();
     timer.number = address->session;
     timer.timer = address->timer;
     found.push_back(std::move(timer));

@@ -159,6 +159,18 @@ TEST_CASE("a session that cannot be read is listed, and the others are looked at
   CHECK(texts[0].starts_with("store_corrupt session call: "));
 }
 
+TEST_CASE("a session whose head cannot be read is listed by its number") {
+  sim::world world{1, begun_with_old_build()};
+  begin_sessions(world);
+  const auto number = must(world.store().find(sid("call")))->number;
+  REQUIRE(world.store().corrupt_record(number, head_key()));
+  const auto texts = found(world, old_build());
+  REQUIRE(texts.size() == 1);
+  CHECK(texts[0].starts_with("store_corrupt "));
+  CHECK(texts[0].find(std::to_string(number)) != std::string::npos);
+  CHECK(texts[0].find("session :") == std::string::npos);
+}
+
 TEST_CASE("a preflight looks at more sessions than one page, and ends where it has enough") {
   sim::world world{1, begun_with_old_build()};
   for (int i = 0; i < 300; ++i)

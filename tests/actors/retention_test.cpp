@@ -266,6 +266,26 @@ TEST_CASE("the journal reclaims also where somebody always has something to writ
   CHECK(garbage == 0);
 }
 
+TEST_CASE("what is damaged is told of once, and the rest is reclaimed") {
+  struct listener final : runtime_observer {
+    void reclaimed(const reclaimed_space& what) override { told += what.error ? 1 : 0; }
+    int told = 0;
+  };
+  auto options = keeping({});
+  const auto observer = std::make_shared<listener>();
+  options.observer = observer;
+  sim::world world{1, options};
+  finish(world, "s1");
+  finish(world, "s2");
+  REQUIRE(world.store().corrupt_event(1, 1));
+  accept(world, delete_session{}, "s1");
+  CHECK(observer->told == 1);
+  const auto left = world.store().verify().garbage;
+  accept(world, delete_session{}, "s2");
+  CHECK(world.store().verify().garbage == left);
+  CHECK(observer->told == 1);
+}
+
 TEST_CASE("P4: dropped events are gone, and what was answered stays answered") {
   sim::world world{1, keeping({})};
   finish(world);
@@ -434,6 +454,31 @@ TEST_CASE("a longer retention holds for what a shorter one has scheduled") {
   }
   with.advance(2h);
   CHECK_FALSE(exists(with));
+}
+
+TEST_CASE("a longer retention holds, however often a shorter one has scheduled it before") {
+  auto options = keeping(1h);
+  options.store = std::make_shared<memory_store>();
+  timestamp over;
+  {
+    sim::world world{1, options};
+    finish(world);
+    over = world.events(sid()).back().at;
+    options.store = world.store().clone();
+  }
+  const auto live = [&](std::chrono::hours longer, std::chrono::hours at) {
+    options.retention.delete_finished_after = longer;
+    options.store = options.store->clone();
+    sim::world world{1, options};
+    world.set_clock(over + at - 1min);
+    world.advance(2min);
+    options.store = world.store().clone();
+    return exists(world);
+  };
+  for (int times = 1; times <= 40; ++times)
+    REQUIRE(live(std::chrono::hours{times + 1}, std::chrono::hours{times}));
+  CHECK(live(100h, 41h));
+  CHECK_FALSE(live(100h, 100h));
 }
 
 TEST_CASE("retention for as long as can be said deletes nothing, and a negative one is refused") {

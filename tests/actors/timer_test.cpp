@@ -299,6 +299,38 @@ TEST_CASE("a session whose records are damaged does not keep the timers of other
   CHECK(state_of(world, "s2") == "completed");
 }
 
+TEST_CASE("P6: a damaged timer does not keep those of others from firing, and is told of once") {
+  struct listener final : runtime_observer {
+    void damage_found(const caf::error& damage) override {
+      CHECK(is(damage, errc::store_corrupt));
+      ++told;
+    }
+    int told = 0;
+  };
+  auto options = timing();
+  const auto observer = std::make_shared<listener>();
+  options.observer = observer;
+  sim::world world{1, options};
+  accept(world, propose_plan{nap_plan(60)}, "s1");
+  accept(world, propose_plan{nap_plan(60)}, "s2");
+  SECTION("also not its own, where its session can be read, which takes it away") {
+    const auto due = must(query_timers(world.store(), {})).front().due;
+    REQUIRE(world.store().corrupt_timer(1, due, session_timer));
+    world.advance(2h);
+    CHECK(state_of(world, "s1") == "completed");
+    CHECK(armed_timers(world) == 0);
+    CHECK(world.store().verify().sound());
+  }
+  SECTION("where its session cannot be read") {
+    world.crash();
+    REQUIRE(world.store().corrupt_record(1, head_key()));
+    world.advance(2h);
+    CHECK(armed_timers(world) == 1);
+  }
+  CHECK(state_of(world, "s2") == "completed");
+  CHECK(observer->told == 1);
+}
+
 TEST_CASE("a point in time that has passed is now, and one beyond the horizon fails the subtask") {
   sim::world world{1, timing()};
   SECTION("passed") {

@@ -4,6 +4,7 @@
 #include "service_support.hpp"
 
 #include <fermata_catch.hpp>
+#include <raw_store.hpp>
 
 #include <csignal>
 
@@ -107,6 +108,29 @@ TEST_CASE("those that were over long enough are deleted, or only listed") {
     CHECK(box.run(wrong).status == 2);
 }
 
+TEST_CASE("a damaged session keeps no other from being deleted by age") {
+  const sandbox box;
+  for (const auto* one : {"a", "b", "c"})
+    finish(box, one);
+  const auto number = number_of(box.store(), *session_id::parse("b"));
+  SECTION("where its head is damaged") {
+    damage_session(box.store(), number);
+  }
+  SECTION("where its plan is of a newer version") {
+    raise_record_format(box.store(), number, plan_key(1));
+  }
+  const auto listed = box.run({"delete", "--finished", "--dry-run"});
+  INFO(listed.out << listed.err);
+  CHECK(listed.status == 1);
+  CHECK(listed.lines.size() == 2);
+  const auto done = box.run({"delete", "--finished"});
+  INFO(done.out << done.err);
+  CHECK(done.status == 1);
+  REQUIRE(done.lines.size() == 2);
+  CHECK(done.lines[1]["deleted"]["session"] == "c");
+  CHECK(contains(done.err, "session"));
+}
+
 TEST_CASE("a history is trimmed, and what is read of it begins with what is kept") {
   const sandbox box;
   finish(box, "s");
@@ -135,7 +159,7 @@ TEST_CASE("a history is trimmed, and what is read of it begins with what is kept
 
 TEST_CASE("a service deletes what is over, and cuts what is long, where it is told to") {
   const sandbox box;
-  child service{box.invocation({"serve", "--delete-finished-after", "6s", "--keep-events", "7"})};
+  child service{box.invocation({"serve", "--delete-finished-after", "10s", "--keep-events", "7"})};
   REQUIRE(service.expect("service.sock"));
   finish(box, "s");
   const auto status = box.run({"status", "s"}).last();

@@ -258,7 +258,42 @@ TEST_CASE("pages of sessions and of pending things meet without gap or repetitio
   }
   const auto none = response_to(request_of("GET", "/v1/sessions?state=failed"), *store);
   CHECK(none.body == R"({"sessions":[]})");
-  CHECK(response_to(request_of("GET", "/v1/sessions?after=nobody"), *store).status == 404);
+  CHECK(response_to(request_of("GET", "/v1/sessions?after=nobody"), *store).status == 400);
+}
+
+TEST_CASE("what is damaged is said on a page, and keeps nothing else from it") {
+  auto store = std::make_shared<memory_store>();
+  {
+    runtime_options options;
+    options.store = store;
+    runtime running{options};
+    running.start();
+    const auto plan =
+        parse_plan(R"({"goal": "g", "subtasks": [{"id": "a", "steps": []}]})").value();
+    for (const auto* id : {"a", "b", "c"})
+      REQUIRE(running.session(named(id)).send(propose_plan{plan}).get());
+  }
+  REQUIRE(store->corrupt_record(2, head_key()));
+  for (const auto* path : {"/v1/sessions", "/v1/pending"}) {
+    const std::string list = path + 4;
+    std::string seen;
+    std::size_t damaged = 0;
+    std::string next;
+    do {
+      const auto target = path + std::string{"?limit=1"} + (next.empty() ? "" : "&after=" + next);
+      const auto page = parse_json(response_to(request_of("GET", target), *store).body).value();
+      INFO(page.dump());
+      for (const auto& one : page.at(list))
+        seen += one.at("session").get<std::string>();
+      for (const auto& why : page.value("damaged", json::array())) {
+        CHECK(contains(why.get<std::string>(), "session number 2"));
+        ++damaged;
+      }
+      next = page.value("next", "");
+    } while (!next.empty());
+    CHECK(seen == "ac");
+    CHECK(damaged == 1);
+  }
 }
 
 TEST_CASE("recorded chunks are read from any number, at most as many as asked for") {
@@ -678,10 +713,11 @@ TEST_CASE(
   all.take(make_error(errc::node_unavailable, "b is away"), {});
   CHECK(all.node()->name.str() == "c");
   SECTION("within a node") {
-    all.take(page_of({{"sessions", {3}}, {"next", "7-0"}}), {});
+    all.take(page_of({{"sessions", {3}}, {"damaged", {"session 5"}}, {"next", "7-0"}}), {});
     CHECK(all.node() == nullptr);
     const auto body = parse_json(all.response().body).value();
     CHECK(body.at("next") == "c:7-0");
+    CHECK(body.at("damaged") == json{"node c: session 5"});
     CHECK(body.at("sessions") == json{1, 2, 3});
     CHECK(body.at("missing") == json{{{"node", "b"}, {"reason", "b is away"}}});
     gathering rest{order_of(3, "c:7-0"), members};

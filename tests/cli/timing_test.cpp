@@ -328,6 +328,15 @@ TEST_CASE("a damaged session keeps no other from being listed and resumed") {
   for (const auto& line : listed.lines)
     damaged += line.contains("damage");
   CHECK(damaged == 1);
+  for (const auto* list : {"sessions", "pending"}) {
+    const auto some = box.run({list});
+    INFO(some.out << some.err);
+    CHECK(some.status == 1);
+    REQUIRE(some.lines.size() == 2);
+    CHECK(some.lines[0]["session"] == "due");
+    CHECK(contains(some.lines[1]["damaged"]["reason"].get<std::string>(), "session number"));
+    CHECK(contains(box.run_plainly({list}).out, "What cannot be read is left out: "));
+  }
   const auto resumed = box.run({"resume", "--due"});
   INFO(resumed.out << resumed.err);
   CHECK(resumed.status == 4);

@@ -5,6 +5,7 @@
 #include <fermata/messages/type_ids.hpp>
 
 #include <fermata_catch.hpp>
+#include <raw_store.hpp>
 
 #include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
@@ -413,6 +414,18 @@ TEST_CASE("what waits in the cluster, and how its nodes are, says what is missin
   nodes = all["c"].running->status();
   CHECK_FALSE(nodes[1].status);
   CHECK(mentions(nodes[1].reason, "node b"));
+
+  // What is damaged on a node keeps nothing else of it from being told.
+  all["c"].log.forget("b connected");
+  const auto folder = all["b"].folder.path() / "store";
+  damage_session(folder, number_of(folder, named(all.session_on("b"))));
+  all["b"].start();
+  REQUIRE(all["c"].log.wait_for("b connected"));
+  waiting = all["c"].running->pending();
+  CHECK(waiting.items.size() == 2);
+  CHECK(waiting.missing.empty());
+  REQUIRE(waiting.damaged.size() == 1);
+  CHECK(mentions(waiting.damaged[0], "session number"));
 }
 
 TEST_CASE("options that no node can be made of are refused, saying which") {

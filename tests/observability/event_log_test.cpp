@@ -148,6 +148,22 @@ TEST_CASE("a session that cannot be loaded is an error") {
   CHECK(log.lines()[0]["error"] == "store_corrupt");
 }
 
+TEST_CASE("what the runtime itself passes over, or cannot reclaim, is an error without a session") {
+  const memory_log log{spdlog::level::err};
+  log.observer->damage_found(make_error(errc::store_corrupt, "table timers"));
+  reclaimed_space nothing;
+  log.observer->reclaimed(nothing);
+  nothing.error = make_error(errc::disk_full, "no room");
+  log.observer->reclaimed(nothing);
+  REQUIRE(log.lines().size() == 2);
+  CHECK(log.lines()[0]["event"] == "damage_found");
+  CHECK(log.lines()[0]["error"] == "store_corrupt");
+  CHECK(log.lines()[0]["message"] == "table timers");
+  CHECK_FALSE(log.lines()[0].contains("session"));
+  CHECK(log.lines()[1]["event"] == "reclaim_failed");
+  CHECK(log.lines()[1]["error"] == "disk_full");
+}
+
 TEST_CASE("a text from outside cannot leave its line, nor do anything at a terminal") {
   const memory_log log;
   sim::world world{1, observed(log.observer, unattended([](agent_registry& agents, tool_registry&) {

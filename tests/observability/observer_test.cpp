@@ -29,6 +29,7 @@ public:
   void activated(const session_id&, std::size_t) override { throw std::runtime_error("no"); }
   void passivated(const session_id&, std::size_t) override { throw std::runtime_error("no"); }
   void activation_failed(const session_id&, const caf::error&) override { throw 1; }
+  void damage_found(const caf::error&) override { throw 1; }
   void step_ended(const ended_step&) override { throw std::runtime_error("no"); }
   void run_ended(const ended_run&) override { throw std::runtime_error("no"); }
 

@@ -409,7 +409,10 @@ TEST_CASE("a flipped bit in a memory store is reported, naming the record, and n
     const auto view = must(target.read());
     CHECK(is(view->read(a.number, head_key).error(), errc::store_corrupt));
     CHECK(is(view->find(named("a")).error(), errc::store_corrupt));
-    CHECK(is(view->sessions(std::nullopt, 0, 9).error(), errc::store_corrupt));
+    const auto listed = must(view->sessions(std::nullopt, 0, 9));
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].number == a.number);
+    CHECK(is(listed[0].damage, errc::store_corrupt));
     CHECK(is(view->events(a.number, 1, 9).error(), errc::store_corrupt));
   }
   SECTION("in an event: those that are read without it are served") {
@@ -423,6 +426,106 @@ TEST_CASE("a flipped bit in a memory store is reported, naming the record, and n
     CHECK(must(view->journal(position, 9)).size() == 1);
   }
   CHECK_FALSE(target.verify().sound());
+}
+
+TEST_CASE("what is damaged keeps nothing else from being listed") {
+  memory_store target;
+  std::vector<session_anchor> all;
+  for (const auto* name : {"a", "b", "c"})
+    all.push_back(must_write(target, change{name}.event("1").pend(1, "p").arm(5, 0).status(2)));
+  const auto damage_in = [](const auto& list) {
+    std::vector<bool> damaged;
+    for (const auto& one : list) {
+      damaged.push_back(static_cast<bool>(one.damage));
+      CHECK((!one.damage || is(one.damage, errc::store_corrupt)));
+    }
+    return damaged;
+  };
+  using flags = std::vector<bool>;
+  SECTION("the head of a session, which is in all lists") {
+    REQUIRE(target.corrupt_record(all[1].number, head_key));
+    const auto view = must(target.read());
+    CHECK(damage_in(must(view->sessions(std::nullopt, 0, 9))) == flags{false, true, false});
+    CHECK(damage_in(must(view->sessions(2, 0, 9))) == flags{false, true, false});
+    CHECK(damage_in(must(view->pending(std::nullopt, 0, 0, 9))) == flags{false, true, false});
+    CHECK(damage_in(must(view->due(at(5), 9))) == flags{false, true, false});
+    CHECK(must(view->sessions(2, all[1].number, 9)).size() == 1); // how to go on behind it
+  }
+  SECTION("an entry of what is pending") {
+    REQUIRE(target.corrupt_pending(all[1].number, 1));
+    const auto view = must(target.read());
+    CHECK(damage_in(must(view->pending(std::nullopt, 0, 0, 9))) == flags{false, true, false});
+    CHECK(damage_in(must(view->pending(all[1].number, 0, 0, 9))) == flags{true});
+    CHECK(damage_in(must(view->sessions(std::nullopt, 0, 9))) == flags{false, false, false});
+  }
+  SECTION("a timer") {
+    REQUIRE(target.corrupt_timer(all[1].number, at(5), 0));
+    const auto view = must(target.read());
+    const auto due = must(view->due(at(5), 9));
+    CHECK(damage_in(due) == flags{false, true, false});
+    CHECK(due[1].session == named("b"));
+    CHECK(must(view->due(at(5), 9, due[1])).size() == 1);
+  }
+  CHECK_FALSE(target.verify().sound());
+}
+
+TEST_CASE("P10: one page of the journal passes over a bounded number of entries that are gone") {
+  memory_store target;
+  auto gone = must_write(target, change{"gone"}.event("1"));
+  for (int i = 2; i <= 3'000; ++i)
+    gone = must_write(target, change{gone}.event("x"));
+  must_write(target, change{"kept"}.event("1"));
+  must_delete(target, "gone");
+  const auto view = must(target.read());
+  std::vector<std::size_t> pages;
+  for (std::uint64_t position = 0, before = 1; position != before;) {
+    before = position;
+    pages.push_back(must(view->journal(position, 9)).size());
+    CHECK(position <= before + 1'025);
+  }
+  CHECK(pages == std::vector<std::size_t>{0, 0, 1, 0});
+}
+
+TEST_CASE("garbage that is damaged keeps nothing of other sessions from being erased") {
+  memory_store target;
+  for (const auto* name : {"a", "b", "c"}) {
+    const auto one = must_write(target, change{name}.event("1").put(entry_key, "e"));
+    must_write(target, change{one}.event("2"));
+  }
+  const auto first = must(target.find(named("a")))->number;
+  const bool in_journal = GENERATE(false, true);
+  if (in_journal)
+    REQUIRE(target.corrupt_event(first, 1));
+  must_delete(target, "a");
+  must_delete(target, "b");
+  if (!in_journal)
+    REQUIRE(target.corrupt_garbage(first));
+  // Of the session whose journal is damaged, the later part is erased, and its records.
+  auto done = must(target.reclaim(100));
+  CHECK(done.erased == (in_journal ? 5 : 3));
+  CHECK_FALSE(done.more);
+  CHECK(is(done.damage, errc::store_corrupt));
+  done = must(target.reclaim(100));
+  CHECK(done.erased == 0);
+  CHECK(is(done.damage, errc::store_corrupt));
+
+  CHECK(must(must(target.read())->sessions(std::nullopt, 0, 9)).size() == 1);
+}
+
+TEST_CASE("the records of a deleted session are erased although what it had dropped is damaged") {
+  memory_store target;
+  auto one = must_write(target, change{"a"}.event("1").put(entry_key, "e"));
+  one = must_write(target, change{one}.event("2"));
+  one = must_write(target, change{one}.event("3"));
+  must_write(target, change{one}.drop_below(3));
+  REQUIRE(target.corrupt_garbage(one.number));
+  must_delete(target, "a");
+  for (int step = 0; step < 2; ++step) {
+    const auto done = must(target.reclaim(100));
+    CHECK(done.erased == (step == 0 ? 1 : 0)); // the journal that leads to it stays
+    CHECK_FALSE(done.more);
+    CHECK(is(done.damage, errc::store_corrupt));
+  }
 }
 
 TEST_CASE("a corrupt head fails its own commits and not those of others in the batch") {

@@ -43,6 +43,7 @@ result<pending_list> pending_of(const services& shared, const pending_query& wha
     return std::move(page.error());
   pending_list list;
   list.items = std::move(page->items);
+  list.damaged = std::move(page->damaged);
   list.more = page->next.has_value();
   if (page->next) {
     list.last_session = page->next->session;

@@ -99,8 +99,11 @@ stand_ins::stand_ins(const memory_store& store) {
   if (!sessions)
     refuse(sessions.error());
   reader noting{*this, **view};
-  for (const auto& one : *sessions)
+  for (const auto& one : *sessions) {
+    if (one.damage)
+      refuse(one.damage);
     noting.read(one.number);
+  }
   tools_.erase(question_tool());
 }
 

@@ -102,6 +102,9 @@ void gathering::take_page(const node_answer& page) {
                        redactor{}));
   for (auto& one : body->at(order_.name))
     items_.push_back(std::move(one));
+  for (const auto& why : body->value("damaged", json::array()))
+    damaged_.push_back("node " + members_->members[place_].name.str() + ": "
+                       + (why.is_string() ? why.get<std::string>() : why.dump()));
   size_bytes_ += page.text.size();
   if (const auto next = body->find("next"); next != body->end() && next->is_string()) {
     next_ = members_->members[place_].name.str() + ":" + next->get<std::string>();
@@ -125,6 +128,8 @@ http_response gathering::response() const {
   if (refusal_)
     return *refusal_;
   json body{{order_.name, items_}, {"missing", missing_}};
+  if (!damaged_.empty())
+    body["damaged"] = damaged_;
   if (!next_.empty())
     body["next"] = next_;
   return json_response(body);

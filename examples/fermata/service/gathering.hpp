@@ -47,6 +47,7 @@ private:
   std::string next_;   ///< Where the next page begins; empty: there is none.
   json items_ = json::array();
   json missing_ = json::array();
+  json damaged_ = json::array();
   std::size_t size_bytes_ = 0;
   bool is_over_ = false;
   std::optional<http_response> refusal_;

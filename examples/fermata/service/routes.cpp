@@ -120,6 +120,12 @@ answer respond(const matched& request, const char* name, const result<std::vecto
   return found ? respond({{name, array_of(request, *found)}}) : respond(request, found.error());
 }
 
+/// Adds to a page what is damaged, if anything is.
+void add_damaged(json& body, const matched& request, const std::vector<std::string>& damaged) {
+  for (const auto& why : damaged)
+    body["damaged"].push_back(request.context->redaction.text(why));
+}
+
 // -- the process
 
 answer health(const matched& request) {
@@ -174,23 +180,16 @@ answer sessions(const matched& request) {
   const auto limit = page_of(request);
   if (!limit)
     return respond(request, limit.error());
-  std::optional<session_id> after;
-  if (const auto* text = request.parameter("after")) {
-    auto named = session_id::parse(*text);
-    if (!named)
-      return respond(request, named.error());
-    after = std::move(*named);
-  }
-  // One more than asked for, to know whether there is more.
-  auto found = query_sessions(request.store(), state, *limit + 1, after);
-  if (!found)
-    return respond(request, found.error());
-  const bool has_more = found->size() > *limit;
-  if (has_more)
-    found->pop_back();
-  json body{{"sessions", array_of(request, *found)}};
-  if (has_more)
-    body["next"] = found->back().session.str();
+  const auto after = number_of<session_number>(request, "after", 0);
+  if (!after)
+    return respond(request, after.error());
+  const auto page = query_session_page(request.store(), state, after->value_or(0), *limit);
+  if (!page)
+    return respond(request, page.error());
+  json body{{"sessions", array_of(request, page->sessions)}};
+  add_damaged(body, request, page->damaged);
+  if (page->next)
+    body["next"] = std::to_string(*page->next);
   return respond(body);
 }
 
@@ -263,6 +262,7 @@ answer pending(const matched& request) {
     return respond(request, after.error());
   const auto of = request.session.empty() ? std::nullopt : std::optional{request.session};
   auto array = json::array();
+  std::vector<std::string> damaged;
   std::optional<pending_cursor> next = *after;
   for (std::size_t size_bytes = 0;
        next && array.size() < *limit && size_bytes < max_page_size_bytes;) {
@@ -272,9 +272,16 @@ answer pending(const matched& request) {
       return respond(request, page.error());
     for (const auto& one : page->items)
       size_bytes += add_to(array, request.shown(one));
+    // A session that is damaged is so in each of its entries.
+    for (const auto& why : page->damaged)
+      if (damaged.empty() || damaged.back() != why) {
+        size_bytes += why.size();
+        damaged.push_back(why);
+      }
     next = page->next;
   }
   json body{{"pending", std::move(array)}};
+  add_damaged(body, request, damaged);
   if (next)
     body["next"] = cursor_text(next->session, next->item);
   return respond(body);
@@ -552,6 +559,15 @@ answer run(const route_entry& entry, matched request, const std::string& session
 }
 
 } // namespace
+
+bool reads_store(const http_request& request) {
+  constexpr std::array<std::string_view, 4> of_process{"/healthz", "/readyz", "/metrics",
+                                                       "/openapi.json"};
+  const std::string_view target = request.target;
+  return request.method != "POST"
+         && std::find(of_process.begin(), of_process.end(), target.substr(0, target.find('?')))
+                == of_process.end();
+}
 
 answer route(const http_request& request, const route_context& context) {
   auto target = parse_target(request.target);

@@ -88,7 +88,11 @@ struct drain_order {
 using answer = std::variant<http_response, stream_order, command_order, elsewhere_order,
                             gather_order, cluster_order, drain_order>;
 
-/// Says what a request is to be answered with. Reads the store, and changes nothing.
+/// Whether `route` may read the store for a request, and wait for it: false for what is of the
+/// process alone, and for commands.
+[[nodiscard]] bool reads_store(const http_request& request);
+
+/// Says what a request is to be answered with. Changes nothing.
 [[nodiscard]] answer route(const http_request& request, const route_context& context);
 
 /// A method of a path, as the description names it: `/v1/sessions/{session}`.

@@ -125,23 +125,24 @@ private:
 
 /// Lets the sessions go on that a process left running when it was killed: nobody else would.
 caf::error wake_running_sessions(runtime& running, const redactor& redaction) {
-  std::optional<session_id> last;
-  while (!stop_was_asked_for()) {
-    const auto left = query_sessions(running.store(), session_state::running, woken_at_once, last);
+  // The others can go on; this one says so again to whoever addresses it.
+  const auto complain = [&](const std::string& why) {
+    std::fprintf(stderr, "fermata: %s\n", command_line::escape_line(redaction.text(why)).c_str());
+  };
+  for (std::optional<session_number> after = 0; after && !stop_was_asked_for();) {
+    const auto left =
+        query_session_page(running.store(), session_state::running, *after, woken_at_once);
     if (!left)
       return left.error();
+    after = left->next;
+    for (const auto& why : left->damaged)
+      complain(why);
     std::vector<std::future<result<receipt>>> woken;
-    for (const auto& one : *left)
+    for (const auto& one : left->sessions)
       woken.push_back(running.session(one.session).wake());
     for (auto& one : woken)
       if (const auto answered = one.get(); !answered)
-        // The others can go on; this one says so again to whoever addresses it.
-        std::fprintf(
-            stderr, "fermata: %s\n",
-            command_line::escape_line(redaction.text(message_of(answered.error()))).c_str());
-    if (left->size() < woken_at_once)
-      break;
-    last = left->back().session;
+        complain(message_of(answered.error()));
   }
   return caf::none;
 }

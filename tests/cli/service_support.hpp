@@ -24,11 +24,15 @@ class hosted_server {
 public:
   using setup = std::function<void(service::server_options&)>;
 
-  /// `change` changes what the server is opened with; `prepare` the runtime, before it starts.
-  explicit hosted_server(const setup& change = {},
-                         const std::function<void(runtime&)>& prepare = {}) {
+  /// `change` changes what the server is opened with; `prepare` the runtime, before it starts;
+  /// `wrap` puts something between them and the store.
+  explicit hosted_server(
+      const setup& change = {}, const std::function<void(runtime&)>& prepare = {},
+      const std::function<std::shared_ptr<store>(std::shared_ptr<store>)>& wrap = {}) {
     runtime_options options;
     options.store = lmdb_store::open(folder_.path() / "store").value();
+    if (wrap)
+      options.store = wrap(std::move(options.store));
     running_ = std::make_unique<runtime>(std::move(options));
     if (prepare)
       prepare(*running_);

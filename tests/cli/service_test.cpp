@@ -426,7 +426,7 @@ TEST_CASE("a request that does not arrive in time is 408") {
 }
 
 TEST_CASE("a connection that says nothing is closed, before its first request and between two") {
-  hosted_server hosted{[](auto& options) { options.idle_timeout = 20ms; }};
+  hosted_server hosted{[](auto& options) { options.idle_timeout = 1s; }};
   auto silent = hosted.client();
   CHECK(silent.is_closed());
   auto served = hosted.client();
@@ -647,7 +647,7 @@ TEST_CASE("a stranger who does not show the token soon is cut off, whatever he s
 TEST_CASE("a client that has shown the token has all the time that others have") {
   hosted_server hosted{[](auto& options) {
     listen_by_tcp(options);
-    options.token_timeout = 1s;
+    options.token_timeout = 3s;
   }};
   http_client client{hosted.server().port()};
   CHECK(client.call("GET", "/healthz", {}, shown_token).status == 200);
@@ -794,7 +794,7 @@ TEST_CASE("a client that reads slowly misses nothing, and keeps nobody waiting")
 }
 
 TEST_CASE("a client that takes nothing for too long is cut off, and goes on from its last chunk") {
-  hosted_server hosted{[](auto& options) { options.write_timeout = 20ms; }};
+  hosted_server hosted{[](auto& options) { options.write_timeout = 1s; }};
   auto client = hosted.client();
   tell(client, "s", proposal(2));
   tell(client, "s", approval_of_plan());
@@ -812,6 +812,78 @@ TEST_CASE("a client that takes nothing for too long is cut off, and goes on from
   again.request("GET", "/v1/sessions/s/stream", {}, {{"Last-Event-ID", std::to_string(last)}});
   CHECK(again.receive_header().status == 200);
   CHECK(again.next_event()->id == last + 1);
+}
+
+namespace {
+
+/// A store that can let those wait who read it, as a database that does not answer.
+class slow_store final : public store {
+public:
+  explicit slow_store(std::shared_ptr<store> behind) : behind_{std::move(behind)} {}
+  ~slow_store() override { answer(true); }
+
+  void answer(bool answers) {
+    const std::lock_guard lock{mutex_};
+    answers_ = answers;
+    changed_.notify_all();
+  }
+  [[nodiscard]] bool wait_for_readers(std::size_t count) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, std::chrono::minutes{1}, [&] { return waiting_ >= count; });
+  }
+
+  std::vector<commit_outcome> write(std::span<const commit> commits) override {
+    return behind_->write(commits);
+  }
+  result<reclaim_outcome> reclaim(std::size_t limit) override { return behind_->reclaim(limit); }
+  result<std::optional<session_anchor>> find(const session_id& session) override {
+    wait();
+    return behind_->find(session);
+  }
+  result<std::unique_ptr<view>> read() override {
+    wait();
+    return behind_->read();
+  }
+
+private:
+  void wait() {
+    std::unique_lock lock{mutex_};
+    ++waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return answers_; });
+    --waiting_;
+  }
+
+  std::shared_ptr<store> behind_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool answers_ = true;
+  std::size_t waiting_ = 0;
+};
+
+} // namespace
+
+TEST_CASE("a store that does not answer keeps nobody waiting who needs nothing of it") {
+  std::shared_ptr<slow_store> slow;
+  hosted_server hosted{{}, {}, [&](std::shared_ptr<store> behind) {
+                         return slow = std::make_shared<slow_store>(std::move(behind));
+                       }};
+  auto client = hosted.client();
+  tell(client, "s", proposal());
+  slow->answer(false);
+  const std::shared_ptr<void> in_the_end{nullptr, [&](void*) { slow->answer(true); }};
+  std::vector<http_client> waiting;
+  for (const auto* path : {"/v1/sessions", "/v1/pending", "/v1/sessions/s", "/v1/sessions/s/plan",
+                           "/v1/audit", "/v1/sessions/s/stream", "/v1/sessions", "/v1/pending"}) {
+    waiting.push_back(hosted.client());
+    waiting.back().request("GET", path);
+  }
+  REQUIRE(slow->wait_for_readers(4)); // as many as there are for them
+  for (const auto* path : {"/healthz", "/readyz", "/metrics", "/openapi.json"})
+    CHECK(hosted.client().call("GET", path).status == 200);
+  slow->answer(true);
+  for (auto& one : waiting)
+    CHECK(one.receive_header().status == 200);
 }
 
 TEST_CASE("many clients at once each get what is theirs") {

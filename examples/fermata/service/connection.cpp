@@ -479,9 +479,24 @@ struct connection::subscription {
   event_watch watch;
 };
 
+/// Lets a reader do what may wait for the store, and goes on with what that gives, or throws.
+template <class Work>
+awaitable<std::invoke_result_t<Work&>> connection::read(Work& work) {
+  using given = std::invoke_result_t<Work&>;
+  const auto by_reader = [&work]() -> awaitable<std::optional<given>> { co_return work(); };
+  auto done = co_await asio::co_spawn(setting_->readers.get_executor(), by_reader(), use_awaitable);
+  co_return std::move(*done);
+}
+
 awaitable<bool> connection::carry_out(std::unique_ptr<received> request) {
   const bool keep = request->keep;
-  auto todo = route(request->request, context());
+  const auto from = context();
+  const auto find_answer = [&] { return route(request->request, from); };
+  answer todo;
+  if (reads_store(request->request))
+    todo = co_await read(find_answer);
+  else
+    todo = find_answer();
   auto share = std::move(request->share);
   request.reset();
   if (auto* order = std::get_if<command_order>(&todo))
@@ -503,7 +518,9 @@ awaitable<bool> connection::carry_out(std::unique_ptr<received> request) {
 awaitable<bool> connection::show_session(stream_order order, bool keep) {
   auto inbox = std::make_shared<stream_inbox>([to_ring = bell_] { to_ring->ring(); });
   subscription subscribed{*this, order.session, inbox};
-  if (const auto now = setting_->running->store().find(order.session); now && *now)
+  const auto find = [&] { return setting_->running->store().find(order.session); };
+  const auto now = co_await read(find);
+  if (now && *now)
     inbox->committed((*now)->events); // live updates come behind them
   auto view = view_of(order.session, order.first, stream_end::never);
   co_return co_await stream(std::move(view), inbox, keep);
@@ -574,7 +591,8 @@ awaitable<result<std::uint64_t>> connection::events_of(const session_id& session
     auto given = co_await ask(*home, std::move(question));
     co_return given ? result<std::uint64_t>{given->events} : std::move(given.error());
   }
-  const auto found = setting_->running->store().find(session);
+  const auto find = [&] { return setting_->running->store().find(session); };
+  const auto found = co_await read(find);
   co_return found ? result<std::uint64_t>{*found ? (*found)->events : 0} : found.error();
 }
 
@@ -620,8 +638,9 @@ awaitable<bool> connection::show_list(gather_order order, bool keep) {
   while (const auto* member = all.node()) {
     auto question = all.question();
     if (member->name == node.name()) {
-      const auto here = setting_->cluster->answer_here(question);
-      all.take(here, setting_->options.redaction);
+      const auto answer_here = [&] { return setting_->cluster->answer_here(question); };
+      auto here = co_await read(answer_here);
+      all.take(std::move(here), setting_->options.redaction);
       continue;
     }
     auto given = co_await ask(member->name, std::move(question));
@@ -747,7 +766,12 @@ awaitable<bool> connection::stream_pieces(stream_view& view, stream_inbox& inbox
       co_return false;
     // Looked at first: what the runtime has committed before it stopped is shown.
     const bool ends = is_ending();
-    auto piece = view.next(inbox);
+    const auto look = [&] { return view.next(inbox); };
+    auto piece = result<std::string>{std::string{}};
+    if (view.reads_store())
+      piece = co_await read(look);
+    else
+      piece = look();
     if (!piece)
       piece = view.fail(piece.error());
     else if (ends && piece->empty() && !view.is_over())

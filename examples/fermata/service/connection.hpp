@@ -15,6 +15,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 
 namespace fermata::service {
 
@@ -37,7 +39,7 @@ enum class service_phase {
 struct connection_setting {
   connection_setting(runtime& to, live_board& board, server_options with, cluster_side* others)
       : running{&to}, live{&board}, cluster{others}, options{std::move(with)},
-        bodies{options.bodies_size_bytes} {}
+        bodies{options.bodies_size_bytes}, readers{options.readers} {}
 
   runtime* running;
   live_board* live;
@@ -46,6 +48,7 @@ struct connection_setting {
   memory_budget bodies;
   std::atomic<service_phase> phase{service_phase::serving};
   std::shared_ptr<boost::asio::io_context> context = std::make_shared<boost::asio::io_context>();
+  boost::asio::thread_pool readers;
 };
 
 /// Who a connection is for.
@@ -57,8 +60,9 @@ enum class client_kind {
 
 /// One client: reads its requests, one at a time, and answers each with a response or a stream.
 ///
-/// It is a coroutine on a strand, so a client costs no thread, and nothing of it needs a lock. It
-/// lives until it has ended; members that other threads may call say so.
+/// It is a coroutine on a strand, so a client costs no thread, and nothing of it needs a lock. What
+/// it reads of the store, one of the server's readers reads for it, while it waits. It lives until
+/// it has ended; members that other threads may call say so.
 class connection : public std::enable_shared_from_this<connection> {
 public:
   using socket_type = boost::asio::generic::stream_protocol::socket;
@@ -97,6 +101,8 @@ private:
   boost::asio::awaitable<bool> drain_node(bool keep);
   boost::asio::awaitable<bool> show_list(gather_order order, bool keep);
   boost::asio::awaitable<bool> show_cluster(bool keep);
+  template <class Work>
+  boost::asio::awaitable<std::invoke_result_t<Work&>> read(Work& work);
   template <class Answer>
   boost::asio::awaitable<std::optional<Answer>>
   await_others(std::shared_ptr<letter_box<Answer>> awaited);

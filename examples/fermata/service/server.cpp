@@ -358,6 +358,7 @@ void server::stop() {
   for (auto& one : self.threads)
     one.join();
   self.threads.clear();
+  self.setting->readers.join();
 }
 
 std::uint16_t server::port() const noexcept {

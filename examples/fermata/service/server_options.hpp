@@ -24,6 +24,9 @@ struct server_options {
   /// One more is refused; of those that come by `listen`, one more than half of it.
   std::size_t connections = 1'024;
   std::size_t threads = 2; ///< That serve all of them.
+  /// Threads that read the store for them: one that is a database may not answer for a while, and
+  /// what needs nothing of it is answered meanwhile.
+  std::size_t readers = 4;
   std::uint32_t header_size_bytes = 8'192;
   std::uint64_t body_size_bytes = 4 * 1'024 * 1'024; ///< A plan of the largest size, and some.
   /// Of all requests, responses and pieces of streams of more than 64 KB that are sent at once.

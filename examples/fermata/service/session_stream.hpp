@@ -35,6 +35,7 @@ public:
 
   void begin(const receipt& with) override;
   [[nodiscard]] result<std::string> next(stream_inbox& inbox) override;
+  [[nodiscard]] bool reads_store() const noexcept override { return true; }
 
   /// How far it has come.
   [[nodiscard]] stream_position position() const noexcept {

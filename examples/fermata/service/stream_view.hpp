@@ -36,6 +36,9 @@ public:
   /// what is asked of another node.
   [[nodiscard]] virtual result<std::string> next(stream_inbox& inbox) = 0;
 
+  /// True: `next` reads a store, which may let it wait.
+  [[nodiscard]] virtual bool reads_store() const noexcept { return false; }
+
   /// True: it has shown all that it was to show.
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 

@@ -173,13 +173,15 @@ public:
       measure(place);
     auto definitions = json::object();
     for (auto& [place, one] : places_)
-      definitions[std::to_string(one.number)] = std::move(one.definition);
+      if (!one.definition.is_null())
+        definitions[std::to_string(one.number)] = std::move(one.definition);
     made["definitions"] = std::move(definitions);
     return made;
   }
 
 private:
   struct subschema {
+    json reference; ///< What stands for it in others; null: it is being found out.
     std::size_t number = 0;
     json definition;
     std::vector<std::string> next; ///< What applies to the same place of the value.
@@ -187,16 +189,30 @@ private:
     bool open = false;             ///< On the way that is being measured.
   };
 
-  /// What stands for a schema, which is read later.
+  /// What stands for a schema, which is read later. It leads there at once, however many references
+  /// are on the way: valijson's stack grows with each.
   json refer(const pointer& place) {
     const auto [found, is_new] = places_.try_emplace(place.to_string());
-    if (is_new) {
-      found->second.number = places_.size();
-      if (places_.size() > max_subschemas)
-        throw refusal{place, "there are more than " + std::to_string(max_subschemas) + " schemas"};
+    auto& one = found->second;
+    if (!is_new && one.reference.is_null())
+      throw refusal{place, "the schema refers to itself without going into the value"};
+    if (!is_new)
+      return one.reference;
+    one.number = places_.size();
+    if (places_.size() > max_subschemas)
+      throw refusal{place, "there are more than " + std::to_string(max_subschemas) + " schemas"};
+    const auto& node = schema_.at(place);
+    if (const auto to = node.find("$ref"); node.is_object() && to != node.end()) {
+      const auto target = target_of(*to, place);
+      if (!schema_.contains(target))
+        throw refusal{place, "$ref leads to nothing"};
+      one.next.push_back(target.to_string());
+      one.reference = refer(target); // Draft 7: whatever stands beside $ref is ignored.
+    } else {
+      one.reference = {{"$ref", "#/definitions/" + std::to_string(one.number)}};
       ahead_.push_back(place);
     }
-    return {{"$ref", "#/definitions/" + std::to_string(found->second.number)}};
+    return one.reference;
   }
 
   /// `from` and `to` apply to the same place of the value.
@@ -212,12 +228,6 @@ private:
     if (!node.is_object())
       throw refusal{place,
                     std::string{"a schema is an object, true or false, not "} + node.type_name()};
-    if (const auto found = node.find("$ref"); found != node.end()) {
-      const auto target = target_of(*found, place);
-      if (!schema_.contains(target))
-        throw refusal{place, "$ref leads to nothing"};
-      return refer_same_place(place, target); // Draft 7: whatever stands beside $ref is ignored.
-    }
     check_keywords(node, place);
     const auto cost = cost_of(node);
     json made;

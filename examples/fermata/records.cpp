@@ -209,9 +209,8 @@ public:
       return error;
     // As the store itself says it of one session.
     if (damage_met_ > met_before)
-      return make_error(errc::store_corrupt,
-                        "something that waits in session " + session.str()
-                            + " is damaged: " + damaged().back());
+      return make_error(errc::store_corrupt, "something that waits in session " + session.str()
+                                                 + " is damaged: " + damaged().back());
     return all;
   }
   std::vector<missing_node> missing() const override { return missing_; }

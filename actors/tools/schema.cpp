@@ -258,15 +258,8 @@ result<std::unique_ptr<valijson::Schema>> compile(const json& schema, step_budge
 
 /// The steps that a check of this value may take.
 std::size_t allowed_steps(const json& value) {
-  std::size_t parts = 0;
-  const auto count = [&](const auto& self, const json& part) -> void {
-    ++parts;
-    if (part.is_structured())
-      for (const auto& inner : part)
-        self(self, inner);
-  };
-  count(count, value);
-  return steps_of_any + std::min(steps_of_each_part * parts, steps_of_all_parts);
+  return steps_of_any
+         + std::min(steps_of_each_part * detail::count_parts(value), steps_of_all_parts);
 }
 
 /// Whether a value fits; nothing: that takes more steps than these.

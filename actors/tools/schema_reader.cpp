@@ -126,14 +126,6 @@ constexpr std::array<const char*, 15> plain_keywords{"type",
 constexpr std::array<const char*, 6> text_keywords{"maxLength", "minLength", "pattern",
                                                    "format",    "const",     "enum"};
 
-std::size_t count_parts(const json& value) {
-  std::size_t parts = 1;
-  if (value.is_structured())
-    for (const auto& part : value)
-      parts += count_parts(part);
-  return parts;
-}
-
 std::size_t parts_of(const json& node, const char* keyword) {
   const auto found = node.find(keyword);
   return found == node.end() ? 0 : count_parts(*found);
@@ -391,6 +383,14 @@ RE2::Options pattern_options() {
   RE2::Options options{RE2::Quiet};
   options.set_max_mem(max_pattern_memory_bytes);
   return options;
+}
+
+std::size_t count_parts(const json& value) {
+  std::size_t parts = 1;
+  if (value.is_structured())
+    for (const auto& part : value)
+      parts += count_parts(part);
+  return parts;
 }
 
 result<json> read_schema(const json& schema) {

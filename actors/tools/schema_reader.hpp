@@ -37,6 +37,9 @@ struct step_cost {
 
 [[nodiscard]] RE2::Options pattern_options();
 
+/// Of how many values a value consists, itself among them.
+[[nodiscard]] std::size_t count_parts(const json& value);
+
 /// A schema as valijson gets it: it has the keywords alone that are known, under the names above,
 /// and each schema within it is a definition of its own, so that one name leads to it, whatever the
 /// schema calls it. Checks what valijson does not, and refuses what could not be checked safely:

@@ -103,6 +103,20 @@ void move_at_every_commit(const std::function<scenario()>& make, sights& seen) {
   }
 }
 
+/// A world that the session of another one goes on in, from the time of its last event.
+struct moved_world {
+  moved_world(sim::world& from, sim::world_options options, const export_options& exporting = {})
+      : store{inhabited_store()}, moved{import_text(*store,
+                                                    exported(from.store(), "s1", exporting))},
+        world{2, (options.store = store, std::move(options))} {
+    world.set_clock(moved.last_event);
+  }
+
+  std::shared_ptr<memory_store> store;
+  imported_session moved;
+  sim::world world;
+};
+
 } // namespace
 
 TEST_CASE("a session that is exported at any commit goes on elsewhere to the same end") {
@@ -153,12 +167,8 @@ TEST_CASE("P7: a session whose plan was replaced while its calls were open goes 
   REQUIRE((is_decided ? waiting.result : waiting.decision) == 1);
   REQUIRE(subtask_of(world, "w").attempts == 1);
 
-  auto options = options_of(std::make_shared<effects>());
-  const auto store = inhabited_store();
-  options.store = store;
-  const auto moved = import_text(*store, exported(world.store()));
-  sim::world elsewhere{2, options};
-  elsewhere.set_clock(moved.last_event);
+  moved_world there{world, options_of(std::make_shared<effects>())};
+  auto& elsewhere = there.world;
   if (!is_decided)
     accept(elsewhere, approve(1));
   accept(elsewhere, tool_result{cid(1), 1});
@@ -177,12 +187,8 @@ TEST_CASE("P8: a run that was cut off is the same run elsewhere, under the same 
   wake(world);
   REQUIRE(status_of(world).waiting.outcome == 1);
 
-  auto options = options_of(counted);
-  const auto store = inhabited_store();
-  options.store = store;
-  const auto moved = import_text(*store, exported(world.store()));
-  sim::world elsewhere{2, options};
-  elsewhere.set_clock(moved.last_event);
+  moved_world there{world, options_of(counted)};
+  auto& elsewhere = there.world;
   wake(elsewhere);
   CHECK(status_of(elsewhere).waiting.outcome == 1);
   for (auto* one : {&world, &elsewhere})
@@ -198,12 +204,8 @@ TEST_CASE("a timer that was armed fires elsewhere at its time") {
   const auto due = status_of(world).next_timer;
   REQUIRE(due);
 
-  auto options = options_of(std::make_shared<effects>());
-  const auto store = inhabited_store();
-  options.store = store;
-  const auto moved = import_text(*store, exported(world.store()));
-  sim::world elsewhere{2, options};
-  elsewhere.set_clock(moved.last_event);
+  moved_world there{world, options_of(std::make_shared<effects>())};
+  auto& elsewhere = there.world;
   elsewhere.advance(*due - elsewhere.now() - 1ms);
   CHECK(state_of(elsewhere) == "waiting");
   elsewhere.advance(1ms);
@@ -225,13 +227,9 @@ TEST_CASE("P9: what was shown can be approved elsewhere, and what was redacted i
     exporting.redaction = *rules;
   }
   const bool redacted = !exporting.redaction.hides_nothing();
-  auto options = options_of(counted);
-  const auto store = inhabited_store();
-  options.store = store;
-  const auto moved = import_text(*store, exported(world.store(), "s1", exporting));
-  CHECK(moved.redacted == redacted);
-  sim::world elsewhere{2, options};
-  elsewhere.set_clock(moved.last_event);
+  moved_world there{world, options_of(counted), exporting};
+  auto& elsewhere = there.world;
+  CHECK(there.moved.redacted == redacted);
   CHECK(test::pending_of(elsewhere).at(0).digest == shown.digest);
   decide_call decision{cid(1), call_verdict::approve};
   decision.digest = shown.digest;

@@ -224,15 +224,25 @@ TEST_CASE("a session that there is not is 404 wherever a path names it") {
   }
 }
 
-TEST_CASE("pages of sessions and of pending things meet without gap or repetition") {
+namespace {
+
+/// Sessions whose plans wait for a decision, in the order of their creation.
+std::shared_ptr<memory_store> store_with_drafts(const std::vector<const char*>& sessions) {
   auto store = std::make_shared<memory_store>();
   runtime_options options;
   options.store = store;
   runtime running{options};
   running.start();
   const auto plan = parse_plan(R"({"goal": "g", "subtasks": [{"id": "a", "steps": []}]})").value();
-  for (const auto* id : {"e", "d", "c", "b", "a"})
+  for (const auto* id : sessions)
     REQUIRE(running.session(named(id)).send(propose_plan{plan}).get());
+  return store;
+}
+
+} // namespace
+
+TEST_CASE("pages of sessions and of pending things meet without gap or repetition") {
+  const auto store = store_with_drafts({"e", "d", "c", "b", "a"});
   for (const auto& [path, list, key] :
        {std::tuple{"/v1/sessions", "sessions", "session"},
         std::tuple{"/v1/sessions?state=awaiting_plan_decision", "sessions", "session"},
@@ -262,17 +272,7 @@ TEST_CASE("pages of sessions and of pending things meet without gap or repetitio
 }
 
 TEST_CASE("what is damaged is said on a page, and keeps nothing else from it") {
-  auto store = std::make_shared<memory_store>();
-  {
-    runtime_options options;
-    options.store = store;
-    runtime running{options};
-    running.start();
-    const auto plan =
-        parse_plan(R"({"goal": "g", "subtasks": [{"id": "a", "steps": []}]})").value();
-    for (const auto* id : {"a", "b", "c"})
-      REQUIRE(running.session(named(id)).send(propose_plan{plan}).get());
-  }
+  const auto store = store_with_drafts({"a", "b", "c"});
   REQUIRE(store->corrupt_record(2, head_key()));
   for (const auto* path : {"/v1/sessions", "/v1/pending"}) {
     const std::string list = path + 4;

@@ -118,7 +118,7 @@ result<finished_sessions> find_finished(const arguments& given, store& from) {
 /// Says what is left alone since it cannot be read. Damage is for people to look at.
 exit_status complain(const std::vector<std::string>& damaged, console& out) {
   for (const auto& why : damaged)
-    std::fprintf(stderr, "fermata: %s\n", escape_line(out.redaction().text(why)).c_str());
+    out.report(name_of(errc::store_corrupt), out.as_json() ? why : escape_line(why));
   return damaged.empty() ? exit_status::done : exit_status::attention;
 }
 
